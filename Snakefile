@@ -1,0 +1,16 @@
+# Snakemake's front end to the stages: `snakemake --cores all` makes the report of the experiment in
+# params.yaml and whatever it needs. The jobs, their paths, inputs and digests come from cdred/plan.py.
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/experts.smk"
+include: "workflow/rules/demos.smk"
+include: "workflow/rules/agents.smk"
+include: "workflow/rules/evaluations.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        artifact("report", entry=PLAN.config.experiment.name),

@@ -1,0 +1,141 @@
+"""The command line: nothing but arguments."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from pathlib import Path
+
+from cdred import __version__
+from cdred.errors import CdredError, nearest
+from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
+from cdred.progress import configure_logging, to_log
+
+_STAGE_HELP = {
+    "expert": "train an expert from the environment's reward",
+    "demos": "collect demonstrations of an expert",
+    "imitate": "train an agent from demonstrations, without rewards",
+    "evaluate": "play seeded episodes of a trained agent or expert",
+    "report": "tables and figures of the experiment",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise CdredError(f"{message} (see {self.prog} --help)")
+
+
+def parser() -> argparse.ArgumentParser:
+    top = _Parser(prog="cdred", description="Reproduce CDRED as cached stages.")
+    top.add_argument("--version", action="version", version=f"cdred {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for stage in STAGES:
+        p = commands.add_parser(stage, help=_STAGE_HELP[stage], description=_STAGE_HELP[stage])
+        if stage in ENTRY_OPTION:
+            option = ENTRY_OPTION[stage]
+            p.add_argument("--task", required=True, help="a task of the experiment")
+            p.add_argument(f"--{option}", dest="entry", required=True, metavar="NAME")
+        if stage in ("imitate", "evaluate"):
+            p.add_argument("--seed", type=int, required=True)
+        p.add_argument("--log", type=Path, metavar="FILE", help="write the log to FILE as well")
+        p.add_argument("--quiet", action="store_true", help="print errors alone")
+    p = commands.add_parser("use", help="make an experiment of config/ the current one")
+    p.add_argument("overlay", type=Path, nargs="?", help="default: params.yaml as it stands")
+    p.add_argument("--force", action="store_true", help="even if entries with results change")
+    commands.add_parser("check", help="validate params.yaml, and dvc.yaml against it")
+    commands.add_parser("status", help="what of the experiment is up to date")
+    commands.add_parser("record", help="enter finished results into DVC")
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    try:
+        return _dispatch(parser().parse_args(argv))
+    except CdredError as exc:
+        print(f"cdred: {exc}", file=sys.stderr)
+        to_log(f"error: {exc}")
+        return 2
+    except OSError as exc:
+        if exc.errno in (errno.EROFS, errno.ENOSPC, errno.EACCES):
+            where = exc.filename or Path.cwd()
+            print(f"cdred: {where}: cannot be written: {exc.strerror}", file=sys.stderr)
+            return 2
+        raise
+    except KeyboardInterrupt:
+        print("cdred: interrupted", file=sys.stderr)
+        return 130
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    if args.command in STAGES:
+        from cdred import stages
+
+        plan = Plan.load()
+        job = _job(plan, args)
+        configure_logging(args.log, args.quiet)
+        stages.run(plan, job)
+    elif args.command == "use":
+        return _use(args)
+    elif args.command == "check":
+        return _check()
+    elif args.command == "status":
+        return _status()
+    elif args.command == "record":
+        from cdred import dvc
+
+        print(f"{dvc.record(Plan.load())} artifacts recorded; `dvc push` shares them")
+    return 0
+
+
+def _job(plan: Plan, args: argparse.Namespace) -> Job:
+    """The job that the arguments name, or an error that gives the nearest valid name."""
+    if args.command == "report":
+        return plan.report
+    jobs = plan.of(args.command)
+    option = ENTRY_OPTION[args.command]
+    seed = getattr(args, "seed", None)
+    for key, given, valid in (
+        ("task", args.task, [j.task for j in jobs]),
+        (option, args.entry, [j.entry for j in jobs if j.task == args.task]),
+        ("seed", seed, [j.seed for j in jobs if (j.task, j.entry) == (args.task, args.entry)]),
+    ):
+        if given is not None and given not in valid:
+            names = list(dict.fromkeys(map(str, valid)))
+            raise CdredError(
+                f"--{key} {given}: not part of experiment {plan.config.experiment.name!r} "
+                f"(params.yaml); {nearest(str(given), names)}"
+            )
+    return plan.job(args.command, args.task, args.entry, 0 if seed is None else seed)
+
+
+def _use(args: argparse.Namespace) -> int:
+    from cdred import dvc, experiments
+
+    plan = experiments.use(args.overlay, force=args.force) if args.overlay else Plan.load()
+    dvc.write(plan)
+    stale = sum(not job.up_to_date() for job in plan.jobs)
+    print(
+        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {stale} to run; "
+        f"`snakemake --cores all` or `dvc repro` runs them"
+    )
+    return 0
+
+
+def _check() -> int:
+    from cdred import dvc
+
+    if dvc.write(Plan.load()):
+        raise CdredError(
+            "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
+            "run `dvc repro` again"
+        )
+    return 0
+
+
+def _status() -> int:
+    for job in (plan := Plan.load()).jobs:
+        found = "up to date" if job.up_to_date() else "stale" if job.path.exists() else "missing"
+        print(f"{found:10}  {job.path}")
+    print(f"experiment {plan.config.experiment.name}: params.yaml")
+    return 0

@@ -1,0 +1,46 @@
+"""Evaluation: seeded episodes of a saved agent, one result per episode."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cdred.envs import make
+from cdred.envs.rollout import Episode, rollout
+from cdred.learning.trainer import Report, derive_seed
+
+if TYPE_CHECKING:
+    from cdred.learning.agent import Agent
+
+
+def evaluate(
+    agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
+) -> list[Episode]:
+    """`episodes` episodes of the mean policy. The seeds are the same for every agent of a task."""
+    base = derive_seed(seed, "evaluation")
+    seeds = [(base + k) % 2**32 for k in range(episodes)]
+    return rollout(agent.act, [make(task) for _ in seeds], seeds, report)
+
+
+def results(agent: Agent, task: str, episodes: list[Episode]) -> dict[str, Any]:
+    """What `evaluation.json` holds: raw results per episode and their mean."""
+    return {
+        "task": task,
+        "method": agent.method,
+        "return_mean": float(np.mean([e.episode_return for e in episodes])),
+        "episodes": [
+            {
+                "return": e.episode_return, "success": e.success, "length": len(e.action),
+                "seed": e.seed,
+            }
+            for e in episodes
+        ],
+    }  # fmt: skip
+
+
+def write(directory: Path, found: dict[str, Any]) -> None:
+    text = json.dumps(found, indent=1, sort_keys=True)
+    (directory / "evaluation.json").write_text(text + "\n", encoding="utf-8")

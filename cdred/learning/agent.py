@@ -1,0 +1,95 @@
+"""The agent as it is saved, published and run: networks plus what is needed to act."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from huggingface_hub import PyTorchModelHubMixin
+from torch import Tensor, nn
+
+from cdred.envs.tasks import TASKS
+from cdred.learning import rewards
+from cdred.learning.planner import Planner
+from cdred.learning.settings import Settings, discount
+from cdred.learning.world_model import Policy, WorldModel, make_encoder
+
+
+class BehaviourCloning(nn.Module):
+    """The encoder and policy of the world model, without the rest of it."""
+
+    def __init__(self, s: Settings, obs_dim: int, action_dim: int) -> None:
+        super().__init__()
+        self.encoder = make_encoder(s, obs_dim)
+        self.policy = Policy(s, action_dim)
+
+
+class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
+    """`Agent.from_pretrained(path or Hub id)` restores it; `act` maps observations to actions.
+
+    Saved as model.safetensors and config.json: world model, reward model with its random targets.
+    """
+
+    def __init__(
+        self, task: str, method: str, obs_dim: int, action_dim: int, settings: dict[str, Any]
+    ) -> None:
+        super().__init__()
+        self.task, self.method = task, method
+        self.obs_dim, self.action_dim = obs_dim, action_dim
+        self.settings = Settings(**settings)
+        self.model: WorldModel | BehaviourCloning
+        self.reward_model: rewards.RewardModel | None
+        if method == "bc":
+            self.model = BehaviourCloning(self.settings, obs_dim, action_dim)
+            self.reward_model = None
+        else:
+            self.model = WorldModel(self.settings, obs_dim, action_dim)
+            self.reward_model = rewards.build(method, self.settings, action_dim)
+        self._planner: Planner | None = None
+
+    @classmethod
+    def create(
+        cls, task: str, method: str, obs_dim: int, action_dim: int, s: Settings
+    ) -> Agent:
+        return cls(
+            task=task, method=method, obs_dim=obs_dim, action_dim=action_dim, settings=asdict(s)
+        )
+
+    def reset(self) -> None:
+        """Forget the plans of earlier episodes. Call it when episodes start."""
+        self._planner = None
+
+    @torch.no_grad()
+    def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
+        """Actions (N, A) in [-1, 1] for observations (N, obs_dim) of N episodes side by side.
+
+        By MPPI if the settings say `mpc`, else by the policy prior: a sample of it if `explore`,
+        its mean otherwise.
+        """
+        device = next(self.parameters()).device
+        z = self.model.encoder(torch.as_tensor(obs, dtype=torch.float32, device=device))
+        if self.settings.mpc and isinstance(self.model, WorldModel):
+            action: Tensor = self._plans().plan(z, explore)
+        elif explore:
+            action = self.model.policy.sample(z)[0]
+        else:
+            action = self.model.policy.mean(z)
+        return action.cpu().numpy()
+
+    def _plans(self) -> Planner:
+        if self._planner is None:
+            assert isinstance(self.model, WorldModel) and self.reward_model is not None
+            gamma = discount(TASKS[self.task].episode_length, self.settings)
+            self._planner = Planner(
+                self.model, self.reward_model, self.settings, gamma, self.action_dim
+            )
+        return self._planner
+
+    def save(self, directory: Path) -> None:
+        """Write model.safetensors and config.json into `directory`."""
+        self.save_pretrained(directory)
+        readme = directory / "README.md"  # a card is written when publishing, from results
+        readme.unlink(missing_ok=True)

@@ -1,0 +1,107 @@
+"""Layers of TD-MPC2: Linear, LayerNorm and activation; SimNorm; ensembles as one batched product."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+ACTIVATIONS = {"mish": F.mish, "silu": F.silu}
+
+
+class SimNorm(nn.Module):
+    """Softmax over groups of `dim` features (TD-MPC2, section 3.1): (..., L) -> (..., L).
+
+    A group is strided (features i, i + L/dim, ...) rather than adjacent: the same model up to a
+    permutation of features, and several times faster on CPU than a softmax over 8 neighbours.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.dim, -1)).softmax(-2).flatten(-2)
+
+
+class Activation(nn.Module):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ACTIVATIONS[self.name](x)
+
+
+def mlp(
+    in_dim: int, hidden: list[int], out_dim: int, activation: str, output: nn.Module | None = None
+) -> nn.Sequential:
+    """Linear-LayerNorm-activation blocks; the last Linear is bare, or followed by LayerNorm and
+    `output` if given. Weights truncated normal 0.02, biases 0."""
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(in_dim, size), nn.LayerNorm(size), Activation(activation)]
+        in_dim = size
+    layers.append(nn.Linear(in_dim, out_dim))
+    if output is not None:
+        layers += [nn.LayerNorm(out_dim), output]
+    net = nn.Sequential(*layers)
+    for layer in net:
+        if isinstance(layer, nn.Linear):
+            nn.init.trunc_normal_(layer.weight, std=0.02)
+            nn.init.zeros_(layer.bias)
+    return net
+
+
+class EnsembleMLP(nn.Module):
+    """`members` MLPs of one shape, evaluated together: (members or 1, N, in) -> (members, N, out).
+
+    Blocks as in `mlp`, with dropout after the first Linear (TD-MPC2's Q functions).
+    `init`: "tdmpc2" (truncated normal 0.02, zero biases), or "torch" (nn.Linear's own uniform
+    initialisation, whose magnitude the random targets keep).
+    """
+
+    def __init__(
+        self, members: int, in_dim: int, hidden: list[int], out_dim: int, activation: str,
+        dropout: float = 0.0, init: str = "tdmpc2",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.activation, self.dropout, self.init = activation, dropout, init
+        sizes = [in_dim, *hidden, out_dim]
+        shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        self.weight = nn.ParameterList(torch.empty(members, i, o) for i, o in shapes)
+        self.bias = nn.ParameterList(torch.zeros(members, 1, o) for _, o in shapes)
+        self.norm_weight = nn.ParameterList(torch.ones(members, 1, h) for h in hidden)
+        self.norm_bias = nn.ParameterList(torch.zeros(members, 1, h) for h in hidden)
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        for weight, bias in zip(self.weight, self.bias, strict=True):
+            if self.init == "tdmpc2":
+                nn.init.trunc_normal_(weight, std=0.02)
+                bias.zero_()
+            else:
+                bound = weight.shape[1] ** -0.5
+                weight.uniform_(-bound, bound)
+                bias.uniform_(-bound, bound)
+
+    def forward(self, x: Tensor, members: Tensor | None = None) -> Tensor:
+        """x: (members or 1, N, in). `members`: indices of those to evaluate, shape (M,)."""
+
+        def chosen(parameter: Tensor) -> Tensor:
+            return parameter if members is None else parameter[members]
+
+        last = len(self.weight) - 1
+        count = self.weight[0].shape[0] if members is None else members.shape[0]
+        x = x.expand(count, -1, -1)
+        for k, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
+            x = torch.baddbmm(chosen(bias), x, chosen(weight))
+            if k == last:
+                break
+            if k == 0 and self.dropout > 0:
+                x = F.dropout(x, self.dropout, self.training)
+            x = F.layer_norm(x, x.shape[-1:])
+            x = torch.addcmul(chosen(self.norm_bias[k]), x, chosen(self.norm_weight[k]))
+            x = ACTIVATIONS[self.activation](x)
+        return x

@@ -1,0 +1,83 @@
+"""Model predictive path integral control in the latent space (TD-MPC2, section 3.2)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cdred.learning.settings import Settings
+
+if TYPE_CHECKING:
+    from cdred.learning.rewards import RewardModel
+    from cdred.learning.world_model import WorldModel
+
+
+class Planner:
+    """Plans for N latent states at once; each keeps its previous mean as a warm start.
+
+    `reset` forgets the warm starts and must be called at the start of episodes.
+    """
+
+    def __init__(
+        self, model: WorldModel, reward_model: RewardModel, s: Settings, discount: float,
+        action_dim: int,
+    ) -> None:  # fmt: skip
+        self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
+        self.action_dim = action_dim
+        self.iterations = s.plan_iterations or (8 if action_dim >= 20 else 6)
+        self.previous: Tensor | None = None
+
+    def reset(self) -> None:
+        self.previous = None
+
+    @torch.no_grad()
+    def plan(self, z: Tensor, explore: bool) -> Tensor:
+        """The first action (N, A) of a plan for each of z (N, L); with noise if `explore`."""
+        s, count = self.s, z.shape[0]
+        mean = z.new_zeros(count, s.horizon, self.action_dim)
+        if self.previous is not None:
+            mean[:, :-1] = self.previous[:, 1:]
+        std = torch.full_like(mean, s.plan_max_std)
+        z = z[:, None].expand(-1, s.plan_samples, -1)
+        drawn = s.plan_samples - s.plan_policy_samples
+        prior = self._policy_actions(z[:, : s.plan_policy_samples])
+        for _ in range(self.iterations):
+            noise = torch.randn(count, drawn, s.horizon, self.action_dim, device=z.device)
+            gaussian = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)
+            actions = torch.cat([prior, gaussian], 1)  # (N, S, H, A)
+            value = self._value(z, actions)
+            # A value that is not a number must never win: real values are mostly negative.
+            value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+            best, index = value.topk(s.plan_elites, dim=1)
+            elites = actions.gather(1, index[..., None, None].expand(-1, -1, *actions.shape[2:]))
+            score = (s.plan_temperature * (best - best[:, :1])).softmax(1)
+            weight = score[..., None, None]
+            mean = (weight * elites).sum(1)
+            variance = (weight * (elites - mean[:, None]).square()).sum(1)
+            std = variance.sqrt().clamp(s.plan_min_std, s.plan_max_std)
+        self.previous = mean
+        chosen = torch.multinomial(score, 1)[:, 0]
+        action = elites[torch.arange(count, device=z.device), chosen, 0]
+        if explore:
+            action = action + std[:, 0] * torch.randn_like(action)
+        return action.clamp(-1, 1)
+
+    def _policy_actions(self, z: Tensor) -> Tensor:
+        actions = []
+        for _ in range(self.s.horizon):
+            actions.append(self.model.policy.sample(z)[0])
+            z = self.model.next(z, actions[-1])
+        return torch.stack(actions, 2)
+
+    def _value(self, z: Tensor, actions: Tensor) -> Tensor:
+        """Discounted model rewards over the horizon, then Q, of actions (N, S, H, A): (N, S)."""
+        total, factor = torch.zeros(z.shape[:2], device=z.device), 1.0
+        for step in range(self.s.horizon):
+            action = actions[:, :, step]
+            total = total + factor * self.reward_model(z, action)[..., 0]
+            z = self.model.next(z, action)
+            factor *= self.discount
+        action, _ = self.model.policy.sample(z)
+        return total + factor * self.model.q_pair(z, action).mean(0)[..., 0]

@@ -1,0 +1,32 @@
+"""What the update step and the planner ask of a reward model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from cdred.learning.replay import Batch
+
+
+class RewardModel(nn.Module):
+    """Batches hold `batch.num_expert` expert sub-sequences first, then behavioural ones."""
+
+    uses_demonstrations: bool
+    uses_environment_reward: bool
+
+    def forward(self, z: Tensor, action: Tensor) -> Tensor:
+        """R(z, a): (..., L), (..., A) -> (..., 1)."""
+        raise NotImplementedError
+
+    def loss(
+        self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss over rolled-out latents z (H, N, L) and actions (H, N, A), each step weighted by
+        `weights` (H,), divided by H; and detached metrics."""
+        raise NotImplementedError
+
+    def td_reward(self, z: Tensor, action: Tensor, batch: Batch) -> Tensor:
+        """The reward of TD targets, (H, N, 1): R on the rolled-out latents unless overridden."""
+        return self(z, action)

@@ -1,0 +1,91 @@
+"""Coupled distributional random expert distillation: the reward of CDRED, and RED at zeta 1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cdred.learning.networks import EnsembleMLP
+from cdred.learning.rewards.base import RewardModel
+from cdred.learning.settings import Settings
+
+if TYPE_CHECKING:
+    from cdred.learning.replay import Batch
+
+EXPERT, BEHAVIOUR = 0, 1
+# The variance of the targets divides the bonus; it has no floor in the authors' code.
+VARIANCE_FLOOR = 1e-6
+
+
+class CoupledRND(RewardModel):
+    """Two predictors distil the same K fixed random targets, one on expert and one on behavioural
+    data; R = zeta G(-sigma b_E) - (1 - zeta) G(-sigma b_B) (paper, section 4).
+
+    The targets are parameters without gradient, so they are saved with the agent: a reloaded agent
+    plans with the reward it was trained with.
+    """
+
+    uses_demonstrations = True
+    uses_environment_reward = False
+
+    def __init__(self, s: Settings, action_dim: int) -> None:
+        super().__init__()
+        self.alpha, self.zeta, self.sigma, self.transform = s.alpha, s.zeta, s.sigma, s.transform
+        self.num_targets = s.num_targets
+        joint = s.latent_dim + action_dim
+        self.targets = EnsembleMLP(
+            s.num_targets, joint, [s.target_dim] * s.target_layers, s.rnd_dim, s.activation,
+            init="torch",
+        ).requires_grad_(False)  # fmt: skip
+        self.predictors = EnsembleMLP(
+            2, joint, [s.predictor_dim] * s.predictor_layers, s.rnd_dim, s.activation
+        )
+
+    def bonus(self, prediction: Tensor, targets: Tensor) -> Tensor:
+        """DRND's bias-corrected pseudo-count (arXiv 2401.09750, eq. 9).
+
+        prediction (..., D), targets (K, ..., D) -> (..., 1); small where the prediction is good.
+        """
+        mean = targets.mean(0)
+        variance = (targets - mean).square().mean(0) + VARIANCE_FLOOR
+        error = (prediction - mean).square().sum(-1, keepdim=True)
+        ratio = (prediction.square() - mean.square()).abs() / variance
+        return self.alpha * error + (1 - self.alpha) * ratio.sqrt().mean(-1, keepdim=True)
+
+    def bonuses(self, z: Tensor, action: Tensor) -> Tensor:
+        """Both predictors' bonuses at z (..., L), action (..., A): (2, ..., 1), expert's first."""
+        x = torch.cat([z, action], -1)
+        flat = x.flatten(0, -2).unsqueeze(0)
+        targets = self.targets(flat)
+        return self.bonus(self.predictors(flat), targets).unflatten(1, x.shape[:-1])
+
+    def forward(self, z: Tensor, action: Tensor) -> Tensor:
+        value = -self.sigma * self.bonuses(z, action)
+        if self.transform == "exp":
+            value = value.exp()
+        return self.zeta * value[EXPERT] - (1 - self.zeta) * value[BEHAVIOUR]
+
+    def loss(
+        self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Mean squared error of each predictor, on its own stream, to a target drawn per sample.
+
+        The gradient flows through z into dynamics and encoder; the targets' outputs are constants.
+        """
+        horizon, total, _ = z.shape
+        # Both streams have the same size: one batched product serves both predictors.
+        x = torch.cat([z, action], -1).unflatten(1, (2, total // 2)).transpose(0, 1).flatten(1, 2)
+        with torch.no_grad():
+            targets = self.targets(x.flatten(0, 1).unsqueeze(0)).unflatten(1, x.shape[:2])
+            drawn = torch.randint(self.num_targets, x.shape[:2], device=x.device)
+            drawn = drawn[None, ..., None].expand(1, -1, -1, targets.shape[-1])
+            chosen = targets.gather(0, drawn)[0]
+        error = (self.predictors(x) - chosen).square().mean(-1)  # (2, H * N/2)
+        per_stream = error.unflatten(1, (horizon, -1)).mean(-1) @ weights / horizon
+        metrics = {
+            "expert_predictor_loss": per_stream[EXPERT].detach(),
+            "behaviour_predictor_loss": per_stream[BEHAVIOUR].detach(),
+        }
+        return per_stream.sum(), metrics

@@ -1,0 +1,149 @@
+"""The update step: the paper's algorithm box, for any reward model."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from cdred.learning.replay import Batch
+from cdred.learning.rewards import RewardModel
+from cdred.learning.scale import RunningScale
+from cdred.learning.settings import Settings
+from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
+from cdred.learning.world_model import WorldModel
+
+
+class Learner:
+    """World model, reward model and their optimisers. `update` makes one gradient step of each."""
+
+    def __init__(
+        self, model: WorldModel, reward_model: RewardModel, s: Settings, discount: float,
+        total_updates: int,
+    ) -> None:  # fmt: skip
+        self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
+        self.total_updates = total_updates
+        device = next(model.parameters()).device
+        self.scale = RunningScale(s.tau).to(device)
+        self.updates = 0
+        steps = torch.arange(s.horizon + 1, device=device)
+        self.weights = s.rho**steps  # (H + 1,)
+
+        encoder = list(model.encoder.parameters())
+        rest = [*model.dynamics.parameters(), *model.q.parameters()]
+        rest += [p for p in reward_model.parameters() if p.requires_grad]
+        self.policy_parameters = list(model.policy.parameters())
+        lr = s.learning_rate
+        groups = [{"params": encoder, "lr": lr * s.encoder_lr_scale}, {"params": rest, "lr": lr}]
+        self.world_parameters = encoder + rest
+        self.optimizer = torch.optim.Adam(groups, fused=True)
+        self.policy_optimizer = torch.optim.Adam(
+            self.policy_parameters, lr=lr, eps=1e-5, fused=True
+        )
+        self._base_lrs = [g["lr"] for g in self._groups()]
+
+    def _groups(self) -> list[dict]:
+        return self.optimizer.param_groups + self.policy_optimizer.param_groups
+
+    def _set_learning_rate(self) -> None:
+        s = self.s
+        if s.lr_schedule == "constant":
+            return
+        if s.lr_schedule == "linear":
+            factor = max(1 - self.updates / self.total_updates, 0.0)
+        else:
+            factor = 0.1 ** (self.updates // s.lr_decay_every)
+        for group, base in zip(self._groups(), self._base_lrs, strict=True):
+            group["lr"] = base * factor
+
+    def update(self, batch: Batch) -> dict[str, Tensor]:
+        """One step on a batch. Returns detached scalars, left on the device."""
+        s, model = self.s, self.model
+        self._set_learning_rate()
+        model.train()
+        self.reward_model.train()
+
+        # Latent roll-out, held to the encodings of what was really observed next.
+        with torch.no_grad():
+            z_observed = model.encoder(batch.obs[1:])  # (H, N, L)
+        z = model.encoder(batch.obs[0])
+        rollout = [z]
+        for action in batch.action:
+            z = model.next(z, action)
+            rollout.append(z)
+        zs = torch.stack(rollout)  # (H + 1, N, L)
+        weights = self.weights[:-1]
+        errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,)
+        consistency_loss = errors @ weights / s.horizon
+
+        reward_loss, metrics = self.reward_model.loss(zs[:-1], batch.action, batch, weights)
+        target_q, reward = self._td_target(z_observed, zs[:-1].detach(), batch)
+        logits = model.q_logits(zs[:-1], batch.action)  # (Q, H, N, bins)
+        target = two_hot(target_q, s.num_bins, s.symlog_max)
+        value_loss = (
+            soft_cross_entropy(logits, target).mean((0, 2, 3)) @ weights / s.horizon
+        )
+
+        total_loss = (
+            s.consistency_coef * consistency_loss
+            + s.value_coef * value_loss
+            + s.reward_coef * reward_loss
+        )
+        self.optimizer.zero_grad(set_to_none=True)
+        total_loss.backward()
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.world_parameters, s.grad_clip)
+        self.optimizer.step()
+
+        policy_metrics = self._update_policy(zs.detach())
+        model.update_target_q()
+        self.updates += 1
+        with torch.no_grad():
+            metrics |= self._stream_statistics(reward, logits, batch.num_expert)
+        return metrics | policy_metrics | {
+            "consistency_loss": consistency_loss.detach(),
+            "reward_loss": reward_loss.detach(),
+            "value_loss": value_loss.detach(),
+            "total_loss": total_loss.detach(),
+            "grad_norm": grad_norm,
+        }  # fmt: skip
+
+    @torch.no_grad()
+    def _td_target(self, z_next: Tensor, z: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """reward + discount * min of two target Q at the policy's action; and the reward."""
+        action, _ = self.model.policy.sample(z_next)
+        q = self.model.q_pair(z_next, action, target=True).amin(0)
+        reward = self.reward_model.td_reward(z, batch.action, batch)
+        return reward + self.discount * q, reward
+
+    def _update_policy(self, zs: Tensor) -> dict[str, Tensor]:
+        """Maximum entropy on Q over detached latents (H + 1, N, L), the scale a constant."""
+        s = self.s
+        action, entropy = self.model.policy.sample(zs)
+        q = self.model.q_pair(zs, action).amin(0)
+        self.scale.update(q[0])
+        per_step = (s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)
+        loss = -(per_step * self.weights).mean()
+        # Only the policy's gradients: Q is a constant here.
+        gradients = torch.autograd.grad(loss, self.policy_parameters)
+        for parameter, gradient in zip(self.policy_parameters, gradients, strict=True):
+            parameter.grad = gradient
+        norm = torch.nn.utils.clip_grad_norm_(self.policy_parameters, s.grad_clip)
+        self.policy_optimizer.step()
+        return {
+            "policy_loss": loss.detach(),
+            "policy_grad_norm": norm,
+            "policy_entropy": entropy.detach().mean(),
+            "q_scale": self.scale.value.clone(),
+        }
+
+    def _stream_statistics(
+        self, reward: Tensor, logits: Tensor, num_expert: int
+    ) -> dict[str, Tensor]:
+        q = two_hot_inverse(logits[:, 0], self.s.symlog_max)  # (Q, N, 1)
+        found = {
+            "reward_behaviour": reward[:, num_expert:].mean(),
+            "q_behaviour": q[:, num_expert:].mean(),
+        }
+        if num_expert:
+            found["reward_expert"] = reward[:, :num_expert].mean()
+            found["q_expert"] = q[:, :num_expert].mean()
+        return found

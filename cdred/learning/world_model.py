@@ -1,0 +1,90 @@
+"""TD-MPC2's decoder-free world model: encoder, latent dynamics, Q ensemble, policy prior."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from cdred.learning.networks import EnsembleMLP, SimNorm, mlp
+from cdred.learning.settings import Settings
+from cdred.learning.twohot import two_hot_inverse
+
+
+class Policy(nn.Module):
+    """Squashed Gaussian over actions given a latent state."""
+
+    def __init__(self, s: Settings, action_dim: int) -> None:
+        super().__init__()
+        self.net = mlp(s.latent_dim, [s.mlp_dim, s.mlp_dim], 2 * action_dim, s.activation)
+        self.log_std_min, self.log_std_max = s.log_std_min, s.log_std_max
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """z (..., L) -> mean before tanh and log standard deviation, each (..., A)."""
+        mean, log_std = self.net(z).chunk(2, dim=-1)
+        half = 0.5 * (self.log_std_max - self.log_std_min)
+        return mean, self.log_std_min + half * (log_std.tanh() + 1)
+
+    def sample(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """A sampled action (..., A) and its scaled entropy (..., 1).
+
+        TD-MPC2's convention: the Gaussian's negative log-density before tanh, times the action
+        dimension; the tanh correction cancels there and is left out here.
+        """
+        mean, log_std = self(z)
+        noise = torch.randn_like(mean)
+        log_density = (-0.5 * noise.square() - log_std - 0.9189385332046727).sum(-1, keepdim=True)
+        return (mean + noise * log_std.exp()).tanh(), -log_density * mean.shape[-1]
+
+    def mean(self, z: Tensor) -> Tensor:
+        """The deterministic action tanh(mean), (..., A)."""
+        return self(z)[0].tanh()
+
+
+def make_encoder(s: Settings, obs_dim: int) -> nn.Module:
+    """h: observation (..., obs_dim) -> latent state (..., L)."""
+    hidden = [s.encoder_dim] * max(s.encoder_layers - 1, 1)
+    return mlp(obs_dim, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
+
+
+class WorldModel(nn.Module):
+    def __init__(self, s: Settings, obs_dim: int, action_dim: int) -> None:
+        super().__init__()
+        self.symlog_max, self.num_q, self.tau = s.symlog_max, s.num_q, s.tau
+        joint = s.latent_dim + action_dim
+        hidden = [s.mlp_dim, s.mlp_dim]
+        self.encoder = make_encoder(s, obs_dim)
+        self.dynamics = mlp(joint, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
+        self.policy = Policy(s, action_dim)
+        self.q = EnsembleMLP(s.num_q, joint, hidden, s.num_bins, s.activation, s.dropout)
+        nn.init.zeros_(self.q.weight[-1])
+        self.target_q = copy.deepcopy(self.q).requires_grad_(False)
+
+    def train(self, mode: bool = True) -> WorldModel:
+        super().train(mode)
+        self.target_q.eval()  # targets are computed without dropout
+        return self
+
+    def next(self, z: Tensor, action: Tensor) -> Tensor:
+        """d: latent state (..., L) and action (..., A) -> next latent state (..., L)."""
+        return self.dynamics(torch.cat([z, action], -1))
+
+    def q_logits(
+        self, z: Tensor, action: Tensor, members: Tensor | None = None, target: bool = False
+    ) -> Tensor:
+        """Bin logits of the Q ensemble, (members, ..., B)."""
+        x = torch.cat([z, action], -1)
+        net = self.target_q if target else self.q
+        return net(x.flatten(0, -2).unsqueeze(0), members).unflatten(1, x.shape[:-1])
+
+    def q_pair(self, z: Tensor, action: Tensor, target: bool = False) -> Tensor:
+        """Values of two randomly chosen members, (2, ..., 1); no other member is evaluated."""
+        members = torch.randperm(self.num_q)[:2].to(z.device) if self.num_q > 2 else None
+        return two_hot_inverse(self.q_logits(z, action, members, target), self.symlog_max)
+
+    @torch.no_grad()
+    def update_target_q(self) -> None:
+        torch._foreach_lerp_(
+            list(self.target_q.parameters()), list(self.q.parameters()), self.tau
+        )

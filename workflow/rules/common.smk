@@ -1,0 +1,75 @@
+# What the rules share: the validated plan, one stamp a job, and where things are.
+
+import sys
+
+# A cluster node parses this without the package installed.
+sys.path.insert(0, workflow.basedir)
+
+from cdred import plan as planning
+from cdred.errors import CdredError
+
+
+def refuse(message):
+    print(f"cdred: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+if config:
+    refuse(
+        "--config and --configfile are not read: DVC would not see them; "
+        "edit params.yaml or choose an experiment with `cdred use`"
+    )
+
+planning.find_commands_of(sys.executable)
+try:
+    PLAN = planning.Plan.load()
+    for job in PLAN.jobs:
+        planning.check_target(job.path)
+    STAMPS = planning.write_stamps(PLAN)
+except CdredError as exc:
+    refuse(exc)
+except OSError as exc:
+    refuse(f"{exc.filename}: cannot be written: {exc.strerror}")
+
+# Jobs to run, decided once from manifests: no time of any file matters.
+STALE = {job.path for job in PLAN.jobs if not job.up_to_date()}
+THREADS = PLAN.config.compute.threads
+
+
+def artifact(stage, task="{task}", entry="{entry}", seed="{seed}"):
+    """The manifest of an artifact: its last file, and Snakemake's sign that it is there."""
+    return str(planning.output_path(stage, task, entry, seed) / "manifest.json")
+
+
+def logs(stage, name):
+    return str(planning.log_path(stage, "{task}", "{entry}", "{seed}") / name)
+
+
+def stamp(stage):
+    """A file that is newer than everything if the job is to run, older if not."""
+    return lambda w: str(STAMPS[job_of(stage, w).path])
+
+
+def sources(stage):
+    """The manifests of the artifacts that a job reads; their times count only if they are stale."""
+
+    def manifests(w):
+        paths = [source.path for source in job_of(stage, w).inputs]
+        files = [(path, str(path / "manifest.json")) for path in paths]
+        return [file if path in STALE else ancient(file) for path, file in files]
+
+    return manifests
+
+
+def job_of(stage, w):
+    return PLAN.job(stage, w.get("task", ""), w.entry, w.get("seed", 0))
+
+
+# Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.
+container: "cdred.sif"
+
+
+wildcard_constraints:
+    task="[a-z0-9-]+",
+    entry="[a-z0-9_-]+",
+    seed=r"\d+",

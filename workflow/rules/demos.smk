@@ -1,0 +1,13 @@
+rule demos:
+    input:
+        stamp=stamp("demos"),
+        sources=sources("demos"),
+    output:
+        update(artifact("demos")),
+    log:
+        logs("demos", "log.txt"),
+    benchmark:
+        logs("demos", "benchmark.tsv")
+    threads: THREADS
+    shell:
+        "cdred demos --task {wildcards.task} --demos {wildcards.entry} --log {log}"

@@ -1,0 +1,13 @@
+rule expert:
+    input:
+        stamp=stamp("expert"),
+    output:
+        # `update`: the old artifact stays until the stage puts the new one in its place.
+        update(artifact("expert")),
+    log:
+        logs("expert", "log.txt"),
+    benchmark:
+        logs("expert", "benchmark.tsv")
+    threads: THREADS
+    shell:
+        "cdred expert --task {wildcards.task} --expert {wildcards.entry} --log {log}"
