@@ -11,6 +11,7 @@ from cdred.envs import make
 from cdred.envs.rollout import Episode, rollout
 from cdred.errors import CdredError
 from cdred.learning.trainer import Report, derive_seed
+from cdred.learning.training import write_csv
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
@@ -28,7 +29,7 @@ def collect(
 def write(
     directory: Path, episodes: list[Episode], dataset_id: str, provenance: dict[str, str]
 ) -> None:
-    """Write episodes as a Minari dataset in `directory/data`.
+    """Write episodes as a Minari dataset in `directory/data`, and a list of them in episodes.csv.
 
     Each episode's metadata holds its seed, return, success and `provenance`.
     """
@@ -62,6 +63,16 @@ def write(
             "dataset_id": dataset_id, "algorithm_name": "TD-MPC2 (cdred)",
             "minari_version": minari.__version__,
         }
+    )  # fmt: skip
+    write_csv(
+        directory / "episodes.csv",
+        [
+            {
+                "episode": k, "seed": e.seed, "return": e.episode_return, "success": e.success,
+                "length": len(e.action),
+            }
+            for k, e in enumerate(episodes)
+        ],
     )  # fmt: skip
 
 

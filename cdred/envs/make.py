@@ -60,16 +60,16 @@ def make(task: str, obs: str = "state", seed: int | None = None) -> gymnasium.En
             self.pending = None
             return self.env.reset(seed=chosen, options=options)
 
-    env: gym.Env = DmControlCompatibilityV0(
-        suite.load(spec.domain, spec.task)
-    )
-    env = Repeat(env)
-    env = wrappers.FlattenObservation(env)
-    env = wrappers.DtypeObservation(env, np.float32)
-    env = wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
-    env = wrappers.TransformAction(
-        env,
-        functools.partial(np.asarray, dtype=np.float32),
-        gym.spaces.Box(-1, 1, env.action_space.shape, np.float32),
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
+        env: gym.Env = DmControlCompatibilityV0(suite.load(spec.domain, spec.task))
+        env = Repeat(env)
+        env = wrappers.FlattenObservation(env)
+        env = wrappers.DtypeObservation(env, np.float32)
+        env = wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+        env = wrappers.TransformAction(
+            env,
+            functools.partial(np.asarray, dtype=np.float32),
+            gym.spaces.Box(-1, 1, env.action_space.shape, np.float32),
+        )
     return FirstSeed(wrappers.TimeLimit(env, spec.episode_length))

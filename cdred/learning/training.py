@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def write(directory: Path, agent: Agent, history: History) -> None:
 
 def load(directory: Path) -> Agent:
     """The agent of a training stage's artifact, ready to act."""
-    return Agent.from_pretrained(directory / AGENT).eval()
+    with contextlib.redirect_stdout(None):  # the Hub client prints that the directory is local
+        return Agent.from_pretrained(directory / AGENT).eval()
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,5 +1,19 @@
-"""The report of an experiment."""
+"""The report of an experiment: tidy tables, figures and a page, from finished artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cdred.plan import Job, Plan
 
 
-def write(plan, job, out):
-    (out / "report.md").write_text("x")
+def write(plan: Plan, job: Job, out: Path) -> None:
+    """Write the experiment's CSV tables, learning_curves.svg, report.md and report.html."""
+    from cdred.report import figures, page, tables
+
+    data = tables.collect(plan, job)
+    tables.write(data, out)
+    figures.learning_curves(data, out / "learning_curves.svg")
+    page.write(plan, job, data, out)

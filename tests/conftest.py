@@ -1,0 +1,80 @@
+"""Shared parts of the tests: a throw-away project at toy size, and running commands in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+SHIPPED = (
+    "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
+)  # fmt: skip
+
+
+class Project:
+    """A copy of the checkout's code and workflow with an experiment of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._seen: dict[Path, int] = {}
+
+    @classmethod
+    def create(cls, root: Path, experiment: str = "config/toy.yaml") -> Project:
+        for name in SHIPPED:
+            source = CHECKOUT / name
+            if source.is_dir():
+                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                root.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, root / name)
+        project = cls(root)
+        (root / ".gitignore").write_text(".cdred/\n.snakemake/\nlogs/\n__pycache__/\n")
+        project.run("git", "init", "-q", ".")
+        project.run("dvc", "init", "-q")
+        project.run("cdred", "use", experiment)
+        return project
+
+    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this checkout's environment in the project."""
+        env = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root),  # the project's own code, not the installed checkout
+            "DVC_NO_ANALYTICS": "1",
+            "NO_COLOR": "1",
+        }
+        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
+
+    def run(self, *command: str) -> str:
+        """As `attempt`, but failing the test when the command fails; its output."""
+        done = self.attempt(*command)
+        assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    def save(self) -> None:
+        self.run("git", "add", "-A")
+        self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "t")
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        text = (self.root / name).read_text()
+        assert old in text, f"{old!r} is not in {name}"
+        (self.root / name).write_text(text.replace(old, new))
+
+    def ran(self) -> set[str]:
+        """The jobs that did their work since the last call, as `stage/.../name`."""
+        found = set()
+        for file in (self.root / "logs").rglob("runtime.jsonl"):
+            lines = len(file.read_text().splitlines())
+            if lines > self._seen.get(file, 0):
+                found.add(file.parent.relative_to(self.root / "logs").as_posix())
+            self._seen[file] = lines
+        return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "project")

@@ -1,0 +1,210 @@
+"""The learner's arithmetic against independent float64 references written from the formulas."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from cdred.learning import rewards
+from cdred.learning.agent import Agent
+from cdred.learning.networks import EnsembleMLP, SimNorm
+from cdred.learning.planner import Planner
+from cdred.learning.rewards.rnd import CoupledRND
+from cdred.learning.scale import RunningScale
+from cdred.learning.settings import SMALL, Settings, discount
+from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
+
+TINY = replace(
+    Settings(**SMALL), latent_dim=16, encoder_dim=16, mlp_dim=16, rnd_dim=8, target_dim=16,
+    predictor_dim=16,
+)  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)
+
+
+def forward(net: EnsembleMLP, member: int, x: np.ndarray) -> np.ndarray:
+    """One member of an ensemble in numpy float64: Linear, LayerNorm, SiLU; a bare last Linear."""
+    def get(parameters: nn.ParameterList, k: int) -> np.ndarray:
+        return parameters[k][member].detach().double().numpy()
+
+    for k in range(len(net.weight)):
+        x = x @ get(net.weight, k) + get(net.bias, k)
+        if k < len(net.weight) - 1:
+            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+            x = x * get(net.norm_weight, k) + get(net.norm_bias, k)
+            x = x / (1 + np.exp(-x))
+    return x
+
+
+@pytest.mark.parametrize("transform", ["identity", "exp"])
+def test_cdred_reward_is_the_papers_formula(transform: str) -> None:
+    s = replace(TINY, alpha=0.7, zeta=0.6, sigma=1.3, transform=transform)  # type: ignore[arg-type]
+    model = CoupledRND(s, action_dim=3)
+    for parameter in model.parameters():  # large weights: the ratio term must matter
+        parameter.data.normal_(0, 0.5)
+    z, action = torch.rand(7, 16), torch.rand(7, 3) * 2 - 1
+    x = torch.cat([z, action], -1).double().numpy()
+
+    targets = np.stack([forward(model.targets, k, x) for k in range(s.num_targets)])
+    mu, b2 = targets.mean(0), (targets**2).mean(0)
+    variance = b2 - mu**2 + 1e-6
+
+    def bonus(g: np.ndarray) -> np.ndarray:
+        error = ((g - mu) ** 2).sum(-1)
+        ratio = np.sqrt(np.abs(g**2 - mu**2) / variance).mean(-1)
+        return s.alpha * error + (1 - s.alpha) * ratio
+
+    def transformed(b: np.ndarray) -> np.ndarray:
+        return np.exp(-s.sigma * b) if transform == "exp" else -s.sigma * b
+
+    expert, behaviour = (bonus(forward(model.predictors, k, x)) for k in (0, 1))
+    expected = s.zeta * transformed(expert) - (1 - s.zeta) * transformed(behaviour)
+    found = model(z, action)[:, 0].detach().double().numpy()
+    np.testing.assert_allclose(found, expected, rtol=2e-4, atol=1e-6)
+
+
+def test_red_is_the_expert_term_alone() -> None:
+    model = rewards.build("red", TINY, 3)
+    z, action = torch.rand(5, 16), torch.rand(5, 3)
+    torch.testing.assert_close(model(z, action), -TINY.sigma * model.bonuses(z, action)[0])  # type: ignore[operator]
+
+
+def test_each_predictor_learns_from_its_own_stream_alone() -> None:
+    from cdred.learning.replay import Batch
+
+    model = CoupledRND(TINY, 3)
+    z = torch.rand(3, 8, 16, requires_grad=True)
+    action, weights = torch.rand(3, 8, 3), torch.tensor([1.0, 0.5, 0.25])
+    batch = Batch(torch.zeros(4, 8, 1), action, None, num_expert=4)
+    torch.manual_seed(1)
+    loss, metrics = model.loss(z, action, batch, weights)
+    per_stream = [metrics["expert_predictor_loss"], metrics["behaviour_predictor_loss"]]
+    torch.testing.assert_close(loss.detach(), per_stream[0] + per_stream[1])
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert gradient.abs().sum((0, 2)).min() > 0  # the loss flows into every latent
+    # The reference, from the definition, with the same draws of targets.
+    torch.manual_seed(1)
+    drawn = torch.randint(TINY.num_targets, (2, 12))
+    for stream in (0, 1):
+        x = torch.cat([z, action], -1)[:, 4 * stream : 4 * stream + 4].reshape(12, 19)
+        targets = torch.stack(
+            [model.targets(x[None])[k, n] for n, k in enumerate(drawn[stream].tolist())]
+        )
+        error = (model.predictors(x[None].expand(2, -1, -1))[stream] - targets).square().mean(-1)
+        expected = (error.view(3, 4).mean(1) * weights).sum() / 3
+        torch.testing.assert_close(per_stream[stream], expected.detach())
+
+
+@pytest.mark.parametrize(
+    ("task", "obs_dim", "action_dim", "count"),
+    [
+        ("cheetah-run", 17, 6, 10_174_981),
+        ("humanoid-walk", 67, 21, 10_279_971),
+        ("dog-stand", 223, 38, 10_424_389),
+    ],
+)
+def test_trainable_parameters_are_the_papers(
+    task: str, obs_dim: int, action_dim: int, count: int
+) -> None:
+    agent = Agent.create(task, "cdred", obs_dim, action_dim, Settings())
+    assert sum(p.numel() for p in agent.parameters() if p.requires_grad) == count
+
+
+def test_two_hot_inverts_and_is_exact_between_bins() -> None:
+    x = torch.tensor([[-3000.0], [-1.0], [0.0], [0.3], [7.0], [950.0], [20_000.0]])
+    encoded = two_hot(x.double(), 101, 10.0)
+    torch.testing.assert_close(encoded.sum(-1), torch.ones(7).double())
+    assert (encoded > 0).sum(-1).max() <= 2
+    # As logits of that very distribution, decoding gives the number back.
+    decoded = two_hot_inverse(encoded.clamp(min=1e-300).log(), 10.0)
+    torch.testing.assert_close(decoded, x.double(), rtol=1e-9, atol=1e-9)
+    beyond = two_hot_inverse(two_hot(torch.tensor([[1e9]]).double(), 101, 10.0).log(), 10.0)
+    torch.testing.assert_close(beyond, torch.tensor([[10.0]]).double().expm1())
+
+
+def test_soft_cross_entropy_matches_torch() -> None:
+    logits, target = torch.randn(6, 11), torch.rand(6, 11).softmax(-1)
+    torch.testing.assert_close(
+        soft_cross_entropy(logits, target)[:, 0], F.cross_entropy(logits, target, reduction="none")
+    )
+
+
+def test_ensemble_is_its_members() -> None:
+    net = EnsembleMLP(4, 5, [16, 16], 3, "silu", init="torch")
+    x = torch.randn(9, 5)
+    expected = np.stack([forward(net, k, x.double().numpy()) for k in range(4)])
+    found = net(x[None]).detach().numpy()
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    chosen = net(x[None], torch.tensor([2, 0])).detach().numpy()
+    np.testing.assert_allclose(chosen, found[[2, 0]], rtol=1e-5, atol=1e-6)
+
+
+def test_simnorm_is_tdmpc2s_up_to_the_order_of_features() -> None:
+    x = torch.randn(4, 24)
+    reference = x.view(4, 8, 3).transpose(1, 2).reshape(4, 3, 8).softmax(-1)  # 3 groups of 8
+    torch.testing.assert_close(
+        SimNorm(8)(x).view(4, 8, 3).transpose(1, 2), reference
+    )
+
+
+@pytest.mark.parametrize(("length", "expected"), [(500, 0.99), (100, 0.95), (10_000, 0.995)])
+def test_discount_rule(length: int, expected: float) -> None:
+    assert discount(length, Settings()) == pytest.approx(expected)
+
+
+def test_running_scale_follows_the_percentile_range_and_never_amplifies() -> None:
+    scale = RunningScale(0.5)
+    q = torch.linspace(0, 100, 1001)
+    scale.update(q)
+    assert scale.value.item() == pytest.approx(0.5 * 1 + 0.5 * 90, rel=1e-4)
+    for _ in range(50):
+        scale.update(torch.full((10,), 3.0))
+    assert scale.value.item() == pytest.approx(1.0, rel=1e-4)
+
+
+class KnownWorld(nn.Module):
+    """z' = z + a / 2; the planner's view of a world whose best actions are known."""
+
+    def policy(self) -> None: ...
+
+    def next(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return z + action / 2
+
+    def q_pair(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(2, *z.shape[:-1], 1)
+
+
+def known_planner(reward, **changes) -> Planner:  # type: ignore[no-untyped-def]
+    class Uninformed:
+        def sample(self, z: torch.Tensor) -> tuple[torch.Tensor, None]:
+            return torch.rand_like(z) * 2 - 1, None
+
+    world = KnownWorld()
+    world.policy = Uninformed()  # type: ignore[assignment, method-assign]
+    settings = replace(Settings(), plan_min_std=0.01, plan_iterations=12, **changes)
+    return Planner(world, reward, settings, 0.99, 2)  # type: ignore[arg-type]
+
+
+def test_mppi_finds_a_known_optimum() -> None:
+    # Reward -|z + a/2 - goal|^2 with z = 0: the first best action is 2 * goal.
+    goal = torch.tensor([0.3, -0.2])
+    planner = known_planner(lambda z, a: -(z + a / 2 - goal).square().sum(-1, keepdim=True))
+    actions = planner.plan(torch.zeros(5, 2), explore=False)
+    torch.testing.assert_close(actions, (2 * goal).expand(5, 2), atol=0.08, rtol=0)
+
+
+def test_mppi_never_prefers_a_value_that_is_not_a_number() -> None:
+    def reward(z: torch.Tensor, a: torch.Tensor) -> torch.Tensor:
+        value = -10 - (a - 0.5).square().sum(-1, keepdim=True)
+        return torch.where(a[..., :1] < 0, torch.nan, value)
+
+    actions = known_planner(reward).plan(torch.zeros(8, 2), explore=False)
+    assert (actions[:, 0] > 0).all()

@@ -1,0 +1,121 @@
+"""Training on a real environment: deterministic, blind to rewards in imitation, and restorable."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import cdred
+from cdred.envs.rollout import Episode
+from cdred.learning import trainer, training
+from cdred.learning.settings import SMALL, Settings
+
+TASK = "cartpole-balance"
+TOY = replace(
+    Settings(**SMALL), latent_dim=16, encoder_dim=16, mlp_dim=16, rnd_dim=8, target_dim=16,
+    predictor_dim=16, batch_size=8, steps=540, seed_steps=500, updates_per_step=0.1,
+    eval_every=540, eval_episodes=1, log_every=10,
+)  # fmt: skip
+
+
+def demonstrations(count: int = 2) -> list[Episode]:
+    rng = np.random.default_rng(0)
+    return [
+        Episode(
+            rng.normal(size=(51, 5)).astype(np.float32),
+            rng.uniform(-1, 1, (50, 1)).astype(np.float32),
+            np.zeros(50, np.float32), None, k,
+        )
+        for k in range(count)
+    ]  # fmt: skip
+
+
+def train(method: str, seed: int = 3, s: Settings = TOY) -> tuple[cdred.Agent, trainer.History]:
+    demos = [] if method == "expert" else demonstrations()
+    return training.train(TASK, method, s, seed, demos, torch.device("cpu"), lambda *_: None)
+
+
+def weights(agent: torch.nn.Module) -> str:
+    blob = b"".join(v.detach().numpy().tobytes() for v in agent.state_dict().values())
+    return hashlib.sha256(blob).hexdigest()
+
+
+@pytest.mark.parametrize("method", ["expert", "cdred", "red", "bc"])
+def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
+    hashes = []
+    for name in ("one", "two"):
+        agent, history = train(method)
+        (tmp_path / name).mkdir()
+        training.write(tmp_path / name, agent, history)
+        files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
+        hashes.append([hashlib.sha256(p.read_bytes()).hexdigest() for p in files])
+        assert {p.name for p in files} == {
+            "config.json", "model.safetensors", "curve.csv", "metrics.csv",
+        }  # fmt: skip
+    assert hashes[0] == hashes[1]
+    assert weights(train(method, seed=4)[0]) != weights(train(method, seed=3)[0])
+
+
+@pytest.mark.parametrize("method", ["cdred", "red"])
+def test_imitation_never_uses_the_environments_reward(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, honest_history = train(method)
+    make = trainer.make
+
+    def scrambled(*args, **kwargs):  # type: ignore[no-untyped-def]
+        env = make(*args, **kwargs)
+        step, rng = env.step, np.random.default_rng(1)
+
+        def wrong(action):  # type: ignore[no-untyped-def]
+            obs, _, terminated, truncated, info = step(action)
+            return obs, float(rng.normal()), terminated, truncated, info
+
+        env.step = wrong
+        return env
+
+    monkeypatch.setattr(trainer, "make", scrambled)
+    misled, misled_history = train(method)
+    assert weights(honest) == weights(misled)
+    assert honest_history.metrics == misled_history.metrics
+    # The same scrambling does change an expert, which learns from that reward.
+    monkeypatch.setattr(trainer, "make", make)
+    expert = train("expert")[0]
+    monkeypatch.setattr(trainer, "make", scrambled)
+    assert weights(expert) != weights(train("expert")[0])
+
+
+@pytest.mark.parametrize("method", ["expert", "cdred", "bc"])
+def test_a_saved_agent_acts_and_rewards_the_same(method: str, tmp_path: Path) -> None:
+    agent, history = train(method)
+    training.write(tmp_path, agent, history)
+    again = cdred.Agent.from_pretrained(tmp_path / "pretrained_model").eval()
+    obs = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
+    np.testing.assert_array_equal(agent.act(obs), again.act(obs))
+    assert again.settings == agent.settings and again.method == method
+    if agent.reward_model is not None:
+        z, action = torch.rand(6, 16), torch.rand(6, 1)
+        assert again.reward_model is not None
+        assert torch.equal(agent.reward_model(z, action), again.reward_model(z, action))
+
+
+def test_evaluating_more_often_does_not_change_what_is_learned() -> None:
+    often, _ = train("cdred", s=replace(TOY, eval_every=60))
+    assert weights(often) == weights(train("cdred")[0])
+
+
+def test_acting_by_planning_is_an_option_and_deterministic() -> None:
+    planning = replace(
+        TOY, mpc=True, plan_samples=32, plan_elites=8, plan_policy_samples=4, steps=510
+    )
+    assert weights(train("cdred", s=planning)[0]) == weights(train("cdred", s=planning)[0])
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run_by_name() -> None:
+    with pytest.raises(FloatingPointError, match="loss is"):
+        train("bc", s=replace(TOY, learning_rate=1e30, steps=50))

@@ -1,0 +1,81 @@
+"""Bad configurations are one clear line with file, line, key and the nearest valid name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cdred.config import load
+from cdred.errors import CdredError
+
+GOOD = """\
+experiment:
+  name: small
+  tasks: [cup-catch]
+  runs: [cdred]
+  seeds: [0]
+experts:
+  expert: {preset: small, steps: 3000}
+demos:
+  expert-5: {expert: expert, episodes: 5}
+runs:
+  cdred:
+    method: cdred
+    preset: small
+    demos: expert-5
+    zeta: 0.7
+"""
+
+
+def write(tmp_path: Path, old: str = "", new: str = "") -> Path:
+    assert old in GOOD
+    path = tmp_path / "params.yaml"
+    path.write_text(GOOD.replace(old, new) if old else GOOD)
+    return path
+
+
+def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
+    config = load(write(tmp_path))
+    settings = config.runs["cdred"].settings
+    assert settings.zeta == 0.7  # the entry's own
+    assert settings.latent_dim == 128  # the preset's
+    assert settings.alpha == 0.9  # the paper's
+    assert config.evaluation.episodes == 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("zeta: 0.7", "zetta: 0.7", "params.yaml:15: runs.cdred.zetta: unknown key; did you mean 'zeta'?"),
+        ("zeta: 0.7", "zeta: high", "params.yaml:15: runs.cdred.zeta: expected a number, got text ('high')"),
+        ("zeta: 0.7", "zeta: 1.7", "params.yaml:15: runs.cdred.zeta: 1.7 is outside of 0 to 1"),
+        ("[cup-catch]", "[cup-catc]", "params.yaml:3: experiment.tasks.0: no task is called 'cup-catc'; did you mean 'cup-catch'?"),
+        ("method: cdred", "method: cdrd", "params.yaml:12: runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'?"),
+        ("seeds: [0]", "seeds: [0, 1, 0]", "params.yaml:5: experiment.seeds.2: 0 stands here twice"),
+        ("seeds: [0]", "seeds: [true]", "params.yaml:5: experiment.seeds.0: expected a whole number, got true or false (True)"),
+        ("seeds: [0]", "seeds: 0", "params.yaml:5: experiment.seeds: expected a list, got a whole number (0)"),
+        ("    demos: expert-5\n", "", "params.yaml:11: runs.cdred.demos: missing"),
+        ("demos: expert-5", "demos: expert5", "params.yaml:14: runs.cdred.demos: no demos entry is called 'expert5'; did you mean 'expert-5'?"),
+        ("demos: expert-5", "demos: expert-5\n    demo_episodes: 6", "params.yaml:15: runs.cdred.demo_episodes: 6 episodes asked for, demos.expert-5 has 5"),
+        ("preset: small\n", "preset: smal\n", "params.yaml:13: runs.cdred.preset: no preset is called 'smal'; did you mean 'small'?"),
+        ("runs: [cdred]", "runs: [bc]", "params.yaml:4: experiment.runs.0: no run is called 'bc'; valid: cdred"),
+        ("runs: [cdred]", "runs: []", "params.yaml:4: experiment.runs: empty; name at least one"),
+        ("  cdred:\n", "  cdred:\n    zeta: 0.5\n", "params.yaml:16: runs.cdred.zeta: this key stands here twice"),
+        ("{expert: expert,", "{expert: exprt,", "params.yaml:9: demos.expert-5.expert: no expert is called 'exprt'; did you mean 'expert'?"),
+        ("  cdred:\n", "  cdred.5:\n", "params.yaml:11: runs.cdred.5: not a valid entry name: lower-case letters, digits, - and _, as it names files"),
+        ("runs:\n  cdred:", "runs:\n  expert:", "params.yaml:11: runs.expert: an expert has this name too; their results would collide"),
+        ("experiment:\n", "experimnt:\n", "params.yaml:1: experimnt: unknown key; did you mean 'experiment'?"),
+        ("seeds: [0]", "seeds: [0", "params.yaml:6: not valid YAML: expected ',' or ']', but got ':'"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(CdredError) as caught:
+        load(write(tmp_path, old, new))
+    assert str(caught.value) == f"{tmp_path}/{expected}"
+
+
+def test_scientific_notation_without_a_dot_is_a_number(tmp_path: Path) -> None:
+    # YAML 1.1, which PyYAML reads, takes 1e-3 for text; DVC, which reads YAML 1.2, does not.
+    path = write(tmp_path, "zeta: 0.7", "learning_rate: 1e-3")
+    assert load(path).runs["cdred"].settings.learning_rate == 1e-3
