@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHIPPED = (

@@ -75,8 +75,10 @@ class Learner:
         errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,)
         consistency_loss = errors @ weights / s.horizon
 
-        reward_loss, metrics = self.reward_model.loss(zs[:-1], batch.action, batch, weights)
-        target_q, reward = self._td_target(z_observed, zs[:-1].detach(), batch)
+        reward_loss, reward, metrics = self.reward_model.loss(
+            zs[:-1], batch.action, batch, weights
+        )
+        target_q = self._td_target(z_observed, reward)
         logits = model.q_logits(zs[:-1], batch.action)  # (Q, H, N, bins)
         target = two_hot(target_q, s.num_bins, s.symlog_max)
         value_loss = (
@@ -107,12 +109,10 @@ class Learner:
         }  # fmt: skip
 
     @torch.no_grad()
-    def _td_target(self, z_next: Tensor, z: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """reward + discount * min of two target Q at the policy's action; and the reward."""
+    def _td_target(self, z_next: Tensor, reward: Tensor) -> Tensor:
+        """reward + discount * the smaller of two target Q at the policy's action, (H, N, 1)."""
         action, _ = self.model.policy.sample(z_next)
-        q = self.model.q_pair(z_next, action, target=True).amin(0)
-        reward = self.reward_model.td_reward(z, batch.action, batch)
-        return reward + self.discount * q, reward
+        return reward + self.discount * self.model.q_pair(z_next, action, target=True).amin(0)
 
     def _update_policy(self, zs: Tensor) -> dict[str, Tensor]:
         """Maximum entropy on Q over detached latents (H + 1, N, L), the scale a constant."""

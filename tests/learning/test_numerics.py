@@ -85,7 +85,8 @@ def test_each_predictor_learns_from_its_own_stream_alone() -> None:
     action, weights = torch.rand(3, 8, 3), torch.tensor([1.0, 0.5, 0.25])
     batch = Batch(torch.zeros(4, 8, 1), action, None, num_expert=4)
     torch.manual_seed(1)
-    loss, metrics = model.loss(z, action, batch, weights)
+    loss, reward, metrics = model.loss(z, action, batch, weights)
+    torch.testing.assert_close(reward, model(z, action).detach())
     per_stream = [metrics["expert_predictor_loss"], metrics["behaviour_predictor_loss"]]
     torch.testing.assert_close(loss.detach(), per_stream[0] + per_stream[1])
     (gradient,) = torch.autograd.grad(loss, z)

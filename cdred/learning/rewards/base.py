@@ -22,11 +22,8 @@ class RewardModel(nn.Module):
 
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """Loss over rolled-out latents z (H, N, L) and actions (H, N, A), each step weighted by
-        `weights` (H,), divided by H; and detached metrics."""
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """What the update step needs, from rolled-out latents z (H, N, L) and actions (H, N, A):
+        the loss, each step weighted by `weights` (H,), divided by H; the reward of TD targets
+        (H, N, 1), without gradient; and detached metrics."""
         raise NotImplementedError
-
-    def td_reward(self, z: Tensor, action: Tensor, batch: Batch) -> Tensor:
-        """The reward of TD targets, (H, N, 1): R on the rolled-out latents unless overridden."""
-        return self(z, action)

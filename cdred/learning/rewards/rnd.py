@@ -58,34 +58,49 @@ class CoupledRND(RewardModel):
         """Both predictors' bonuses at z (..., L), action (..., A): (2, ..., 1), expert's first."""
         x = torch.cat([z, action], -1)
         flat = x.flatten(0, -2).unsqueeze(0)
-        targets = self.targets(flat)
-        return self.bonus(self.predictors(flat), targets).unflatten(1, x.shape[:-1])
+        bonuses = self.bonus(self.predictors(flat), self.targets(flat))
+        return bonuses.unflatten(1, x.shape[:-1])
 
-    def forward(self, z: Tensor, action: Tensor) -> Tensor:
-        value = -self.sigma * self.bonuses(z, action)
+    def reward(self, bonuses: Tensor) -> Tensor:
+        """R from both predictors' bonuses (2, ..., 1)."""
+        value = -self.sigma * bonuses
         if self.transform == "exp":
             value = value.exp()
         return self.zeta * value[EXPERT] - (1 - self.zeta) * value[BEHAVIOUR]
 
+    def forward(self, z: Tensor, action: Tensor) -> Tensor:
+        return self.reward(self.bonuses(z, action))
+
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Mean squared error of each predictor, on its own stream, to a target drawn per sample.
 
         The gradient flows through z into dynamics and encoder; the targets' outputs are constants.
+        Loss and reward share one pass of the targets.
         """
         horizon, total, _ = z.shape
-        # Both streams have the same size: one batched product serves both predictors.
-        x = torch.cat([z, action], -1).unflatten(1, (2, total // 2)).transpose(0, 1).flatten(1, 2)
+        half = total // 2  # both streams have the same size: one batched product serves both
+        x = torch.cat([z, action], -1).unflatten(1, (2, half)).transpose(0, 1).flatten(1, 2)
+        own = self.predictors(x)  # (2, H * half, D): each predictor on its own stream
         with torch.no_grad():
             targets = self.targets(x.flatten(0, 1).unsqueeze(0)).unflatten(1, x.shape[:2])
             drawn = torch.randint(self.num_targets, x.shape[:2], device=x.device)
             drawn = drawn[None, ..., None].expand(1, -1, -1, targets.shape[-1])
             chosen = targets.gather(0, drawn)[0]
-        error = (self.predictors(x) - chosen).square().mean(-1)  # (2, H * N/2)
-        per_stream = error.unflatten(1, (horizon, -1)).mean(-1) @ weights / horizon
+            other = self.predictors(x.flip(0))  # each predictor on the other's stream
+            streams = (torch.stack([own[0], other[0]]), torch.stack([other[1], own[1]]))
+            bonuses = torch.stack([self.bonus(predicted, targets) for predicted in streams])
+            reward = self.reward(bonuses).unflatten(1, (horizon, half)).transpose(0, 1).flatten(1, 2)
+        error = (own - chosen).square().mean(-1)
+        per_stream = error.unflatten(1, (horizon, half)).mean(-1) @ weights / horizon
+        mean_bonus = bonuses.mean((2, 3))  # (predictor, stream)
         metrics = {
             "expert_predictor_loss": per_stream[EXPERT].detach(),
             "behaviour_predictor_loss": per_stream[BEHAVIOUR].detach(),
+            "expert_bonus_on_expert": mean_bonus[EXPERT, EXPERT],
+            "expert_bonus_on_behaviour": mean_bonus[EXPERT, BEHAVIOUR],
+            "behaviour_bonus_on_expert": mean_bonus[BEHAVIOUR, EXPERT],
+            "behaviour_bonus_on_behaviour": mean_bonus[BEHAVIOUR, BEHAVIOUR],
         }
-        return per_stream.sum(), metrics
+        return per_stream.sum(), reward, metrics

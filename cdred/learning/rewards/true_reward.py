@@ -32,13 +32,9 @@ class TrueReward(RewardModel):
 
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         assert batch.reward is not None
         logits = self.net(torch.cat([z, action], -1))
         target = two_hot(batch.reward, self.num_bins, self.symlog_max)
         loss = soft_cross_entropy(logits, target).mean((1, 2)) @ weights / len(weights)
-        return loss, {}
-
-    def td_reward(self, z: Tensor, action: Tensor, batch: Batch) -> Tensor:
-        assert batch.reward is not None
-        return batch.reward
+        return loss, batch.reward, {}

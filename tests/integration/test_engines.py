@@ -1,0 +1,266 @@
+"""The two front ends on real runs at toy size: the same graph, the same bytes, the same caching."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from conftest import Project
+
+EXPERT = "experts/cartpole-balance/expert"
+DEMOS = "demos/cartpole-balance/expert-2"
+CDRED, BC = (f"agents/cartpole-balance/{run}/seed_0" for run in ("cdred", "bc"))
+EVALUATIONS = {f"evaluations/cartpole-balance/{run}/seed_0" for run in ("expert", "cdred", "bc")}
+REPORT = "reports/toy"
+ALL = {EXPERT, DEMOS, CDRED, BC, REPORT} | EVALUATIONS
+
+
+def snakemake(project: Project) -> str:
+    return project.run("snakemake", "--cores", "2")
+
+
+def planned(project: Project) -> set[str]:
+    """What Snakemake would run."""
+    text = project.run("snakemake", "-n")
+    if "Nothing to be done" in text:
+        return set()
+    return {path for path in ALL if re.search(rf"output: \S*{path}/manifest.json", text)}
+
+
+def dvc_is_clean(project: Project) -> bool:
+    return "Data and pipelines are up to date" in project.run("dvc", "status")
+
+
+def manifests(project: Project) -> dict[str, bytes]:
+    return {
+        file.relative_to(project.root).as_posix(): file.read_bytes()
+        for top in ("artifacts", "reports")
+        for file in (project.root / top).rglob("manifest.json")
+    }
+
+
+@pytest.fixture(scope="module")
+def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("smk") / "project")
+    snakemake(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def by_dvc(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("dvc") / "project")
+    project.run("dvc", "repro", "-q")
+    return project
+
+
+def test_each_engine_alone_makes_the_same_bytes(by_snakemake: Project, by_dvc: Project) -> None:
+    assert by_snakemake.ran() == ALL
+    assert by_dvc.ran() == ALL
+    assert manifests(by_snakemake) == manifests(by_dvc)  # they hold the hash of every file
+
+
+def test_after_snakemake_nothing_is_left_to_do(by_snakemake: Project) -> None:
+    assert planned(by_snakemake) == set()
+    by_snakemake.run("cdred", "record")
+    assert dvc_is_clean(by_snakemake)
+    by_snakemake.run("dvc", "repro")
+    by_snakemake.ran()
+    snakemake(by_snakemake)
+    assert by_snakemake.ran() == set()
+    assert dvc_is_clean(by_snakemake)
+
+
+def test_after_dvc_nothing_is_left_to_do(by_dvc: Project) -> None:
+    assert planned(by_dvc) == set()
+    assert dvc_is_clean(by_dvc)
+
+
+def test_a_fresh_clone_that_pulls_has_nothing_to_do(by_dvc: Project, tmp_path: Path) -> None:
+    by_dvc.run("dvc", "remote", "add", "-q", "-f", "-d", "shared", str(tmp_path / "remote"))
+    by_dvc.save()
+    by_dvc.run("dvc", "push", "-q")
+    by_dvc.run("git", "clone", "-q", ".", str(tmp_path / "clone"))
+    clone = Project(tmp_path / "clone")
+    clone.run("dvc", "pull", "-q")
+    assert planned(clone) == set()
+    assert dvc_is_clean(clone)
+
+
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_only_what_a_change_reaches_runs_again(
+    engine: str, by_snakemake: Project, by_dvc: Project
+) -> None:
+    """Each change in turn on a finished project, made by the same engine."""
+    project = by_snakemake if engine == "snakemake" else by_dvc
+
+    def run() -> set[str]:
+        if engine == "snakemake":
+            snakemake(project)
+        else:
+            project.run("dvc", "repro", "-q")
+        return project.ran()
+
+    run()
+    project.edit("params.yaml", "evaluation:\n  episodes: 2", "evaluation:\n  episodes: 3")
+    assert run() == EVALUATIONS | {REPORT}
+
+    if engine == "snakemake":
+        project.run("cdred", "record")
+    before = manifests(project)
+    project.edit("params.yaml", "method: cdred\n", "method: cdred\n    zeta: 0.5\n")
+    assert run() == {CDRED, "evaluations/cartpole-balance/cdred/seed_0", REPORT}
+    if engine == "snakemake":
+        project.run("cdred", "record")
+
+    # Set back: DVC restores the old results from its run cache, and Snakemake accepts them.
+    project.edit("params.yaml", "    zeta: 0.5\n", "")
+    assert planned(project) == {CDRED, "evaluations/cartpole-balance/cdred/seed_0", REPORT}
+    project.run("dvc", "repro", "-q")
+    assert project.ran() == set()
+    assert manifests(project) == before
+    assert planned(project) == set()
+
+    # A dropped run, as an experiment of config/.
+    (project.root / "config/smaller.yaml").write_text(
+        "extends: toy.yaml\nexperiment: {runs: [cdred]}\nevaluation: {episodes: 3}\n"
+    )
+    project.run("cdred", "use", "config/smaller.yaml")
+    assert run() == {REPORT}
+    assert "| bc |" not in (project.root / REPORT / "report.md").read_text()
+
+    project.edit("cdred/report/page.py", "## Final returns", "## The final returns")
+    assert run() == {REPORT}
+
+    # The learner's code: everything that it trained, and what follows.
+    project.edit("cdred/learning/update.py", "import annotations\n", "import annotations\n\n")
+    left = ALL - {BC, "evaluations/cartpole-balance/bc/seed_0"}
+    assert planned(project) == left
+    status = project.run("dvc", "status")
+    changed = {"agents": "imitate", "evaluations": "evaluate", "experts": "expert"}
+    for path in left - {REPORT, DEMOS}:
+        kind, *rest = path.split("/")
+        assert "-".join([changed[kind], *rest]) in status
+
+
+def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
+    project = by_dvc
+    project.edit("params.yaml", "evaluation:\n  episodes: ", "evaluation:\n  seed: 7\n  episodes: ")
+    lock = (project.root / "dvc.lock").read_text()
+    done = project.attempt("cdred", "record")
+    assert done.returncode == 2
+    assert re.fullmatch(r"cdred: artifacts/\S+ is stale: .* brings it up to date\n", done.stderr)
+    assert (project.root / "dvc.lock").read_text() == lock
+
+
+# ---- the graphs, compared without running anything ---------------------------------------------
+
+MATRIX = """\
+experiment: {name: matrix, tasks: [cup-catch, reacher-easy], runs: [cdred, half, bc], seeds: [0, 3]}
+experts:
+  expert: {preset: small}
+  other: {preset: small, seed: 5}
+  idle-expert: {preset: small}
+demos:
+  ten: {expert: expert, episodes: 10}
+  five: {expert: other, episodes: 5}
+runs:
+  cdred: {method: cdred, preset: small, demos: ten}
+  half: {method: cdred, preset: small, demos: five, zeta: 0.5}
+  bc: {method: bc, preset: small, demos: ten, demo_episodes: 4}
+  idle: {method: red, demos: five}
+"""
+CONFIGS = {"quickstart": "config/quickstart.yaml", "toy": "config/toy.yaml", "matrix": MATRIX}
+
+
+def snakemake_graph(project: Project) -> dict[str, tuple[str, frozenset[str]]]:
+    """Artifact -> command and artifacts read, from a dry run of every job."""
+    text = project.run("snakemake", "-n", "-p", "--forceall")
+    graph = {}
+    for block in re.split(r"\nrule |\nlocalrule ", text):
+        output = re.search(r"output: (\S+)/manifest.json", block)
+        if output:
+            read = re.search(r"input: (.*)", block)
+            command = re.search(r"Shell command: (.*)", block)
+            assert read and command
+            sources = re.findall(r"(\S+)/manifest.json", read[1])
+            graph[output[1]] = (" ".join(command[1].split()), frozenset(sources))
+    return graph
+
+
+def dvc_graph(project: Project) -> dict[str, tuple[str, frozenset[str]]]:
+    stages = yaml.safe_load((project.root / "dvc.yaml").read_text())["stages"]
+    return {
+        out: (stage["cmd"], frozenset(d for d in stage["deps"] if not d.startswith("cdred/")))
+        for stage in stages.values()
+        for out in stage.get("outs", [])
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_two_graphs_are_one(name: str, tmp_path: Path) -> None:
+    overlay = CONFIGS[name]
+    project = Project.create(tmp_path / "project")
+    if name == "matrix":
+        (project.root / "config/matrix.yaml").write_text(overlay)
+        overlay = "config/matrix.yaml"
+    project.run("cdred", "use", "--force", overlay)
+    graph = snakemake_graph(project)
+    assert graph == dvc_graph(project)
+    if name == "matrix":
+        # 2 tasks x (2 experts + 2 demos + 3 runs x 2 seeds, their evaluations and the experts')
+        assert len(graph) == 2 * (2 + 2 + 6 + 6 + 2) + 1
+        _, sources = graph["artifacts/agents/reacher-easy/half/seed_3"]
+        assert sources == {"artifacts/demos/reacher-easy/five"}
+        assert not any("idle" in path for path in graph)
+
+
+def test_the_workflow_is_linted() -> None:
+    from conftest import CHECKOUT
+
+    project = Project(CHECKOUT)
+    assert "good condition" in project.run("snakemake", "--lint")
+    project.run("snakefmt", "--check", "Snakefile", "workflow")
+
+
+# ---- bad input, in every front end --------------------------------------------------------------
+
+
+def test_a_bad_configuration_is_one_line_everywhere(project: Project) -> None:
+    project.edit("params.yaml", "method: cdred", "method: cdrd")
+    line = "runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'?"
+    for command in ("cdred report", "cdred check", "snakemake -n", "snakemake --cores 1"):
+        done = project.attempt(*command.split())
+        assert done.returncode == 2, command
+        said = [text for text in done.stderr.splitlines() if "profile" not in text]
+        assert len(said) == 1 and said[0].startswith("cdred: params.yaml:"), done.stderr
+        assert said[0].endswith(line)
+    done = project.attempt("dvc", "repro")
+    assert done.returncode != 0
+    assert line in done.stderr and "exited with 2" in done.stderr
+    assert not (project.root / "artifacts").exists()
+
+
+def test_dvc_yaml_follows_an_edited_params_yaml(project: Project) -> None:
+    project.edit("params.yaml", "seeds:\n  - 0", "seeds:\n  - 4")
+    done = project.attempt("dvc", "repro")
+    assert done.returncode != 0 and "was brought in line; run `dvc repro` again" in done.stderr
+    assert "artifacts/agents/cartpole-balance/cdred/seed_4" in dvc_graph(project)
+    assert not (project.root / "artifacts").exists()
+
+
+def test_what_dvc_would_not_see_is_refused(project: Project) -> None:
+    done = project.attempt("snakemake", "-n", "--config", "evaluation=3")
+    assert done.returncode == 2
+    assert "--config and --configfile are not read" in done.stderr
+
+
+def test_a_directory_that_is_not_ours_stops_snakemake(project: Project) -> None:
+    mine = project.root / "artifacts/agents/cartpole-balance/cdred/seed_0"
+    mine.mkdir(parents=True)
+    (mine / "thesis.txt").write_text("precious")
+    done = project.attempt("snakemake", "--cores", "1")
+    assert done.returncode == 2
+    assert "artifacts/agents/cartpole-balance/cdred/seed_0: exists and was not made" in done.stderr
+    assert (mine / "thesis.txt").read_text() == "precious"
