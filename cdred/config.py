@@ -5,6 +5,7 @@ Imports the standard library and yaml alone: the engines validate before anythin
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import re
 import types
@@ -130,7 +131,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Place]:
         raise CdredError(f"{path}: expected a mapping of keys")
     places: Place = {(): str(path)}
 
-    def walk(node: yaml.Node, prefix: tuple[str, ...]) -> None:
+    def walk(node: yaml.Node | None, prefix: tuple[str, ...]) -> None:
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 here = (*prefix, str(key.value))
@@ -190,7 +191,9 @@ class _Reader:
                 self.unknown(("demos", name, "expert"), "expert", demos.expert, list(c.experts))
         for name, run in c.runs.items():
             if name in c.experts:
-                self.fail(("runs", name), "an expert has this name too; their results would collide")
+                self.fail(
+                    ("runs", name), "an expert has this name too; their results would collide"
+                )
             if run.demos not in c.demos:
                 self.unknown(("runs", name, "demos"), "demos entry", run.demos, list(c.demos))
             available = c.demos[run.demos].episodes
@@ -253,9 +256,7 @@ class _Reader:
 
     def check_settings(self, s: Settings, path: tuple[str, ...]) -> None:
         if s.latent_dim % s.simnorm_dim:
-            self.fail(
-                (*path, "latent_dim"), f"{s.latent_dim} is not a multiple of {s.simnorm_dim}"
-            )
+            self.fail((*path, "latent_dim"), f"{s.latent_dim} is not a multiple of {s.simnorm_dim}")
         if s.discount_min > s.discount_max:
             self.fail((*path, "discount_min"), "larger than discount_max")
 
@@ -286,10 +287,8 @@ class _Reader:
                 return None
             (hint,) = [a for a in args if a is not type(None)]
         if hint is float and isinstance(value, str):
-            try:  # YAML 1.1 reads 1e-3 as text
+            with contextlib.suppress(ValueError):  # YAML 1.1 reads 1e-3 as text
                 value = float(value)
-            except ValueError:
-                pass
         if hint is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if type(value) is not hint:

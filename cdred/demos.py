@@ -1,4 +1,4 @@
-"""Demonstrations: episodes of an expert's mean policy as a Minari dataset, and reading them back."""
+"""Demonstrations: an expert's episodes as a Minari dataset, and reading them back."""
 
 from __future__ import annotations
 

@@ -5,8 +5,8 @@ class CdredError(Exception):
     """What is wrong, where, and what would be valid, in one line."""
 
 
-def nearest(name: str, valid: "list[str] | tuple[str, ...]") -> str:
-    """A hint for a name that is not valid: the nearest valid one, else all, else what is missing."""
+def nearest(name: str, valid: list[str]) -> str:
+    """A hint for a name that is not valid: the nearest valid one, else all of them."""
     import difflib
 
     close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)

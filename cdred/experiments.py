@@ -10,7 +10,7 @@ import yaml
 
 from cdred import manifest
 from cdred.config import PARAMS, Config, Place, read_yaml, validate
-from cdred.errors import CdredError
+from cdred.errors import CdredError, nearest
 from cdred.plan import Plan
 
 BASE = Path("config/base.yaml")
@@ -18,6 +18,9 @@ BASE = Path("config/base.yaml")
 
 def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]:
     """Base, what `extends` names, and the overlay, merged key by key and validated."""
+    if not overlay.exists():
+        known = [path.relative_to(root).as_posix() for path in (root / "config").glob("*.yaml")]
+        raise CdredError(f"{overlay}: no such file; {nearest(str(overlay), known)}")
     data: dict[str, Any] = {}
     places: Place = {}
     chain = [overlay]

@@ -182,9 +182,7 @@ class Plan:
         path = output_path(stage, task, entry, seed)
         if path not in self._jobs:
             code = self._code[stage]
-            self._jobs[path] = Job(
-                stage, task, entry, seed, params, dvc_params, inputs, code
-            )
+            self._jobs[path] = Job(stage, task, entry, seed, params, dvc_params, inputs, code)
         return self._jobs[path]
 
 

@@ -5,7 +5,6 @@ What each stage computes lives in the modules that `plan.CODE` names; this one o
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import resource
@@ -58,6 +57,8 @@ def run(plan: Plan, job: Job) -> None:
             },
         )  # fmt: skip
         _put_in_place(aside, plan.root / job.path)
+    except FloatingPointError as exc:
+        raise CdredError(f"{job.path}: stopped, nothing was written: {exc}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     seconds = time.time() - started
@@ -86,15 +87,10 @@ def check_input(plan: Plan, source: Job) -> None:
 
 
 def _make_aside(root: Path, job: Job) -> Path:
-    try:
-        parent = root / ".cdred" / "partial"
-        parent.mkdir(parents=True, exist_ok=True)
-        (root / job.path).parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{job.name}.", dir=parent))
-    except OSError as exc:
-        if exc.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            raise CdredError(f"{root.resolve()}: cannot be written: {exc.strerror}") from None
-        raise
+    parent = root / ".cdred" / "partial"
+    parent.mkdir(parents=True, exist_ok=True)
+    (root / job.path).parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{job.name}.", dir=parent))
 
 
 def _put_in_place(aside: Path, target: Path) -> None:
@@ -167,9 +163,7 @@ def _train(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
         episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     unit = "update" if method == "bc" else "step"
     with Progress(f"{job.stage} {job.task} {job.entry} seed {job.seed}", settings.steps, unit) as p:
-        agent, history = training.train(
-            job.task, method, settings, job.seed, episodes, device, p
-        )
+        agent, history = training.train(job.task, method, settings, job.seed, episodes, device, p)
     training.write(out, agent, history)
     return _device_kind(device), settings.steps
 

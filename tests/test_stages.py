@@ -52,7 +52,9 @@ def test_an_artifact_says_what_it_is_and_was_made_from(trained: Project) -> None
 
 def test_without_a_terminal_progress_is_lines_and_the_log_has_them(trained: Project) -> None:
     log = (trained.root / "expert.log").read_text()
-    assert re.search(r"expert cartpole-balance expert seed 0: 520/520 steps \(100%\), \d+ steps/s", log)
+    assert re.search(
+        r"expert cartpole-balance expert seed 0: 520/520 steps \(100%\), \d+ steps/s", log
+    )
     assert "\r" not in log
 
 
@@ -115,7 +117,7 @@ def test_a_stage_that_fails_leaves_the_old_result(trained: Project) -> None:
     params = trained.root / "params.yaml"
     text = params.read_text()
     try:
-        trained.edit("params.yaml", "learning_rate: 0.001", "learning_rate: 1.0e+11")
+        trained.edit("params.yaml", "steps: 520", "steps: 520\n    learning_rate: 1.0e+11")
         done = trained.attempt(*MAKE_EXPERT)
         assert done.returncode == 2 and "_loss is" in done.stderr, done.stderr
     finally:
@@ -144,7 +146,7 @@ def test_a_read_only_checkout_is_one_line(trained: Project) -> None:
         pytest.skip("needs a read-only mount, which only root can make")
     script = (
         f"mount --bind {trained.root} {trained.root} && mount -o remount,ro,bind {trained.root}"
-        f" && cd {trained.root} && exec \"$@\""
+        f' && cd {trained.root} && exec "$@"'
     )
     for command in (MAKE_DEMOS, ("cdred", "use", "config/toy.yaml"), ("snakemake", "-n")):
         done = trained.attempt("unshare", "-m", "bash", "-c", script, "bash", *command)

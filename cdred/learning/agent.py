@@ -51,9 +51,7 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
         self._planner: Planner | None = None
 
     @classmethod
-    def create(
-        cls, task: str, method: str, obs_dim: int, action_dim: int, s: Settings
-    ) -> Agent:
+    def create(cls, task: str, method: str, obs_dim: int, action_dim: int, s: Settings) -> Agent:
         return cls(
             task=task, method=method, obs_dim=obs_dim, action_dim=action_dim, settings=asdict(s)
         )

@@ -1,6 +1,8 @@
-"""Layers of TD-MPC2: Linear, LayerNorm and activation; SimNorm; ensembles as one batched product."""
+"""Layers of TD-MPC2: Linear-LayerNorm-activation, SimNorm, ensembles as one batched product."""
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 import torch.nn.functional as F
@@ -68,7 +70,7 @@ class EnsembleMLP(nn.Module):
         super().__init__()
         self.activation, self.dropout, self.init = activation, dropout, init
         sizes = [in_dim, *hidden, out_dim]
-        shapes = list(zip(sizes[:-1], sizes[1:], strict=True))
+        shapes = list(itertools.pairwise(sizes))
         self.weight = nn.ParameterList(torch.empty(members, i, o) for i, o in shapes)
         self.bias = nn.ParameterList(torch.zeros(members, 1, o) for _, o in shapes)
         self.norm_weight = nn.ParameterList(torch.ones(members, 1, h) for h in hidden)

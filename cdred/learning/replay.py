@@ -67,7 +67,10 @@ class Replay:
         self.episodes.append((first, steps))
         self.next_row = end
         self._starts = torch.cat(
-            [torch.arange(f, f + n - self.horizon + 1, device=self.device) for f, n in self.episodes]
+            [
+                torch.arange(f, f + n - self.horizon + 1, device=self.device)
+                for f, n in self.episodes
+            ]
         )
 
     def sample(self, batch_size: int) -> Batch:

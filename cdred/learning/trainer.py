@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from cdred.envs import make
+from cdred.envs.rollout import Episode, rollout
 from cdred.envs.tasks import TASKS
 from cdred.learning.agent import Agent
 from cdred.learning.replay import Batch, Replay, join
 from cdred.learning.settings import Settings, discount
 from cdred.learning.update import Learner
-from cdred.envs.rollout import Episode, rollout
+from cdred.learning.world_model import WorldModel
 
 # Called with the steps done and what to show beside them.
 Report = Callable[[int, dict[str, float]], None]
@@ -83,6 +84,7 @@ class MetricLog:
         if "grad_norm" in names:
             row["grad_norm_max"] = table[:, names.index("grad_norm")].max().item()
         bad = [n for n in names if not np.isfinite(row[n])]
+        bad.sort(key=lambda n: not n.endswith("_loss"))  # a term says more than what it led to
         if bad:
             raise FloatingPointError(f"{bad[0]} is {row[bad[0]]} before update {update}")
         self.rows.append(row)
@@ -114,7 +116,7 @@ def train_online(
     env.action_space.seed(derive_seed(seed, "random actions"))
     obs_dim, action_dim = _sizes(env)
     agent = Agent.create(task, method, obs_dim, action_dim, s).to(device)
-    assert agent.reward_model is not None
+    assert agent.reward_model is not None and isinstance(agent.model, WorldModel)
     rewarded = agent.reward_model.uses_environment_reward
     replay = Replay(s.buffer_size, obs_dim, action_dim, s.horizon, rewarded, device)
     expert = None
@@ -129,7 +131,7 @@ def train_online(
     seed_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
     learner = Learner(
         agent.model, agent.reward_model, s, discount(length, s), int(s.steps * s.updates_per_step)
-    )  # type: ignore[arg-type]
+    )
     evaluate, history = Evaluator(task, s, seed), History()
     log = MetricLog(s.log_every, history.metrics)
     shown: dict[str, float] = {}

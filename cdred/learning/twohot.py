@@ -16,10 +16,11 @@ def symexp(x: Tensor) -> Tensor:
 
 
 def two_hot(x: Tensor, num_bins: int, symlog_max: float) -> Tensor:
-    """Scalars (..., 1) as weights on the two nearest of `num_bins` bins over symlog space (..., B)."""
+    """Scalars (..., 1) as weights (..., B) on the two nearest of B bins over symlog space."""
     step = 2 * symlog_max / (num_bins - 1)
     position = ((symlog(x) + symlog_max) / step).clamp(0, num_bins - 1)
-    low = position.floor().clamp(max=num_bins - 2)
+    # A value that is not a number stays one in the weights, where the loss shows it.
+    low = position.floor().clamp(max=num_bins - 2).nan_to_num(0)
     upper = position - low
     encoded = torch.zeros(*x.shape[:-1], num_bins, device=x.device, dtype=x.dtype)
     low = low.long()

@@ -75,15 +75,11 @@ class Learner:
         errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,)
         consistency_loss = errors @ weights / s.horizon
 
-        reward_loss, reward, metrics = self.reward_model.loss(
-            zs[:-1], batch.action, batch, weights
-        )
+        reward_loss, reward, metrics = self.reward_model.loss(zs[:-1], batch.action, batch, weights)
         target_q = self._td_target(z_observed, reward)
         logits = model.q_logits(zs[:-1], batch.action)  # (Q, H, N, bins)
         target = two_hot(target_q, s.num_bins, s.symlog_max)
-        value_loss = (
-            soft_cross_entropy(logits, target).mean((0, 2, 3)) @ weights / s.horizon
-        )
+        value_loss = soft_cross_entropy(logits, target).mean((0, 2, 3)) @ weights / s.horizon
 
         total_loss = (
             s.consistency_coef * consistency_loss

@@ -85,6 +85,4 @@ class WorldModel(nn.Module):
 
     @torch.no_grad()
     def update_target_q(self) -> None:
-        torch._foreach_lerp_(
-            list(self.target_q.parameters()), list(self.q.parameters()), self.tau
-        )
+        torch._foreach_lerp_(list(self.target_q.parameters()), list(self.q.parameters()), self.tau)

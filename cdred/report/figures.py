@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data
@@ -21,7 +21,7 @@ def learning_curves(data: Data, path: Path) -> None:
     tasks = list(dict.fromkeys(row["task"] for row in data.summary))
     runs = list(dict.fromkeys(r["run"] for r in data.summary if r["method"] != "expert"))
     colour = {run: COLOURS[k % len(COLOURS)] for k, run in enumerate(runs)}
-    style = {"svg.fonttype": "none", "svg.hashsalt": "cdred", "font.family": "sans-serif"}
+    style: Any = {"svg.fonttype": "none", "svg.hashsalt": "cdred", "font.family": "sans-serif"}
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(7, 3.6 * len(tasks)), layout="constrained")
         for axes, task in zip(figure.subplots(len(tasks), squeeze=False)[:, 0], tasks, strict=True):

@@ -32,6 +32,7 @@ def seeded() -> None:
 
 def forward(net: EnsembleMLP, member: int, x: np.ndarray) -> np.ndarray:
     """One member of an ensemble in numpy float64: Linear, LayerNorm, SiLU; a bare last Linear."""
+
     def get(parameters: nn.ParameterList, k: int) -> np.ndarray:
         return parameters[k][member].detach().double().numpy()
 
@@ -151,9 +152,7 @@ def test_ensemble_is_its_members() -> None:
 def test_simnorm_is_tdmpc2s_up_to_the_order_of_features() -> None:
     x = torch.randn(4, 24)
     reference = x.view(4, 8, 3).transpose(1, 2).reshape(4, 3, 8).softmax(-1)  # 3 groups of 8
-    torch.testing.assert_close(
-        SimNorm(8)(x).view(4, 8, 3).transpose(1, 2), reference
-    )
+    torch.testing.assert_close(SimNorm(8)(x).view(4, 8, 3).transpose(1, 2), reference)
 
 
 @pytest.mark.parametrize(("length", "expected"), [(500, 0.99), (100, 0.95), (10_000, 0.995)])

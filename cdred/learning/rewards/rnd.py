@@ -91,7 +91,9 @@ class CoupledRND(RewardModel):
             other = self.predictors(x.flip(0))  # each predictor on the other's stream
             streams = (torch.stack([own[0], other[0]]), torch.stack([other[1], own[1]]))
             bonuses = torch.stack([self.bonus(predicted, targets) for predicted in streams])
-            reward = self.reward(bonuses).unflatten(1, (horizon, half)).transpose(0, 1).flatten(1, 2)
+            reward = (
+                self.reward(bonuses).unflatten(1, (horizon, half)).transpose(0, 1).flatten(1, 2)
+            )
         error = (own - chosen).square().mean(-1)
         per_stream = error.unflatten(1, (horizon, half)).mean(-1) @ weights / horizon
         mean_bonus = bonuses.mean((2, 3))  # (predictor, stream)
