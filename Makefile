@@ -16,7 +16,7 @@ setup: ## make .venv from the lock and check system libraries
 .PHONY: demo
 demo: setup ## run the experiment in params.yaml (the quickstart) through the whole DAG
 	@snakemake --cores all --quiet rules host
-	@cdred status --report
+	@cdred show
 
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)

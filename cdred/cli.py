@@ -45,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="even if entries with results change")
     commands.add_parser("check", help="validate params.yaml, and dvc.yaml against it")
     commands.add_parser("status", help="what of the experiment is up to date")
+    commands.add_parser("show", help="print the report's results")
     commands.add_parser("record", help="enter finished results into DVC")
     return top
 
@@ -81,6 +82,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _check()
     elif args.command == "status":
         return _status()
+    elif args.command == "show":
+        return _show()
     elif args.command == "record":
         from cdred import dvc
 
@@ -138,4 +141,17 @@ def _status() -> int:
         found = "up to date" if job.up_to_date() else "stale" if job.path.exists() else "missing"
         print(f"{found:10}  {job.path}")
     print(f"experiment {plan.config.experiment.name}: params.yaml")
+    return 0
+
+
+def _show() -> int:
+    """The report's verdicts and final returns, and where the whole of it is."""
+    job = (plan := Plan.load()).report
+    if not job.up_to_date():
+        raise CdredError(
+            f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
+        )
+    text = (plan.root / job.path / "report.md").read_text(encoding="utf-8")
+    print(text.split("\n## Demonstrations")[0])
+    print(f"The whole report: {job.path}/report.html")
     return 0

@@ -48,7 +48,7 @@ class Expert:
 
 @dataclass(frozen=True)
 class Demos:
-    """Demonstrations: full episodes of an expert's mean policy."""
+    """Demonstrations: full episodes of an expert."""
 
     expert: str
     episodes: int

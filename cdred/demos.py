@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def collect(
     agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
 ) -> list[Episode]:
-    """`episodes` seeded episodes of the agent's mean policy."""
+    """`episodes` seeded episodes, the agent acting as it is evaluated."""
     base = derive_seed(seed, "demonstrations")
     seeds = [(base + k) % 2**32 for k in range(episodes)]
     return rollout(agent.act, [make(task) for _ in seeds], seeds, report)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def evaluate(
     agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
 ) -> list[Episode]:
-    """`episodes` episodes of the mean policy. The seeds are the same for every agent of a task."""
+    """`episodes` episodes of the agent. The seeds are the same for every agent of a task."""
     base = derive_seed(seed, "evaluation")
     seeds = [(base + k) % 2**32 for k in range(episodes)]
     return rollout(agent.act, [make(task) for _ in seeds], seeds, report)

@@ -64,14 +64,15 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
     def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, obs_dim) of N episodes side by side.
 
-        By MPPI if the settings say `mpc`, else by the policy prior: a sample of it if `explore`,
-        its mean otherwise.
+        By MPPI if the settings say `mpc`, else by the policy prior: a sample of it if `explore` or
+        if the settings evaluate by samples, its mean otherwise. Behaviour cloning, trained without
+        a standard deviation, acts by its mean.
         """
         device = next(self.parameters()).device
         z = self.model.encoder(torch.as_tensor(obs, dtype=torch.float32, device=device))
         if self.settings.mpc and isinstance(self.model, WorldModel):
             action: Tensor = self._plans().plan(z, explore)
-        elif explore:
+        elif self.method != "bc" and (explore or self.settings.eval_policy == "sample"):
             action = self.model.policy.sample(z)[0]
         else:
             action = self.model.policy.mean(z)

@@ -55,6 +55,7 @@ class Settings:
     discount_max: float = 0.995
     # Acting: by MPPI, or (mpc false) by the policy prior as in the authors' code
     mpc: bool = True
+    eval_policy: Literal["mean", "sample"] = "mean"  # how the policy prior acts when evaluated
     plan_iterations: int | None = None  # None: 6, or 8 when action_dim >= 20
     plan_samples: int = 512
     plan_policy_samples: int = 24
@@ -92,6 +93,9 @@ SMALL: dict[str, Any] = {
     "encoder_lr_scale": 1.0,
     "lr_schedule": "linear",
     "mpc": False,
+    # Without planning, the mean of a policy that was trained by its samples can come to rest in
+    # states that the samples leave: whole episodes of return 0 at any point of training.
+    "eval_policy": "sample",
     "updates_per_step": 0.5,
     "steps": 20_000,
     "seed_steps": 2_500,

@@ -45,7 +45,7 @@ def seed_everything(seed: int) -> None:
 
 
 class Evaluator:
-    """Points of the learning curve: the same few seeded episodes each time, by the mean policy."""
+    """Points of the learning curve: the same few seeded episodes each time."""
 
     def __init__(self, task: str, s: Settings, seed: int) -> None:
         base = derive_seed(seed, "curve")

@@ -57,28 +57,39 @@ class Learner:
 
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on a batch. Returns detached scalars, left on the device."""
-        s, model = self.s, self.model
         self._set_learning_rate()
-        model.train()
+        self.model.train()
         self.reward_model.train()
 
+        total_loss, zs, metrics = self.world_loss(batch)
+        self.optimizer.zero_grad(set_to_none=True)
+        total_loss.backward()
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.world_parameters, self.s.grad_clip)
+        self.optimizer.step()
+
+        metrics |= self._update_policy(zs.detach())
+        self.model.update_target_q()
+        self.updates += 1
+        return metrics | {"total_loss": total_loss.detach(), "grad_norm": grad_norm}
+
+    def world_loss(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The weighted sum of consistency, reward and value loss; the rolled-out latents
+        (H + 1, N, L); detached metrics."""
+        s, model, weights = self.s, self.model, self.weights[:-1]
         # Latent roll-out, held to the encodings of what was really observed next.
         with torch.no_grad():
             z_observed = model.encoder(batch.obs[1:])  # (H, N, L)
-        z = model.encoder(batch.obs[0])
-        rollout = [z]
+        rollout = [model.encoder(batch.obs[0])]
         for action in batch.action:
-            z = model.next(z, action)
-            rollout.append(z)
-        zs = torch.stack(rollout)  # (H + 1, N, L)
-        weights = self.weights[:-1]
+            rollout.append(model.next(rollout[-1], action))
+        zs = torch.stack(rollout)
         errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,)
         consistency_loss = errors @ weights / s.horizon
 
         reward_loss, reward, metrics = self.reward_model.loss(zs[:-1], batch.action, batch, weights)
-        target_q = self._td_target(z_observed, reward)
+
         logits = model.q_logits(zs[:-1], batch.action)  # (Q, H, N, bins)
-        target = two_hot(target_q, s.num_bins, s.symlog_max)
+        target = two_hot(self._td_target(z_observed, reward), s.num_bins, s.symlog_max)
         value_loss = soft_cross_entropy(logits, target).mean((0, 2, 3)) @ weights / s.horizon
 
         total_loss = (
@@ -86,23 +97,14 @@ class Learner:
             + s.value_coef * value_loss
             + s.reward_coef * reward_loss
         )
-        self.optimizer.zero_grad(set_to_none=True)
-        total_loss.backward()
-        grad_norm = torch.nn.utils.clip_grad_norm_(self.world_parameters, s.grad_clip)
-        self.optimizer.step()
-
-        policy_metrics = self._update_policy(zs.detach())
-        model.update_target_q()
-        self.updates += 1
         with torch.no_grad():
             metrics |= self._stream_statistics(reward, logits, batch.num_expert)
-        return metrics | policy_metrics | {
+        metrics |= {
             "consistency_loss": consistency_loss.detach(),
             "reward_loss": reward_loss.detach(),
             "value_loss": value_loss.detach(),
-            "total_loss": total_loss.detach(),
-            "grad_norm": grad_norm,
-        }  # fmt: skip
+        }
+        return total_loss, zs, metrics
 
     @torch.no_grad()
     def _td_target(self, z_next: Tensor, reward: Tensor) -> Tensor:
