@@ -19,6 +19,7 @@ class Policy(nn.Module):
         super().__init__()
         self.net = mlp(s.latent_dim, [s.mlp_dim, s.mlp_dim], 2 * action_dim, s.activation)
         self.log_std_min, self.log_std_max = s.log_std_min, s.log_std_max
+        self.entropy = s.entropy
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z (..., L) -> mean before tanh and log standard deviation, each (..., A)."""
@@ -27,15 +28,20 @@ class Policy(nn.Module):
         return mean, self.log_std_min + half * (log_std.tanh() + 1)
 
     def sample(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """A sampled action (..., A) and its scaled entropy (..., 1).
+        """A sampled action (..., A) and its entropy (..., 1), by the convention of the settings.
 
-        TD-MPC2's convention: the Gaussian's negative log-density before tanh, times the action
-        dimension; the tanh correction cancels there and is left out here.
+        `scaled` is TD-MPC2's: the Gaussian's negative log-density before tanh, times the action
+        dimension; the tanh correction cancels there and is left out here. `squashed` is that of
+        the actions themselves, as in SAC, which keeps the policy from saturating.
         """
         mean, log_std = self(z)
         noise = torch.randn_like(mean)
+        action = (mean + noise * log_std.exp()).tanh()
         log_density = (-0.5 * noise.square() - log_std - 0.9189385332046727).sum(-1, keepdim=True)
-        return (mean + noise * log_std.exp()).tanh(), -log_density * mean.shape[-1]
+        if self.entropy == "scaled":
+            return action, -log_density * mean.shape[-1]
+        correction = (1 - action.square() + 1e-6).log().sum(-1, keepdim=True)
+        return action, correction - log_density
 
     def mean(self, z: Tensor) -> Tensor:
         """The deterministic action tanh(mean), (..., A)."""
