@@ -24,7 +24,7 @@ class Settings:
     symlog_max: float = 10.0  # bins span [-symlog_max, symlog_max] in symlog space
     dropout: float = 0.01
     activation: Literal["mish", "silu"] = "mish"
-    # Entropy of the policy: TD-MPC2's scaled one of the Gaussian before tanh, or that of the actions
+    # The entropy of the policy: TD-MPC2's scaled one, before tanh, or that of the actions
     entropy: Literal["scaled", "squashed"] = "scaled"
     log_std_min: float = -10.0
     log_std_max: float = 2.0
