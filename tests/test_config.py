@@ -39,7 +39,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
     config = load(write(tmp_path))
     settings = config.runs["cdred"].settings
     assert settings.zeta == 0.7  # the entry's own
-    assert settings.latent_dim == 128  # the preset's
+    assert settings.latent_dim == 64  # the preset's
     assert settings.alpha == 0.9  # the paper's
     assert config.evaluation.episodes == 20
 
