@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cdred import __version__
 from cdred.errors import CdredError, nearest
-from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
+from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan, check_target
 from cdred.progress import configure_logging, to_log
 
 _STAGE_HELP = {
@@ -128,7 +128,10 @@ def _use(args: argparse.Namespace) -> int:
 def _check() -> int:
     from cdred import dvc
 
-    if dvc.write(Plan.load()):
+    plan = Plan.load()
+    for job in plan.jobs:  # DVC deletes what stands where a stage writes
+        check_target(plan.root / job.path)
+    if dvc.write(plan):
         raise CdredError(
             "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
             "run `dvc repro` again"

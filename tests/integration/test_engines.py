@@ -256,11 +256,12 @@ def test_what_dvc_would_not_see_is_refused(project: Project) -> None:
     assert "--config and --configfile are not read" in done.stderr
 
 
-def test_a_directory_that_is_not_ours_stops_snakemake(project: Project) -> None:
+@pytest.mark.parametrize("command", ["snakemake --cores 1", "dvc repro"])
+def test_a_directory_that_is_not_ours_stops_both(command: str, project: Project) -> None:
     mine = project.root / "artifacts/agents/cartpole-balance/cdred/seed_0"
     mine.mkdir(parents=True)
     (mine / "thesis.txt").write_text("precious")
-    done = project.attempt("snakemake", "--cores", "1")
-    assert done.returncode == 2
+    done = project.attempt(*command.split())
+    assert done.returncode != 0
     assert "artifacts/agents/cartpole-balance/cdred/seed_0: exists and was not made" in done.stderr
     assert (mine / "thesis.txt").read_text() == "precious"
