@@ -100,7 +100,7 @@ def _verdicts(data: Data) -> list[str]:
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         lines.append(
             f"{name}: mean return {r['return_mean']:.1f} over {r['episodes']} episodes, "
-            f"{_percent(r['expert_share'])} of its expert's: {verdict} {GOAL:.0%}."
+            f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %."
         )
     return lines
 
