@@ -50,6 +50,7 @@ def test_the_page_says_who_reached_the_expert(made: tuple[Plan, Path]) -> None:
     )
     assert "150.0 over 2 episodes, 15.8 % of its expert's: does not reach 90 %." in text
     assert "| cartpole-balance | expert-2 | expert | 2 | 950.0 | 940.0 to 960.0 |" in text
+    assert "| cdred | cdred | sample | 0 |" in text and "| bc | bc | mean | 0 |" in text
     for job in made[0].report.inputs:
         assert f"| `{job.path}` | `{job.digest[:12]}` |" in text
 

@@ -34,7 +34,9 @@ def learning_curves(data: Data, path: Path) -> None:
                     axes.axhline(level, color="#999999", ls=":", label=f"{row['demos']} (demos)")
             for run in runs:
                 _curve(axes, data, task, run, colour[run])
-            axes.set(title=task, xlabel="agent steps", ylabel="return", ylim=(0, None))
+            axes.set(
+                title=task, xlabel="agent steps", ylabel="return", xlim=(0, None), ylim=(0, None)
+            )
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
         figure.savefig(path, metadata={"Date": None})

@@ -47,12 +47,13 @@ def markdown(plan: Plan, job: Job, data: Data) -> str:
         "\n".join(f"- {line}" for line in _verdicts(data)),
         "## Final returns",
         "The policy after the last step, never the best of several evaluations. The range is over "
-        "the episodes of one agent.",
+        "the episodes of one agent. `acts by` is how it acts in them: by planning (MPPI), or by "
+        "the policy's mean or its samples.",
         _table(
-            ["task", "run", "method", "seed", "episodes", "return", "range", "of expert"],
+            ["task", "run", "method", "acts by", "seed", "episodes", "return", "range", "of expert"],
             [
                 [
-                    r["task"], r["run"], r["method"], r["seed"], r["episodes"],
+                    r["task"], r["run"], r["method"], _acting(plan, r["run"]), r["seed"], r["episodes"],
                     f"{r['return_mean']:.1f}", f"{r['return_min']:.1f} to {r['return_max']:.1f}",
                     _percent(r["expert_share"]),
                 ]
@@ -103,6 +104,14 @@ def _verdicts(data: Data) -> list[str]:
             f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %."
         )
     return lines
+
+
+def _acting(plan: Plan, name: str) -> str:
+    entry = plan.config.runs.get(name)
+    settings = entry.settings if entry else plan.config.experts[name].settings
+    if entry and entry.method == "bc":
+        return "mean"
+    return "MPPI" if settings.mpc else settings.eval_policy
 
 
 def _percent(share: float | None) -> str:
