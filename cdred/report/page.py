@@ -48,13 +48,13 @@ def markdown(plan: Plan, job: Job, data: Data) -> str:
         "## Final returns",
         "The policy after the last step, never the best of several evaluations. The range is over "
         "the episodes of one agent. `acts by` is how it acts in them: by planning (MPPI), or by "
-        "the policy's mean or its samples.",
+        "the policy's mean or its samples. `share` is of the expert's return.",
         _table(
-            ["task", "run", "method", "acts by", "seed", "episodes", "return", "range", "of expert"],
+            ["task", "run", "method", "acts by", "seed", "episodes", "return", "range", "share"],
             [
                 [
-                    r["task"], r["run"], r["method"], _acting(plan, r["run"]), r["seed"], r["episodes"],
-                    f"{r['return_mean']:.1f}", f"{r['return_min']:.1f} to {r['return_max']:.1f}",
+                    r["task"], r["run"], r["method"], _acting(plan, r["run"]), r["seed"],
+                    r["episodes"], f"{r['return_mean']:.1f}", f"{r['return_min']:.1f} to {r['return_max']:.1f}",
                     _percent(r["expert_share"]),
                 ]
                 for r in data.summary
