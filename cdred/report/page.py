@@ -54,8 +54,7 @@ def markdown(plan: Plan, job: Job, data: Data) -> str:
             [
                 [
                     r["task"], r["run"], r["method"], _acting(plan, r["run"]), r["seed"],
-                    r["episodes"], f"{r['return_mean']:.1f}", f"{r['return_min']:.1f} to {r['return_max']:.1f}",
-                    _percent(r["expert_share"]),
+                    r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
                 ]
                 for r in data.summary
             ],
@@ -66,7 +65,7 @@ def markdown(plan: Plan, job: Job, data: Data) -> str:
             [
                 [
                     r["task"], r["demos"], r["expert"], r["episodes"], f"{r['return_mean']:.1f}",
-                    f"{r['return_min']:.1f} to {r['return_max']:.1f}",
+                    _range(r),
                 ]
                 for r in data.demos
             ],
@@ -112,6 +111,10 @@ def _acting(plan: Plan, name: str) -> str:
     if entry and entry.method == "bc":
         return "mean"
     return "MPPI" if settings.mpc else settings.eval_policy
+
+
+def _range(row: dict[str, Any]) -> str:
+    return f"{row['return_min']:.1f} to {row['return_max']:.1f}"
 
 
 def _percent(share: float | None) -> str:
