@@ -54,7 +54,8 @@ def markdown(plan: Plan, job: Job, data: Data) -> str:
             [
                 [
                     r["task"], r["run"], r["method"], _acting(plan, r["run"]), r["seed"],
-                    r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
+                    r["episodes"], f"{r['return_mean']:.1f}", _range(r),
+                    _percent(r["expert_share"]),
                 ]
                 for r in data.summary
             ],
