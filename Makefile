@@ -18,6 +18,10 @@ demo: setup ## run the experiment in params.yaml (the quickstart) through the wh
 	@snakemake --cores all --quiet rules host
 	@cdred show
 
+.PHONY: repro
+repro: setup ## the same by DVC, params.yaml validated first
+	@cdred check && dvc repro
+
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)
 	@python -m pytest -m "not slow"
