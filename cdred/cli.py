@@ -43,7 +43,7 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("use", help="make an experiment of config/ the current one")
     p.add_argument("overlay", type=Path, nargs="?", help="default: params.yaml as it stands")
     p.add_argument("--force", action="store_true", help="even if entries with results change")
-    commands.add_parser("check", help="validate params.yaml, and dvc.yaml against it")
+    commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
     commands.add_parser("status", help="what of the experiment is up to date")
     commands.add_parser("show", help="print the report's results")
     commands.add_parser("record", help="enter finished results into DVC")

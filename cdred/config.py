@@ -22,7 +22,7 @@ from cdred.learning.settings import PRESETS, Settings
 
 PARAMS = Path("params.yaml")
 METHODS = ("cdred", "red", "bc")
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 Place = dict[tuple[str, ...], str]  # key path -> "file:line"
 
@@ -239,7 +239,7 @@ class _Reader:
             valid = [n for n in fields if n != "settings"] + ["preset"] + known
             self.mapping(data, path, valid)
             preset = data.get("preset", "paper")
-            if preset not in PRESETS:
+            if not isinstance(preset, str) or preset not in PRESETS:
                 self.unknown((*path, "preset"), "preset", str(preset), list(PRESETS))
             settings = PRESETS[preset] | {k: v for k, v in data.items() if k in known}
             data = {k: v for k, v in data.items() if k not in known and k != "preset"}
@@ -257,8 +257,15 @@ class _Reader:
     def check_settings(self, s: Settings, path: tuple[str, ...]) -> None:
         if s.latent_dim % s.simnorm_dim:
             self.fail((*path, "latent_dim"), f"{s.latent_dim} is not a multiple of {s.simnorm_dim}")
-        if s.discount_min > s.discount_max:
-            self.fail((*path, "discount_min"), "larger than discount_max")
+        for low, high in (
+            ("discount_min", "discount_max"),
+            ("log_std_min", "log_std_max"),
+            ("plan_min_std", "plan_max_std"),
+            ("plan_elites", "plan_samples"),
+            ("plan_policy_samples", "plan_samples"),
+        ):
+            if getattr(s, low) > getattr(s, high):
+                self.fail((*path, low), f"larger than {high}")
 
     def mapping(self, data: Any, path: tuple[str, ...], valid: list[str]) -> None:
         if not isinstance(data, dict):
@@ -302,7 +309,7 @@ class _Reader:
 
 
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-_NAME_RULE = "lower-case letters, digits, - and _, as it names files"
+_NAME_RULE = "lower-case letters and digits, joined by single - or _, as it names files"
 
 
 def _kind(value: Any) -> str:

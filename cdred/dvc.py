@@ -26,7 +26,11 @@ HEADER = """\
 
 
 def stages(plan: Plan) -> dict[str, Any]:
-    """dvc.yaml's content. The first stage validates params.yaml before any other runs."""
+    """dvc.yaml's content.
+
+    DVC runs the first stage first, when params.yaml has changed: it validates it, and brings
+    dvc.yaml in line. Every other stage validates for itself as well.
+    """
     found: dict[str, Any] = {"check": {"cmd": "cdred check", "deps": ["params.yaml"]}}
     for job in plan.jobs:
         found[job.name] = {

@@ -10,7 +10,7 @@ import numpy as np
 
 from cdred.envs import make
 from cdred.envs.rollout import Episode, rollout
-from cdred.learning.trainer import Report, derive_seed
+from cdred.learning.trainer import Report, derive_seed, seed_everything
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
@@ -20,6 +20,7 @@ def evaluate(
     agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
 ) -> list[Episode]:
     """`episodes` episodes of the agent. The seeds are the same for every agent of a task."""
+    seed_everything(seed)
     base = derive_seed(seed, "evaluation")
     seeds = [(base + k) % 2**32 for k in range(episodes)]
     return rollout(agent.act, [make(task) for _ in seeds], seeds, report)

@@ -30,10 +30,14 @@ def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]
         if parent is None:
             break
         above = chain[-1].parent / str(parent)
-        if above in chain:
+        if not above.is_file():
+            beside = [path.name for path in chain[-1].parent.glob("*.yaml")]
+            hint = nearest(str(parent), beside)
+            raise CdredError(f"{where[('extends',)]}: extends: no file {parent!r}; {hint}")
+        if above.resolve() in [path.resolve() for path in chain]:
             raise CdredError(f"{where[('extends',)]}: extends: {parent} leads back to itself")
         chain.append(above)
-    if (base := root / BASE) not in chain:
+    if (base := root / BASE).resolve() not in [path.resolve() for path in chain]:
         chain.append(base)
     for path in reversed(chain):
         layer, where = read_yaml(path)
@@ -73,10 +77,8 @@ def _merge(data: dict[str, Any], layer: dict[str, Any]) -> None:
 
 
 def _changed_entries(plan: Plan) -> list[str]:
-    """Entries of experts, demos and runs whose results here were made from other parameters.
-
-    The code does not count: after an update of the code, results are stale under any name.
-    """
+    """Entries of experts, demos and runs whose results here were made from other parameters,
+    presets and defaults resolved. Code does not count: it makes results stale under any name."""
     found = []
     for job in plan.jobs:
         have = manifest.read(plan.root / job.path)

@@ -92,7 +92,7 @@ class Job:
             "imitate": (self.task, self.entry, f"seed_{self.seed}"),
             "evaluate": (self.task, self.entry, f"seed_{self.seed}"), "report": (self.entry,),
         }[self.stage]  # fmt: skip
-        return "-".join((self.stage, *parts))
+        return "--".join((self.stage, *parts))  # no name contains two hyphens
 
     def up_to_date(self, root: Path = Path()) -> bool:
         found = manifest.read(root / self.path)

@@ -87,10 +87,10 @@ def check_input(plan: Plan, source: Job) -> None:
 
 
 def _make_aside(root: Path, job: Job) -> Path:
-    parent = root / ".cdred" / "partial"
-    parent.mkdir(parents=True, exist_ok=True)
-    (root / job.path).parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f"{job.name}.", dir=parent))
+    """A hidden directory beside the target: on its file system, and unseen by both engines."""
+    target = root / job.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
 
 
 def _put_in_place(aside: Path, target: Path) -> None:
@@ -98,13 +98,18 @@ def _put_in_place(aside: Path, target: Path) -> None:
     aside.chmod(0o755)
     for file in aside.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
-    if target.exists():
-        old = Path(tempfile.mkdtemp(prefix="old.", dir=aside.parent))
-        target.rename(old / "artifact")
+    if not target.exists():
         aside.rename(target)
-        shutil.rmtree(old)
-    else:
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)) / "artifact"
+    target.rename(old)
+    try:
         aside.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    finally:
+        shutil.rmtree(old.parent, ignore_errors=True)
 
 
 def _write_runtime(
@@ -177,7 +182,6 @@ def _demos(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
     source, entry = job.inputs[0], plan.config.demos[job.entry]
     agent = training.load(plan.root / source.path).to(device)
     length = TASKS[job.task].episode_length
-    training.seed_everything(entry.seed)
     with Progress(f"demos {job.task} {job.entry}", length) as p:
         episodes = demos.collect(agent, job.task, entry.episodes, entry.seed, p)
     expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
@@ -197,7 +201,6 @@ def _evaluate(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
 
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = training.load(plan.root / job.inputs[0].path).to(device)
-    training.seed_everything(chosen.seed)
     with Progress(f"evaluate {job.task} {job.entry}", TASKS[job.task].episode_length) as p:
         episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, p)
     found = evaluation.results(agent, job.task, episodes)

@@ -63,7 +63,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
         ("runs: [cdred]", "runs: []", "params.yaml:4: experiment.runs: empty; name at least one"),
         ("  cdred:\n", "  cdred:\n    zeta: 0.5\n", "params.yaml:16: runs.cdred.zeta: this key stands here twice"),
         ("{expert: expert,", "{expert: exprt,", "params.yaml:9: demos.expert-5.expert: no expert is called 'exprt'; did you mean 'expert'?"),
-        ("  cdred:\n", "  cdred.5:\n", "params.yaml:11: runs.cdred.5: not a valid entry name: lower-case letters, digits, - and _, as it names files"),
+        ("  cdred:\n", "  cdred.5:\n", "params.yaml:11: runs.cdred.5: not a valid entry name: lower-case letters and digits, joined by single - or _, as it names files"),
         ("runs:\n  cdred:", "runs:\n  expert:", "params.yaml:11: runs.expert: an expert has this name too; their results would collide"),
         ("experiment:\n", "experimnt:\n", "params.yaml:1: experimnt: unknown key; did you mean 'experiment'?"),
         ("seeds: [0]", "seeds: [0", "params.yaml:6: not valid YAML: expected ',' or ']', but got ':'"),

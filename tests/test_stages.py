@@ -47,7 +47,7 @@ def test_an_artifact_says_what_it_is_and_was_made_from(trained: Project) -> None
     runtime = trained.root / "logs/demos/cartpole-balance/expert-2/runtime.jsonl"
     row = json.loads(runtime.read_text().splitlines()[-1])
     assert row["seconds"] > 0 and row["digest"] == manifest["digest"]
-    assert not list((trained.root / ".cdred/partial").iterdir())
+    assert not [p for p in (trained.root / "artifacts").rglob(".*") if p.is_dir()]
 
 
 def test_without_a_terminal_progress_is_lines_and_the_log_has_them(trained: Project) -> None:
@@ -123,7 +123,7 @@ def test_a_stage_that_fails_leaves_the_old_result(trained: Project) -> None:
     finally:
         params.write_text(text)
     assert (trained.root / EXPERT / "manifest.json").read_bytes() == before
-    assert not list((trained.root / ".cdred/partial").iterdir())
+    assert not [p for p in (trained.root / "artifacts").rglob(".*") if p.is_dir()]
 
 
 def test_other_code_than_the_checkouts_is_refused(trained: Project) -> None:

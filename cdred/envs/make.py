@@ -60,9 +60,12 @@ def make(task: str, obs: str = "state", seed: int | None = None) -> gymnasium.En
             self.pending = None
             return self.env.reset(seed=chosen, options=options)
 
+    fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
-        env: gym.Env = DmControlCompatibilityV0(suite.load(spec.domain, spec.task))
+        env: gym.Env = DmControlCompatibilityV0(
+            suite.load(spec.domain, spec.task, task_kwargs=fixed)
+        )
         env = Repeat(env)
         env = wrappers.FlattenObservation(env)
         env = wrappers.DtypeObservation(env, np.float32)

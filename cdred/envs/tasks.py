@@ -45,7 +45,7 @@ def _dmcontrol_tasks() -> dict[str, Task]:
     for line in _DMCONTROL.strip().splitlines():
         domain, *tasks = line.split()
         for task in tasks:
-            name = f"{domain.replace('ball_in_cup', 'cup')}-{task}".replace("_", "-")
+            name = f"{domain.replace('ball_in_cup', 'cup')}-{task}".replace("_", "-").lower()
             table[name] = Task("dmcontrol", domain, task)
     return table
 

@@ -37,7 +37,7 @@ class Replay:
         self.obs = torch.zeros(capacity, obs_dim, device=device)
         self.action = torch.zeros(capacity, action_dim, device=device)
         self.reward = torch.zeros(capacity, 1, device=device) if with_reward else None
-        self.episodes: list[tuple[int, int]] = []  # (first row, steps), oldest first
+        self.episodes: list[tuple[int, int]] = []  # (first row, steps)
         self.next_row = 0
         self._starts = torch.zeros(0, dtype=torch.long, device=device)
         self._offsets = torch.arange(horizon + 1, device=device)[:, None]
@@ -57,8 +57,6 @@ class Replay:
         first = self.next_row if self.next_row + steps + 1 <= len(self.obs) else 0
         end = first + steps + 1
         self.episodes = [e for e in self.episodes if e[0] >= end or e[0] + e[1] + 1 <= first]
-        if first == 0:  # wrapped: what lay behind the last write is older than all in front
-            self.episodes.sort()
         self.obs[first:end] = obs.to(self.device)
         self.action[first : end - 1] = action.to(self.device)
         if self.reward is not None:

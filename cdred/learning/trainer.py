@@ -58,7 +58,6 @@ class Evaluator:
             agent.reset()
             returns = [e.episode_return for e in rollout(agent.act, self.envs, self.seeds)]
             agent.reset()
-        agent.train()
         return {
             "return_mean": float(np.mean(returns)),
             "return_min": float(np.min(returns)),
@@ -75,7 +74,13 @@ class MetricLog:
 
     def add(self, update: int, step: int, metrics: dict[str, Tensor]) -> None:
         self.pending.append(metrics)
-        if len(self.pending) < self.every:
+        if len(self.pending) == self.every:
+            self.flush(update, step)
+
+    def flush(self, update: int, step: int) -> None:
+        """Make a row of what is pending. Raises FloatingPointError naming a term that is not
+        finite."""
+        if not self.pending:
             return
         names = list(self.pending[0])
         table = torch.stack([torch.stack([m[n] for n in names]) for m in self.pending])
@@ -161,6 +166,7 @@ def train_online(
             history.curve.append({"step": step, "update": learner.updates, **point})
             shown = {"return": point["return_mean"]}
         report(step, shown)
+    log.flush(learner.updates, s.steps)
     return agent.eval(), history
 
 
@@ -194,6 +200,7 @@ def train_bc(
             history.curve.append({"step": step, "update": step, **point})
             shown = {"return": point["return_mean"]}
         report(step, shown)
+    log.flush(s.steps, s.steps)
     return agent.eval(), history
 
 

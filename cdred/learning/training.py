@@ -12,9 +12,7 @@ import torch
 from cdred.envs.rollout import Episode
 from cdred.learning.agent import Agent
 from cdred.learning.settings import Settings
-from cdred.learning.trainer import History, Report, seed_everything, train_bc, train_online
-
-__all__ = ["load", "seed_everything", "train", "write"]
+from cdred.learning.trainer import History, Report, train_bc, train_online
 
 AGENT = "pretrained_model"
 
@@ -39,7 +37,7 @@ def write(directory: Path, agent: Agent, history: History) -> None:
 def load(directory: Path) -> Agent:
     """The agent of a training stage's artifact, ready to act."""
     with contextlib.redirect_stdout(None):  # the Hub client prints that the directory is local
-        return Agent.from_pretrained(directory / AGENT).eval()
+        return Agent.from_pretrained(directory / AGENT, strict=True).eval()
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -69,6 +69,7 @@ class Learner:
 
         metrics |= self._update_policy(zs.detach())
         self.model.update_target_q()
+        self.model.eval()  # acting and planning are without dropout
         self.updates += 1
         return metrics | {"total_loss": total_loss.detach(), "grad_norm": grad_norm}
 

@@ -32,7 +32,8 @@ def collect(plan: Plan, report: Job) -> Data:
     summary: list[Row] = []
     demos: list[Row] = []
     expert_return: dict[tuple[str, str], float] = {}
-    jobs = sorted(report.inputs, key=lambda job: job.task)  # stable: experts before their runs
+    tasks = plan.config.experiment.tasks
+    jobs = sorted(report.inputs, key=lambda job: tasks.index(job.task))  # stable: experts first
     for job in jobs:
         directory = plan.root / job.path
         identity = {"task": job.task, "run": job.entry, "seed": job.seed}

@@ -141,7 +141,7 @@ def test_only_what_a_change_reaches_runs_again(
     changed = {"agents": "imitate", "evaluations": "evaluate", "experts": "expert"}
     for path in left - {REPORT, DEMOS}:
         kind, *rest = path.split("/")
-        assert "-".join([changed[kind], *rest]) in status
+        assert "--".join([changed[kind], *rest]) in status
 
 
 def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
