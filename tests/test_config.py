@@ -59,6 +59,8 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
         ("demos: expert-5", "demos: expert5", "params.yaml:14: runs.cdred.demos: no demos entry is called 'expert5'; did you mean 'expert-5'?"),
         ("demos: expert-5", "demos: expert-5\n    demo_episodes: 6", "params.yaml:15: runs.cdred.demo_episodes: 6 episodes asked for, demos.expert-5 has 5"),
         ("preset: small\n", "preset: smal\n", "params.yaml:13: runs.cdred.preset: no preset is called 'smal'; did you mean 'small'?"),
+        ("    zeta: 0.7", "    plan_elites: 600", "params.yaml:15: runs.cdred.plan_elites: larger than plan_samples"),
+        ("preset: small\n", "preset: [small]\n", "params.yaml:13: runs.cdred.preset: no preset is called \"['small']\"; did you mean 'small'?"),
         ("runs: [cdred]", "runs: [bc]", "params.yaml:4: experiment.runs.0: no run is called 'bc'; valid: cdred"),
         ("runs: [cdred]", "runs: []", "params.yaml:4: experiment.runs: empty; name at least one"),
         ("  cdred:\n", "  cdred:\n    zeta: 0.5\n", "params.yaml:16: runs.cdred.zeta: this key stands here twice"),

@@ -171,6 +171,20 @@ def test_bad_arguments_are_one_line(trained: Project, arguments: str, expected: 
     assert refused(trained, "cdred", *arguments.split()) == expected
 
 
+def test_an_overlay_that_extends_nothing_or_itself_is_refused(trained: Project) -> None:
+    overlay = trained.root / "config/other.yaml"
+    for parent, expected in (
+        ("tay.yaml", "config/other.yaml:1: extends: no file 'tay.yaml'; did you mean 'toy.yaml'?"),
+        (
+            "../config/other.yaml",
+            "config/other.yaml:1: extends: ../config/other.yaml leads back to itself",
+        ),
+    ):
+        overlay.write_text(f"extends: {parent}\n")
+        assert refused(trained, "cdred", "use", "config/other.yaml") == expected
+    overlay.unlink()
+
+
 def test_use_does_not_change_an_entry_that_has_results(trained: Project) -> None:
     overlay = trained.root / "config/other.yaml"
     overlay.write_text("extends: toy.yaml\nexperts: {expert: {seed: 9}}\n")
