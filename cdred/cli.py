@@ -43,7 +43,8 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("use", help="make an experiment of config/ the current one")
     p.add_argument("overlay", type=Path, nargs="?", help="default: params.yaml as it stands")
     p.add_argument("--force", action="store_true", help="even if entries with results change")
-    commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
+    p = commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
+    p.add_argument("--follow", action="store_true", help="go on if dvc.yaml had to change")
     commands.add_parser("status", help="what of the experiment is up to date")
     commands.add_parser("show", help="print the report's results")
     commands.add_parser("record", help="enter finished results into DVC")
@@ -79,7 +80,7 @@ def _dispatch(args: argparse.Namespace) -> int:
     elif args.command == "use":
         return _use(args)
     elif args.command == "check":
-        return _check()
+        return _check(args.follow)
     elif args.command == "status":
         return _status()
     elif args.command == "show":
@@ -125,13 +126,13 @@ def _use(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check() -> int:
+def _check(follow: bool) -> int:
     from cdred import dvc
 
     plan = Plan.load()
     for job in plan.jobs:  # DVC deletes what stands where a stage writes
         check_target(plan.root / job.path)
-    if dvc.write(plan):
+    if dvc.write(plan) and not follow:  # a `dvc repro` under way has read the old one
         raise CdredError(
             "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
             "run `dvc repro` again"
