@@ -19,8 +19,9 @@ demo: setup ## run the experiment in params.yaml (the quickstart) through the wh
 	@cdred show
 
 .PHONY: repro
-repro: setup ## the same by DVC, params.yaml validated first
-	@cdred check && dvc repro
+repro: setup ## the same by DVC
+	@dvc repro
+	@cdred show
 
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)

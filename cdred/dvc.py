@@ -21,7 +21,7 @@ from cdred.plan import CODE, Plan
 
 DVC_YAML = Path("dvc.yaml")
 HEADER = """\
-# Written by `cdred use` from params.yaml; do not edit. `dvc repro` runs it.
+# Written from params.yaml by `cdred use` and `dvc repro`; do not edit.
 """
 
 
