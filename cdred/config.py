@@ -79,6 +79,9 @@ class Compute:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1  # of one training job
+    save_every: float = (
+        60.0  # seconds between two saves of the state that a killed job resumes from
+    )
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "reward_coef": (0, 1e6), "entropy_coef": (0, 1e6), "log_std_min": (-100, 100),
     "log_std_max": (-100, 100), "seed": (0, 2**32 - 1), "seeds": (0, 2**32 - 1),
     "num_q": (2, 100), "num_bins": (2, 10_001), "num_targets": (2, 1000),
+    "save_every": (0, 1e6),
 }  # fmt: skip
 
 

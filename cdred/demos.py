@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdred.envs import make
-from cdred.envs.rollout import Episode, rollout
+from cdred.envs.rollout import Episode
 from cdred.errors import CdredError
-from cdred.learning.trainer import Report, derive_seed, seed_everything
+from cdred.learning.acting import play
+from cdred.learning.monitor import Monitor
 from cdred.learning.training import write_csv
 
 if TYPE_CHECKING:
@@ -18,13 +18,10 @@ if TYPE_CHECKING:
 
 
 def collect(
-    agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
+    agent: Agent, task: str, episodes: int, seed: int, monitor: Monitor | None = None
 ) -> list[Episode]:
     """`episodes` seeded episodes, the agent acting as it is evaluated."""
-    seed_everything(seed)
-    base = derive_seed(seed, "demonstrations")
-    seeds = [(base + k) % 2**32 for k in range(episodes)]
-    return rollout(agent.act, [make(task) for _ in seeds], seeds, report)
+    return play(agent, task, episodes, seed, "demonstrations", monitor)
 
 
 def write(

@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.envs import make
-from cdred.envs.rollout import Episode, rollout
-from cdred.learning.trainer import Report, derive_seed, seed_everything
+from cdred.envs.rollout import Episode
+from cdred.learning.acting import play
+from cdred.learning.monitor import Monitor
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
 
 
 def evaluate(
-    agent: Agent, task: str, episodes: int, seed: int, report: Report | None = None
+    agent: Agent, task: str, episodes: int, seed: int, monitor: Monitor | None = None
 ) -> list[Episode]:
     """`episodes` episodes of the agent. The seeds are the same for every agent of a task."""
-    seed_everything(seed)
-    base = derive_seed(seed, "evaluation")
-    seeds = [(base + k) % 2**32 for k in range(episodes)]
-    return rollout(agent.act, [make(task) for _ in seeds], seeds, report)
+    return play(agent, task, episodes, seed, "evaluation", monitor)
 
 
 def results(agent: Agent, task: str, episodes: list[Episode]) -> dict[str, Any]:

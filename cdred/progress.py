@@ -49,26 +49,21 @@ def to_log(text: str) -> None:
 
 
 class Progress:
-    """Call it with the steps done so far and what to show; use it as a context manager."""
+    """Call it with the steps done so far and what to show. `initial` of them were done before."""
 
-    def __init__(self, label: str, total: int, unit: str = "step") -> None:
-        self.label, self.total, self.unit = label, total, unit
+    def __init__(self, label: str, total: int, unit: str = "step", initial: int = 0) -> None:
+        self.label, self.total, self.unit, self.initial = label, total, unit, initial
         self.bar: Any = None
         if sys.stderr.isatty() and any(type(h) is _AboveTheBar for h in logger.handlers):
-            self.bar = tqdm(total=total, desc=label, unit=unit, dynamic_ncols=True, leave=False)
+            self.bar = tqdm(
+                total=total, desc=label, unit=unit, dynamic_ncols=True, leave=False, initial=initial
+            )
         self.start = self.last = time.monotonic()
-        self.done, self.shown = 0, ""
+        self.done, self.shown = initial, ""
 
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.start
 
     def __call__(self, done: int, values: dict[str, float]) -> None:
         advance, self.done = done - self.done, done
@@ -81,7 +76,7 @@ class Progress:
         now = time.monotonic()
         if now - self.last >= LINE_EVERY or done == self.total:
             self.last = now
-            rate = done / max(now - self.start, 1e-9)
+            rate = (done - self.initial) / max(now - self.start, 1e-9)
             left = tqdm.format_interval((self.total - done) / rate) if rate else "?"
             share = 100 * done // self.total
             self._line(

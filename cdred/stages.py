@@ -5,11 +5,7 @@ What each stage computes lives in the modules that `plan.CODE` names; this one o
 
 from __future__ import annotations
 
-import json
-import os
-import resource
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -21,7 +17,9 @@ from cdred import manifest
 from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan, check_target
-from cdred.progress import Progress, logger
+from cdred.progress import logger
+from cdred.state import alone
+from cdred.watch import Watch
 
 # Named in manifests: what results depend on beside our own code.
 PACKAGES = (
@@ -32,17 +30,24 @@ PACKAGES = (
 def run(plan: Plan, job: Job) -> None:
     """Make the job's artifact, replacing an older one only when the new one is complete.
 
-    Raises CdredError when an input is missing, stale or damaged, when something that this tool did
+    A job that was killed goes on from its last state. Raises CdredError when an input is missing,
+    stale or damaged, when another process is making the same, when something that this tool did
     not make stands in the way, or when the checkout cannot be written.
     """
     check_code(plan, job)
     check_target(plan.root / job.path)
     for source in job.inputs:
         check_input(plan, source)
-    aside = _make_aside(plan.root, job)
-    started = time.time()
+    with alone(plan.root, job):
+        _run(plan, job)
+
+
+def _run(plan: Plan, job: Job) -> None:
+    target = plan.root / job.path
+    aside = _make_aside(target)
+    watch = Watch(plan, job)
     try:
-        device, steps = _WORK[job.stage](plan, job, aside)
+        _WORK[job.stage](plan, job, aside, watch)
         manifest.write(
             aside,
             {
@@ -53,17 +58,19 @@ def run(plan: Plan, job: Job) -> None:
                     for j in job.inputs
                 },
                 "packages": {name: metadata.version(name) for name in PACKAGES},
-                "device": device,
+                "device": ", then ".join(watch.devices),
             },
         )  # fmt: skip
-        _put_in_place(aside, plan.root / job.path)
+        _put_in_place(aside, target)
     except FloatingPointError as exc:
-        raise CdredError(f"{job.path}: stopped, nothing was written: {exc}") from None
+        kept = "; its last good state is kept" if watch.state.file.exists() else ""
+        raise CdredError(f"{job.path}: stopped, nothing was written: {exc}{kept}") from None
     finally:
+        watch.close()
         shutil.rmtree(aside, ignore_errors=True)
-    seconds = time.time() - started
-    _write_runtime(plan, job, started, seconds, steps, device)
-    logger.info(f"{job.path}: done in {seconds:.0f} s")
+    watch.state.remove()
+    watch.runtime.write("end", steps=watch.total)
+    logger.info(f"{job.path}: done in {time.monotonic() - watch.runtime.started:.0f} s")
 
 
 def check_code(plan: Plan, job: Job) -> None:
@@ -86,50 +93,38 @@ def check_input(plan: Plan, source: Job) -> None:
         )
 
 
-def _make_aside(root: Path, job: Job) -> Path:
-    """A hidden directory beside the target: on its file system, and unseen by both engines."""
-    target = root / job.path
+def _make_aside(target: Path) -> Path:
+    """A hidden directory beside the target: on its file system, and unseen by both engines.
+
+    Clears away what a killed process left, which held the lock that we hold now.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    aside, old = _asides(target)
+    if old.exists() and not target.exists():  # killed between the two renames of _put_in_place
+        old.rename(target)
+    for left in (aside, old):
+        shutil.rmtree(left, ignore_errors=True)
+    aside.mkdir()
+    return aside
+
+
+def _asides(target: Path) -> tuple[Path, Path]:
+    return target.with_name(f".{target.name}.partial"), target.with_name(f".{target.name}.old")
 
 
 def _put_in_place(aside: Path, target: Path) -> None:
     """Rename the finished artifact to its place; the older one goes only then."""
-    aside.chmod(0o755)
-    for file in aside.rglob("*"):
-        file.chmod(0o755 if file.is_dir() else 0o644)
     if not target.exists():
         aside.rename(target)
         return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent)) / "artifact"
+    _, old = _asides(target)
     target.rename(old)
     try:
         aside.rename(target)
     except OSError:
         old.rename(target)
         raise
-    finally:
-        shutil.rmtree(old.parent, ignore_errors=True)
-
-
-def _write_runtime(
-    plan: Plan, job: Job, started: float, seconds: float, steps: int, device: str
-) -> None:
-    """One line per run beside the log: what depends on the machine and stays out of artifacts."""
-    row = {
-        "digest": job.digest,
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started)),
-        "seconds": round(seconds, 2),
-        "steps": steps,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-        "device": device,
-        "threads": plan.config.compute.threads,
-        "host": os.uname().nodename,
-    }
-    file = plan.root / job.log.with_name("runtime.jsonl")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("a", encoding="utf-8") as out:
-        out.write(json.dumps(row) + "\n")
+    shutil.rmtree(old, ignore_errors=True)
 
 
 # ---- what each stage does ------------------------------------------------------------------
@@ -155,7 +150,7 @@ def _device_kind(device: Any) -> str:
     return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
 
 
-def _train(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
+def _train(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos
     from cdred.learning import training
 
@@ -166,14 +161,14 @@ def _train(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
         entry = plan.config.runs[job.entry]
         settings, method = entry.settings, entry.method
         episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    label = f"{job.stage} {job.task} {job.entry} seed {job.seed}"
     unit = "update" if method == "bc" else "step"
-    with Progress(f"{job.stage} {job.task} {job.entry} seed {job.seed}", settings.steps, unit) as p:
-        agent, history = training.train(job.task, method, settings, job.seed, episodes, device, p)
+    watch.begin(label, settings.steps, unit, _device_kind(device))
+    agent, history = training.train(job.task, method, settings, job.seed, episodes, device, watch)
     training.write(out, agent, history)
-    return _device_kind(device), settings.steps
 
 
-def _demos(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
+def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos
     from cdred.envs.tasks import TASKS
     from cdred.learning import training
@@ -182,8 +177,8 @@ def _demos(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
     source, entry = job.inputs[0], plan.config.demos[job.entry]
     agent = training.load(plan.root / source.path).to(device)
     length = TASKS[job.task].episode_length
-    with Progress(f"demos {job.task} {job.entry}", length) as p:
-        episodes = demos.collect(agent, job.task, entry.episodes, entry.seed, p)
+    watch.begin(f"demos {job.task} {job.entry}", length, "step", _device_kind(device))
+    episodes = demos.collect(agent, job.task, entry.episodes, entry.seed, watch)
     expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
     demos.write(out, episodes, f"{job.task}/{job.entry}-v0", {"expert": expert})
     returns = [e.episode_return for e in episodes]
@@ -191,32 +186,31 @@ def _demos(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
         f"{len(returns)} episodes, return {sum(returns) / len(returns):.1f} "
         f"({min(returns):.1f} to {max(returns):.1f})"
     )
-    return _device_kind(device), sum(len(e.action) for e in episodes)
 
 
-def _evaluate(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
+def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
     from cdred.envs.tasks import TASKS
     from cdred.learning import training
 
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = training.load(plan.root / job.inputs[0].path).to(device)
-    with Progress(f"evaluate {job.task} {job.entry}", TASKS[job.task].episode_length) as p:
-        episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, p)
+    label = f"evaluate {job.task} {job.entry} seed {job.seed}"
+    watch.begin(label, TASKS[job.task].episode_length, "step", _device_kind(device))
+    episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, watch)
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
     logger.info(f"return {found['return_mean']:.1f} over {len(episodes)} episodes")
-    return _device_kind(device), sum(len(e.action) for e in episodes)
 
 
-def _report(plan: Plan, job: Job, out: Path) -> tuple[str, int]:
+def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import report
 
+    watch.begin(f"report {job.entry}", 0, "", "cpu")
     report.write(plan, job, out)
-    return "cpu", 0
 
 
-_WORK: dict[str, Callable[[Plan, Job, Path], tuple[str, int]]] = {
+_WORK: dict[str, Callable[[Plan, Job, Path, Watch], None]] = {
     "expert": _train,
     "demos": _demos,
     "imitate": _train,

@@ -25,36 +25,59 @@ class Episode:
         return float(self.reward.sum(dtype=np.float64))
 
 
-def rollout(
-    act: Callable[[np.ndarray], np.ndarray],
-    envs: Sequence[Any],
-    seeds: Sequence[int],
-    report: Callable[[int, dict[str, float]], None] | None = None,
-) -> list[Episode]:
-    """Play one episode per environment, `envs[k]` reset with `seeds[k]`.
+class Rollout:
+    """One episode per environment while they are being played, `envs[k]` reset with `seeds[k]`.
 
-    `act` maps observations (N, obs_dim) to actions (N, action_dim). All N rows are passed at every
-    step, finished episodes included: the result does not depend on when others end.
+    Actions are given for all N environments at every step, finished episodes included: the result
+    does not depend on when others end.
     """
-    obs = [[env.reset(seed=seed)[0]] for env, seed in zip(envs, seeds, strict=True)]
-    actions: list[list[np.ndarray]] = [[] for _ in envs]
-    rewards: list[list[float]] = [[] for _ in envs]
-    success: list[bool | None] = [None for _ in envs]
-    running = set(range(len(envs)))
-    while running:
-        chosen = act(np.stack([o[-1] for o in obs]))
-        for k in sorted(running):
-            observation, reward, terminated, truncated, info = envs[k].step(chosen[k])
-            obs[k].append(observation)
-            actions[k].append(chosen[k])
-            rewards[k].append(float(reward))
+
+    def __init__(self, envs: Sequence[Any], seeds: Sequence[int]) -> None:
+        self.envs, self.seeds = envs, seeds
+        self._obs = [[env.reset(seed=seed)[0]] for env, seed in zip(envs, seeds, strict=True)]
+        self._rewards: list[list[float]] = [[] for _ in envs]
+        self._success: list[bool | None] = [None for _ in envs]
+        self._running = set(range(len(envs)))
+        self.actions: list[np.ndarray] = []  # of each step, (N, action_dim)
+
+    @property
+    def running(self) -> bool:
+        return bool(self._running)
+
+    @property
+    def obs(self) -> np.ndarray:
+        """The last observations, (N, obs_dim)."""
+        return np.stack([o[-1] for o in self._obs])
+
+    def step(self, actions: np.ndarray) -> None:
+        """Act (N, action_dim) in the episodes that still run."""
+        self.actions.append(actions)
+        for k in sorted(self._running):
+            observation, reward, terminated, truncated, info = self.envs[k].step(actions[k])
+            self._obs[k].append(observation)
+            self._rewards[k].append(float(reward))
             if "success" in info:
-                success[k] = bool(success[k]) or bool(info["success"])
+                self._success[k] = bool(self._success[k]) or bool(info["success"])
             if terminated or truncated:
-                running.discard(k)
-        if report is not None:
-            report(max(map(len, rewards)), {})
-    return [
-        Episode(np.stack(o), np.stack(a), np.asarray(r, np.float32), s, seed)
-        for o, a, r, s, seed in zip(obs, actions, rewards, success, seeds, strict=True)
-    ]
+                self._running.discard(k)
+
+    def episodes(self) -> list[Episode]:
+        return [
+            Episode(
+                np.stack(o), np.stack([a[k] for a in self.actions[: len(r)]]),
+                np.asarray(r, np.float32), success, seed,
+            )
+            for k, (o, r, success, seed) in enumerate(
+                zip(self._obs, self._rewards, self._success, self.seeds, strict=True)
+            )
+        ]  # fmt: skip
+
+
+def rollout(
+    act: Callable[[np.ndarray], np.ndarray], envs: Sequence[Any], seeds: Sequence[int]
+) -> list[Episode]:
+    """Play one episode per environment; `act` maps observations (N, obs_dim) to actions."""
+    playing = Rollout(envs, seeds)
+    while playing.running:
+        playing.step(act(playing.obs))
+    return playing.episodes()

@@ -56,9 +56,22 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
             task=task, method=method, obs_dim=obs_dim, action_dim=action_dim, settings=asdict(s)
         )
 
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
     def reset(self) -> None:
         """Forget the plans of earlier episodes. Call it when episodes start."""
         self._planner = None
+
+    def acting_state(self) -> Tensor | None:
+        """What acting remembers between steps: the last plan, if it plans."""
+        return None if self._planner is None else self._planner.previous
+
+    def restore_acting_state(self, state: Tensor | None) -> None:
+        self._planner = None
+        if state is not None:
+            self._plans().previous = state.to(self.device)
 
     @torch.no_grad()
     def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
@@ -68,8 +81,7 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
         if the settings evaluate by samples, its mean otherwise. Behaviour cloning, trained without
         a standard deviation, acts by its mean.
         """
-        device = next(self.parameters()).device
-        z = self.model.encoder(torch.as_tensor(obs, dtype=torch.float32, device=device))
+        z = self.model.encoder(torch.as_tensor(obs, dtype=torch.float32, device=self.device))
         if self.settings.mpc and isinstance(self.model, WorldModel):
             action: Tensor = self._plans().plan(z, explore)
         elif self.method != "bc" and (explore or self.settings.eval_policy == "sample"):

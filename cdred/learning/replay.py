@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,12 +65,33 @@ class Replay:
             self.reward[first : end - 1, 0] = reward.to(self.device)
         self.episodes.append((first, steps))
         self.next_row = end
+        self._find_starts()
+
+    def _find_starts(self) -> None:
         self._starts = torch.cat(
             [
                 torch.arange(f, f + n - self.horizon + 1, device=self.device)
                 for f, n in self.episodes
             ]
         )
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is stored; rows that were never written are left out."""
+        used = max((first + steps + 1 for first, steps in self.episodes), default=0)
+        return {
+            "obs": self.obs[:used].clone(), "action": self.action[:used].clone(),
+            "reward": None if self.reward is None else self.reward[:used].clone(),
+            "episodes": self.episodes, "next_row": self.next_row,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        used = len(state["obs"])
+        self.obs[:used], self.action[:used] = state["obs"], state["action"]
+        if self.reward is not None:
+            self.reward[:used] = state["reward"]
+        self.episodes, self.next_row = list(state["episodes"]), state["next_row"]
+        if self.episodes:
+            self._find_starts()
 
     def sample(self, batch_size: int) -> Batch:
         """`batch_size` sub-sequences of `horizon` steps, drawn uniformly over all of them."""

@@ -9,22 +9,30 @@ from typing import Any
 
 import torch
 
+from cdred.envs import make
 from cdred.envs.rollout import Episode
 from cdred.learning.agent import Agent
+from cdred.learning.cloning import CloningTrainer
+from cdred.learning.interaction import OnlineTrainer
+from cdred.learning.monitor import Monitor
+from cdred.learning.seeding import derive_seed, seed_everything
 from cdred.learning.settings import Settings
-from cdred.learning.trainer import History, Report, train_bc, train_online
+from cdred.learning.trainer import History
 
 AGENT = "pretrained_model"
 
 
 def train(
     task: str, method: str, settings: Settings, seed: int, demonstrations: list[Episode],
-    device: torch.device, report: Report,
+    device: torch.device, monitor: Monitor | None = None,
 ) -> tuple[Agent, History]:  # fmt: skip
     """Train by `method`: `expert` (true reward, no demonstrations), `cdred`, `red` or `bc`."""
-    if method == "bc":
-        return train_bc(task, settings, seed, demonstrations, device, report)
-    return train_online(task, method, settings, seed, demonstrations, device, report)
+    seed_everything(derive_seed(seed, "learner"))
+    env = make(task)
+    obs_dim, action_dim = (space.shape[0] for space in (env.observation_space, env.action_space))  # type: ignore[index]
+    agent = Agent.create(task, method, obs_dim, action_dim, settings).to(device)
+    trainer = CloningTrainer if method == "bc" else OnlineTrainer
+    return trainer(agent, settings, seed, demonstrations, monitor or Monitor()).run()
 
 
 def write(directory: Path, agent: Agent, history: History) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -55,6 +57,21 @@ class Learner:
         for group, base in zip(self._groups(), self._base_lrs, strict=True):
             group["lr"] = base * factor
 
+    def state_dict(self) -> dict[str, Any]:
+        """What the networks' own state does not hold."""
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "policy_optimizer": self.policy_optimizer.state_dict(),
+            "scale": self.scale.state_dict(),
+            "updates": self.updates,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.policy_optimizer.load_state_dict(state["policy_optimizer"])
+        self.scale.load_state_dict(state["scale"])
+        self.updates = state["updates"]
+
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on a batch. Returns detached scalars, left on the device."""
         self._set_learning_rate()
@@ -100,6 +117,8 @@ class Learner:
         )
         with torch.no_grad():
             metrics |= self._stream_statistics(reward, logits, batch.num_expert)
+            for k, error in enumerate(errors.detach().unbind(), 1):
+                metrics[f"consistency_{k}"] = error  # k steps after the real observation
         metrics |= {
             "consistency_loss": consistency_loss.detach(),
             "reward_loss": reward_loss.detach(),
@@ -137,12 +156,14 @@ class Learner:
     def _stream_statistics(
         self, reward: Tensor, logits: Tensor, num_expert: int
     ) -> dict[str, Tensor]:
+        """Mean and standard deviation of the reward and of Q at the first step, per stream."""
         q = two_hot_inverse(logits[:, 0], self.s.symlog_max)  # (Q, N, 1)
-        found = {
-            "reward_behaviour": reward[:, num_expert:].mean(),
-            "q_behaviour": q[:, num_expert:].mean(),
-        }
+        streams = {"behaviour": slice(num_expert, None)}
         if num_expert:
-            found["reward_expert"] = reward[:, :num_expert].mean()
-            found["q_expert"] = q[:, :num_expert].mean()
+            streams["expert"] = slice(num_expert)
+        found: dict[str, Tensor] = {}
+        for stream, part in streams.items():
+            for name, values in (("reward", reward[:, part]), ("q", q[:, part])):
+                spread, mean = torch.std_mean(values)
+                found |= {f"{name}_{stream}": mean, f"{name}_{stream}_std": spread}
         return found

@@ -91,6 +91,8 @@ class CoupledRND(RewardModel):
             other = self.predictors(x.flip(0))  # each predictor on the other's stream
             streams = (torch.stack([own[0], other[0]]), torch.stack([other[1], own[1]]))
             bonuses = torch.stack([self.bonus(predicted, targets) for predicted in streams])
+            # Distance to the mean of the targets: the part of the loss that can be learned.
+            errors = (torch.stack(streams) - targets.mean(0)).square().mean((2, 3))
             reward = (
                 self.reward(bonuses).unflatten(1, (horizon, half)).transpose(0, 1).flatten(1, 2)
             )
@@ -100,9 +102,9 @@ class CoupledRND(RewardModel):
         metrics = {
             "expert_predictor_loss": per_stream[EXPERT].detach(),
             "behaviour_predictor_loss": per_stream[BEHAVIOUR].detach(),
-            "expert_bonus_on_expert": mean_bonus[EXPERT, EXPERT],
-            "expert_bonus_on_behaviour": mean_bonus[EXPERT, BEHAVIOUR],
-            "behaviour_bonus_on_expert": mean_bonus[BEHAVIOUR, EXPERT],
-            "behaviour_bonus_on_behaviour": mean_bonus[BEHAVIOUR, BEHAVIOUR],
         }
+        for p, predictor in enumerate(("expert", "behaviour")):
+            for s, stream in enumerate(("expert", "behaviour")):
+                metrics[f"{predictor}_bonus_on_{stream}"] = mean_bonus[p, s]
+                metrics[f"{predictor}_error_on_{stream}"] = errors[p, s]
         return per_stream.sum(), reward, metrics

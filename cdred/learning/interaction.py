@@ -1,0 +1,138 @@
+"""Training by interaction: act in the environment, keep whole episodes, update from replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import torch
+
+from cdred.envs import make
+from cdred.envs.rollout import Episode
+from cdred.envs.tasks import TASKS
+from cdred.learning.agent import Agent
+from cdred.learning.monitor import Monitor
+from cdred.learning.replay import Batch, Replay, join
+from cdred.learning.seeding import derive_seed
+from cdred.learning.settings import Settings, discount
+from cdred.learning.trainer import Trainer
+from cdred.learning.update import Learner
+from cdred.learning.world_model import WorldModel
+
+
+class OnlineTrainer(Trainer):
+    """A step is an agent step in the environment and the updates that are due after it.
+
+    Methods whose reward model does not use the environment's reward never store it.
+    """
+
+    def __init__(
+        self, agent: Agent, s: Settings, seed: int, demonstrations: list[Episode],
+        monitor: Monitor,
+    ) -> None:  # fmt: skip
+        super().__init__(agent, s, seed, monitor)
+        assert agent.reward_model is not None and isinstance(agent.model, WorldModel)
+        self.seed, self.env = seed, make(agent.task)
+        device, length = agent.device, TASKS[agent.task].episode_length
+        self.rewarded = agent.reward_model.uses_environment_reward
+        self.replay = Replay(
+            s.buffer_size, agent.obs_dim, agent.action_dim, s.horizon, self.rewarded, device
+        )
+        self.expert = None
+        if agent.reward_model.uses_demonstrations:
+            self.expert = demonstration_replay(
+                demonstrations, s, agent.obs_dim, agent.action_dim, device
+            )
+        self.learner = Learner(
+            agent.model, agent.reward_model, s, discount(length, s),
+            int(s.steps * s.updates_per_step),
+        )  # fmt: skip
+        self.seed_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
+        self.episodes = 0
+        self.trajectory = self._start_episode()
+
+    def _start_episode(self) -> Trajectory:
+        # Each episode has a seed of its own, so that it can be replayed from its actions alone.
+        self.agent.reset()
+        seed = derive_seed(self.seed, f"episode {self.episodes}")
+        return Trajectory(self.env.reset(seed=seed)[0])
+
+    def advance(self) -> None:
+        if self.step <= self.seed_steps:
+            action = (2 * torch.rand(self.agent.action_dim) - 1).numpy()
+        else:
+            action = self.agent.act(self.trajectory.obs[-1][None], explore=True)[0]
+        obs, reward, terminated, truncated, _ = self.env.step(action)
+        self.trajectory.add(action, float(reward), obs)
+        if terminated or truncated:
+            self._keep(self.trajectory.episode())
+            self.episodes += 1
+            self.trajectory = self._start_episode()
+        if self.step >= self.seed_steps and len(self.replay):
+            # The updates of the random phase are made at its end, all at once.
+            while self.updates < int(self.step * self.s.updates_per_step):
+                metrics = self.learner.update(self._sample())
+                self.updates += 1
+                self.log.add(self.updates, self.step, metrics)
+
+    def _keep(self, e: Episode) -> None:
+        if len(e.action) >= self.s.horizon:
+            reward = torch.from_numpy(e.reward) if self.rewarded else None
+            self.replay.add(torch.from_numpy(e.obs), torch.from_numpy(e.action), reward)
+
+    def _sample(self) -> Batch:
+        batch = self.replay.sample(self.s.batch_size)
+        if self.expert is None:
+            return batch
+        return join(self.expert.sample(self.s.batch_size), batch)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "learner": self.learner.state_dict(),
+            "replay": self.replay.state_dict(),
+            "episodes": self.episodes,
+            "actions": [torch.from_numpy(a) for a in self.trajectory.action],
+            "last_obs": torch.from_numpy(self.trajectory.obs[-1]),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.learner.load_state_dict(state["learner"])
+        self.replay.load_state_dict(state["replay"])
+        self.episodes = state["episodes"]
+        # The simulator's state is made again by playing the episode so far.
+        self.trajectory = self._start_episode()
+        for action in state["actions"]:
+            obs, reward, *_ = self.env.step(action.numpy())
+            self.trajectory.add(action.numpy(), float(reward), obs)
+        if not np.array_equal(self.trajectory.obs[-1], state["last_obs"].numpy()):
+            raise RuntimeError(f"{self.agent.task}: an episode's actions do not reproduce it")
+
+
+def demonstration_replay(
+    episodes: Iterable[Episode], s: Settings, obs_dim: int, action_dim: int, device: Any
+) -> Replay:
+    """All demonstrations in a replay of exactly their size, without rewards."""
+    episodes = list(episodes)
+    rows = sum(len(e.action) + 1 for e in episodes)
+    replay = Replay(rows, obs_dim, action_dim, s.horizon, with_reward=False, device=device)
+    for e in episodes:
+        replay.add(torch.from_numpy(e.obs), torch.from_numpy(e.action))
+    return replay
+
+
+class Trajectory:
+    """An episode while it is being played."""
+
+    def __init__(self, obs: np.ndarray) -> None:
+        self.obs, self.action, self.reward = [obs], [], []  # type: ignore[var-annotated]
+
+    def add(self, action: np.ndarray, reward: float, obs: np.ndarray) -> None:
+        self.action.append(action)
+        self.reward.append(reward)
+        self.obs.append(obs)
+
+    def episode(self) -> Episode:
+        return Episode(
+            np.stack(self.obs), np.stack(self.action), np.asarray(self.reward, np.float32), None, 0
+        )

@@ -1,0 +1,47 @@
+"""Random numbers: independent seeds for each purpose of a job, and the generators' whole state."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def derive_seed(seed: int, purpose: str) -> int:
+    """An independent seed for each purpose of one job (32 bits)."""
+    words = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)
+    return int(words[0])
+
+
+def derive_seeds(seed: int, purpose: str, count: int) -> list[int]:
+    """`count` consecutive seeds, one per episode."""
+    base = derive_seed(seed, purpose)
+    return [(base + k) % 2**32 for k in range(count)]
+
+
+def seed_everything(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def generators() -> dict[str, Any]:
+    """The state of the generators of Python, numpy and torch, as plain values and tensors."""
+    name, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (name, torch.from_numpy(np.asarray(keys, np.int64)), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
+    }
+
+
+def restore_generators(state: dict[str, Any]) -> None:
+    random.setstate(state["python"])
+    name, keys, *rest = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])

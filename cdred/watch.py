@@ -1,0 +1,108 @@
+"""A running job's connection to the outside: progress, resume state, runtime log, tracking."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cdred.learning.monitor import Monitor
+from cdred.plan import Job, Plan
+from cdred.progress import Progress, logger
+from cdred.state import State
+
+
+class Watch(Monitor):
+    """The monitor of one job; `begin` before its work, `end` when its artifact is complete."""
+
+    def __init__(self, plan: Plan, job: Job) -> None:
+        self.job, self.compute = job, plan.config.compute
+        self.state = State(plan.root, job)
+        self.runtime = Runtime(plan.root / job.log.with_name("runtime.jsonl"), job)
+        self.devices: list[str] = []
+        self.bar: Progress | None = None
+        self.total = 0
+        self._saved_at = time.monotonic()
+
+    def begin(self, label: str, total: int, unit: str, device: str) -> None:
+        self.label, self.total, self.unit, self.devices = label, total, unit, [device]
+        self.runtime.write("start", device=device, threads=self.compute.threads)
+
+    def saved(self) -> dict[str, Any] | None:
+        found = self.state.load()
+        if found is None:
+            return None
+        values, origin = found
+        if origin["devices"][-1] != self.devices[0]:
+            self.devices = [*origin["devices"], *self.devices]
+        logger.info(f"{self.label}: going on from the state of {origin['time']}")
+        return values
+
+    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+        if not final and time.monotonic() - self._saved_at < self.compute.save_every:
+            return
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self.state.save(state(), {"time": now, "devices": self.devices})
+        self._saved_at = time.monotonic()
+
+    def progress(self, done: int, shown: dict[str, float]) -> None:
+        if self.bar is None:
+            self.bar = Progress(self.label, self.total, self.unit, done - 1)
+        self.bar(done, shown)
+
+    def row(self, table: str, row: dict[str, float]) -> None:
+        if table == "metrics":
+            self.runtime.interval(int(row["step"]), int(row["update"]))
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+class Runtime:
+    """`runtime.jsonl` beside the log: what depends on the machine and stays out of artifacts.
+
+    Every attempt at a job writes a `start`; `interval` rows with updates per second and memory;
+    and an `end` when the artifact is in place.
+    """
+
+    def __init__(self, file: Path, job: Job) -> None:
+        self.file, self.job = file, job
+        self.started = self.last = time.monotonic()
+        self.updates: int | None = None
+
+    def write(self, event: str, **values: Any) -> None:
+        now = time.time()
+        row = {
+            "event": event, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+            "digest": self.job.digest, "host": os.uname().nodename, "pid": os.getpid(),
+            "seconds": round(time.monotonic() - self.started, 3), **values, **memory(),
+        }  # fmt: skip
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            with self.file.open("a", encoding="utf-8") as out:
+                out.write(json.dumps(row) + "\n")
+        except OSError as exc:  # a log must not cost the work it tells of
+            logger.warning(f"{self.file}: cannot be written: {exc.strerror}")
+
+    def interval(self, step: int, update: int) -> None:
+        now = time.monotonic()
+        rate = None
+        if self.updates is not None and now > self.last:
+            rate = round((update - self.updates) / (now - self.last), 3)
+        self.last, self.updates = now, update
+        self.write("interval", step=step, update=update, updates_per_second=rate)
+
+
+def memory() -> dict[str, int]:
+    """Peak memory of this process so far in MB; of the GPU as well if one is in use."""
+    found = {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    torch = sys.modules.get("torch")  # not every stage needs it
+    if torch is not None and torch.cuda.is_initialized():
+        found["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
+    return found
