@@ -71,6 +71,7 @@ class Run:
 class Evaluation:
     episodes: int = 20
     seed: int = 0
+    video: int = 150  # steps of the first episode that are filmed; 0: none
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Compute:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1  # of one training job
+    tracking: Literal["mlflow", "none"] = "mlflow"
     save_every: float = (
         60.0  # seconds between two saves of the state that a killed job resumes from
     )
@@ -102,7 +104,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "reward_coef": (0, 1e6), "entropy_coef": (0, 1e6), "log_std_min": (-100, 100),
     "log_std_max": (-100, 100), "seed": (0, 2**32 - 1), "seeds": (0, 2**32 - 1),
     "num_q": (2, 100), "num_bins": (2, 10_001), "num_targets": (2, 1000),
-    "save_every": (0, 1e6),
+    "save_every": (0, 1e6), "video": (0, 10_000),
 }  # fmt: skip
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from cdred.learning.agent import Agent
 
 
+VIDEO = "video.mp4"
+
+
 def evaluate(
     agent: Agent, task: str, episodes: int, seed: int, monitor: Monitor | None = None
 ) -> list[Episode]:

@@ -6,7 +6,6 @@ What each stage computes lives in the modules that `plan.CODE` names; this one o
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -62,15 +61,15 @@ def _run(plan: Plan, job: Job) -> None:
             },
         )  # fmt: skip
         _put_in_place(aside, target)
-    except FloatingPointError as exc:
+    except BaseException as exc:
+        watch.failed(exc)
+        if not isinstance(exc, FloatingPointError):
+            raise
         kept = "; its last good state is kept" if watch.state.file.exists() else ""
         raise CdredError(f"{job.path}: stopped, nothing was written: {exc}{kept}") from None
     finally:
-        watch.close()
         shutil.rmtree(aside, ignore_errors=True)
-    watch.state.remove()
-    watch.runtime.write("end", steps=watch.total)
-    logger.info(f"{job.path}: done in {time.monotonic() - watch.runtime.started:.0f} s")
+    watch.end()
 
 
 def check_code(plan: Plan, job: Job) -> None:
@@ -182,6 +181,7 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
     demos.write(out, episodes, f"{job.task}/{job.entry}-v0", {"expert": expert})
     returns = [e.episode_return for e in episodes]
+    _track_episodes(watch, episodes)
     logger.info(
         f"{len(returns)} episodes, return {sum(returns) / len(returns):.1f} "
         f"({min(returns):.1f} to {max(returns):.1f})"
@@ -191,6 +191,7 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
     from cdred.envs.tasks import TASKS
+    from cdred.envs.video import film
     from cdred.learning import training
 
     device, chosen = _device(plan.config), plan.config.evaluation
@@ -200,7 +201,17 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, watch)
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
+    if chosen.video:
+        first = episodes[0]
+        film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
+    _track_episodes(watch, episodes)
     logger.info(f"return {found['return_mean']:.1f} over {len(episodes)} episodes")
+
+
+def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
+    for k, e in enumerate(episodes):
+        row = {"step": k, "return": e.episode_return, "length": len(e.action), "success": e.success}
+        watch.row("episodes", row)
 
 
 def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:

@@ -15,6 +15,7 @@ from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.progress import Progress, logger
 from cdred.state import State
+from cdred.tracking import Tracker, manifest_hash
 
 
 class Watch(Monitor):
@@ -24,6 +25,8 @@ class Watch(Monitor):
         self.job, self.compute = job, plan.config.compute
         self.state = State(plan.root, job)
         self.runtime = Runtime(plan.root / job.log.with_name("runtime.jsonl"), job)
+        self.tracker = Tracker(plan, job)
+        self.root = plan.root
         self.devices: list[str] = []
         self.bar: Progress | None = None
         self.total = 0
@@ -32,6 +35,7 @@ class Watch(Monitor):
     def begin(self, label: str, total: int, unit: str, device: str) -> None:
         self.label, self.total, self.unit, self.devices = label, total, unit, [device]
         self.runtime.write("start", device=device, threads=self.compute.threads)
+        self.tracker.start(device)
 
     def saved(self) -> dict[str, Any] | None:
         found = self.state.load()
@@ -55,9 +59,25 @@ class Watch(Monitor):
             self.bar = Progress(self.label, self.total, self.unit, done - 1)
         self.bar(done, shown)
 
-    def row(self, table: str, row: dict[str, float]) -> None:
+    def row(self, table: str, row: dict[str, Any]) -> None:
+        self.tracker.row(table, row)
         if table == "metrics":
-            self.runtime.interval(int(row["step"]), int(row["update"]))
+            found = self.runtime.interval(row["step"], row["update"])
+            shown = ("step", "update", "updates_per_second", "peak_memory_mb", "peak_gpu_memory_mb")
+            self.tracker.row("runtime", {k: v for k, v in found.items() if k in shown})
+
+    def end(self) -> None:
+        """The artifact is in place: the state is not needed any more."""
+        self.close()
+        self.state.remove()
+        seconds = self.runtime.write("end", steps=self.total)["seconds"]
+        self.tracker.end("FINISHED", **{"cdred.manifest": manifest_hash(self.root, self.job)})
+        logger.info(f"{self.job.path}: done in {seconds:.0f} s")
+
+    def failed(self, exc: BaseException) -> None:
+        self.close()
+        status = "KILLED" if isinstance(exc, KeyboardInterrupt) else "FAILED"
+        self.tracker.end(status, **{"cdred.error": f"{type(exc).__name__}: {exc}"[:500]})
 
     def close(self) -> None:
         if self.bar is not None:
@@ -74,9 +94,9 @@ class Runtime:
     def __init__(self, file: Path, job: Job) -> None:
         self.file, self.job = file, job
         self.started = self.last = time.monotonic()
-        self.updates: int | None = None
+        self.updates: float | None = None
 
-    def write(self, event: str, **values: Any) -> None:
+    def write(self, event: str, **values: Any) -> dict[str, Any]:
         now = time.time()
         row = {
             "event": event, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
@@ -89,14 +109,15 @@ class Runtime:
                 out.write(json.dumps(row) + "\n")
         except OSError as exc:  # a log must not cost the work it tells of
             logger.warning(f"{self.file}: cannot be written: {exc.strerror}")
+        return row
 
-    def interval(self, step: int, update: int) -> None:
+    def interval(self, step: float, update: float) -> dict[str, Any]:
         now = time.monotonic()
         rate = None
         if self.updates is not None and now > self.last:
             rate = round((update - self.updates) / (now - self.last), 3)
         self.last, self.updates = now, update
-        self.write("interval", step=step, update=update, updates_per_second=rate)
+        return self.write("interval", step=step, update=update, updates_per_second=rate)
 
 
 def memory() -> dict[str, int]:

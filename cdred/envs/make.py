@@ -12,12 +12,16 @@ if TYPE_CHECKING:
     import gymnasium
 
 
-def make(task: str, obs: str = "state", seed: int | None = None) -> gymnasium.Env:
+def make(
+    task: str, obs: str = "state", seed: int | None = None, render_mode: str | None = None,
+    render_size: int = 240,
+) -> gymnasium.Env:  # fmt: skip
     """Build `task` (a name of `cdred.envs.tasks.TASKS`) with action repeat and time limit.
 
     Observations are float32 of shape (obs_dim,), actions float32 in [-1, 1] of shape (action_dim,);
     an episode is truncated after the task's length in agent steps. `seed` seeds the first reset:
-    the same seed and actions give the same episode.
+    the same seed and actions give the same episode. With `render_mode="rgb_array"`, `render()`
+    returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second.
 
     Raises ValueError for an observation mode that the suite does not offer.
     """
@@ -32,7 +36,8 @@ def make(task: str, obs: str = "state", seed: int | None = None) -> gymnasium.En
         raise ValueError(f"observation mode {obs!r} of {task}: only 'state' is supported")
     # Vector observations need no renderer, and Mesa's, once loaded, makes a later import of Triton
     # (torch.optim imports it) end in a segmentation fault: both bring their own LLVM.
-    os.environ.setdefault("MUJOCO_GL", "disable")
+    if render_mode is None:
+        os.environ.setdefault("MUJOCO_GL", "disable")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # glfw reports the missing display
         from dm_control import suite
@@ -63,9 +68,12 @@ def make(task: str, obs: str = "state", seed: int | None = None) -> gymnasium.En
     fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
-        env: gym.Env = DmControlCompatibilityV0(
-            suite.load(spec.domain, spec.task, task_kwargs=fixed)
-        )
+        simulator = suite.load(spec.domain, spec.task, task_kwargs=fixed)
+        camera = 2 if spec.domain == "quadruped" else 0
+        view = {"height": render_size, "width": render_size, "camera_id": camera}
+        env: gym.Env = DmControlCompatibilityV0(simulator, render_mode, view)
+        fps = 1 / (simulator.control_timestep() * spec.action_repeat)
+        env.metadata = {**env.metadata, "render_fps": fps}
         env = Repeat(env)
         env = wrappers.FlattenObservation(env)
         env = wrappers.DtypeObservation(env, np.float32)

@@ -41,5 +41,5 @@ def play(
     while playing.running:
         playing.step(agent.act(playing.obs))
         monitor.progress(len(playing.actions), {})
-        monitor.checkpoint(state)
+        monitor.checkpoint(state, final=not playing.running)
     return playing.episodes()
