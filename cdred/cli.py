@@ -47,6 +47,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--follow", action="store_true", help="go on if dvc.yaml had to change")
     commands.add_parser("status", help="what of the experiment is up to date")
     commands.add_parser("show", help="print the report's results")
+    p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
+    p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    p.add_argument(
+        "--tolerance", type=float, default=0.05, metavar="SHARE",
+        help="on another kind of machine: allowed difference of an episode's return, as a share of "
+        "the largest recorded (default: %(default)s)",
+    )  # fmt: skip
+    commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p = commands.add_parser("track", help="what MLflow has not been told yet")
+    p.add_argument("--deliver", action="store_true", help="tell it now")
+    p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
+    p.add_argument("--dry-run", "-n", action="store_true", help="only say what and how much")
     commands.add_parser("record", help="enter finished results into DVC")
     return top
 
@@ -85,6 +97,16 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _status()
     elif args.command == "show":
         return _show()
+    elif args.command == "verify":
+        return _verify(args)
+    elif args.command == "cost":
+        from cdred import cost
+
+        print(cost.table(Plan.load()))
+    elif args.command == "track":
+        return _track(args.deliver)
+    elif args.command == "clean":
+        return _clean(args.dry_run)
     elif args.command == "record":
         from cdred import dvc
 
@@ -158,4 +180,47 @@ def _show() -> int:
     text = (plan.root / job.path / "report.md").read_text(encoding="utf-8")
     print(text.split("\n## Demonstrations")[0])
     print(f"The whole report: {job.path}/report.html")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    """0 if the artifact reproduces, 1 if not, 2 if it is not intact."""
+    from cdred import verification
+
+    path = args.artifact.resolve()
+    try:
+        relative = path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
+    return 0 if verification.verify(Path(), relative, args.tolerance) else 1
+
+
+def _track(deliver: bool) -> int:
+    from cdred import delivery
+
+    root = Path()
+    files = delivery.waiting(root)
+    if deliver and files:
+        delivery.deliver(root)
+        print(f"{len(files)} runs delivered")
+    elif files:
+        print(f"{len(files)} runs wait in {delivery.SPOOL}; `cdred track --deliver` delivers them")
+        print(delivery.last_error(root), end="")
+    else:
+        print("MLflow has been told everything")
+    return 0
+
+
+def _clean(dry_run: bool) -> int:
+    from cdred import cleaning
+
+    remove, keep = cleaning.leftovers(Path())
+    for item in remove:
+        print(f"{cleaning.human(item.size):>9}  {item.path}: {item.why}")
+    for item in keep:
+        print(f"     kept  {item.path}: {item.why} ({cleaning.human(item.size)})")
+    if not dry_run:
+        cleaning.clean(remove)
+    total = cleaning.human(sum(item.size for item in remove))
+    print(f"{'would remove' if dry_run else 'removed'} {len(remove)} leftovers, {total}")
     return 0

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from cdred.errors import CdredError
 from cdred.tracking import SPOOL, read_lines
 
 BATCH = 1000  # metrics a call: MLflow's limit
@@ -216,6 +217,26 @@ def in_background(root: Path) -> None:
             elif time.monotonic() - quiet_since > LINGER:
                 return
             time.sleep(POLL)
+
+
+def deliver(root: Path) -> None:
+    """Deliver now. Raises CdredError when another process does it already or the server fails."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(root / SPOOL / "deliver.lock", timeout=POLL):
+            Delivery(root).send_all()
+    except Timeout:
+        raise CdredError("another process is delivering; `cdred track` tells how far") from None
+    except Exception as exc:
+        raise CdredError(f"MLflow was not reached, all is kept in {SPOOL}: {short(exc)}") from None
+
+
+def last_error(root: Path) -> str:
+    try:
+        return (root / SPOOL / "error.txt").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def short(exc: BaseException) -> str:

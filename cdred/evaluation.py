@@ -45,3 +45,7 @@ def results(agent: Agent, task: str, episodes: list[Episode]) -> dict[str, Any]:
 def write(directory: Path, found: dict[str, Any]) -> None:
     text = json.dumps(found, indent=1, sort_keys=True)
     (directory / "evaluation.json").write_text(text + "\n", encoding="utf-8")
+
+
+def read(directory: Path) -> dict[str, Any]:
+    return json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))

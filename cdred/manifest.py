@@ -24,6 +24,13 @@ def digest_of(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def derive(fields: dict[str, Any], inputs: dict[str, str]) -> str:
+    """The digest of a job: of all that decides its result. `fields` are those of a manifest or
+    more; `inputs` the digests of the artifacts it reads, by path."""
+    names = ("stage", "task", "entry", "seed", "params", "code")
+    return digest_of({"format": FORMAT, "inputs": inputs} | {n: fields[n] for n in names})
+
+
 def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -68,13 +68,8 @@ class Job:
 
     @cached_property
     def digest(self) -> str:
-        return manifest.digest_of(
-            {
-                "format": manifest.FORMAT, "stage": self.stage, "task": self.task,
-                "entry": self.entry, "seed": self.seed, "params": self.params, "code": self.code,
-                "inputs": {job.path.as_posix(): job.digest for job in self.inputs},
-            }
-        )  # fmt: skip
+        inputs = {job.path.as_posix(): job.digest for job in self.inputs}
+        return manifest.derive(vars(self), inputs)
 
     @property
     def log(self) -> Path:

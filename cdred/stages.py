@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import cdred
-from cdred import manifest
+from cdred import machine, manifest
 from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan, check_target
@@ -58,6 +58,8 @@ def _run(plan: Plan, job: Job) -> None:
                 },
                 "packages": {name: metadata.version(name) for name in PACKAGES},
                 "device": ", then ".join(watch.devices),
+                "machine": machine.name(),
+                "threads": plan.config.compute.threads,
             },
         )  # fmt: skip
         _put_in_place(aside, target)
@@ -131,22 +133,8 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 def _device(config: Config) -> Any:
     """The torch device of the configuration, its threads set."""
-    import torch
-
-    compute = config.compute
-    torch.set_num_threads(compute.threads)
-    available = torch.cuda.is_available()
-    if compute.device == "cuda" and not available:
-        raise CdredError("params.yaml: compute.device: cuda: torch finds no CUDA device here")
-    if compute.device == "cpu" or not available:
-        return torch.device("cpu")
-    return torch.device("cuda")
-
-
-def _device_kind(device: Any) -> str:
-    import torch
-
-    return "cpu" if device.type == "cpu" else torch.cuda.get_device_name(device)
+    machine.use_threads(config.compute.threads)
+    return machine.device(config.compute.device)
 
 
 def _train(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
@@ -162,7 +150,7 @@ def _train(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
         episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"{job.stage} {job.task} {job.entry} seed {job.seed}"
     unit = "update" if method == "bc" else "step"
-    watch.begin(label, settings.steps, unit, _device_kind(device))
+    watch.begin(label, settings.steps, unit, machine.device_name(device))
     agent, history = training.train(job.task, method, settings, job.seed, episodes, device, watch)
     training.write(out, agent, history)
 
@@ -176,7 +164,7 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     source, entry = job.inputs[0], plan.config.demos[job.entry]
     agent = training.load(plan.root / source.path).to(device)
     length = TASKS[job.task].episode_length
-    watch.begin(f"demos {job.task} {job.entry}", length, "step", _device_kind(device))
+    watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
     episodes = demos.collect(agent, job.task, entry.episodes, entry.seed, watch)
     expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
     demos.write(out, episodes, f"{job.task}/{job.entry}-v0", {"expert": expert})
@@ -197,7 +185,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = training.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, TASKS[job.task].episode_length, "step", _device_kind(device))
+    watch.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
     episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, watch)
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)

@@ -85,7 +85,7 @@ def alone(root: Path, job: Job) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout
 
-    file = root / LOCKS / (job.path.as_posix().replace("/", "__") + ".lock")
+    file = _lock_file(root, job.path.as_posix())
     file.parent.mkdir(parents=True, exist_ok=True)
     holder = file.with_suffix(".json")
     lock = FileLock(file, blocking=False)
@@ -106,3 +106,21 @@ def alone(root: Path, job: Job) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(root: Path, artifact: str) -> bool:
+    """Whether some process is making the artifact now."""
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(root, artifact)
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file, blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+def _lock_file(root: Path, artifact: str) -> Path:
+    return root / LOCKS / (artifact.replace("/", "__") + ".lock")

@@ -94,6 +94,7 @@ class Runtime:
     def __init__(self, file: Path, job: Job) -> None:
         self.file, self.job = file, job
         self.started = self.last = time.monotonic()
+        self.attempt = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.updates: float | None = None
 
     def write(self, event: str, **values: Any) -> dict[str, Any]:
@@ -101,6 +102,7 @@ class Runtime:
         row = {
             "event": event, "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
             "digest": self.job.digest, "host": os.uname().nodename, "pid": os.getpid(),
+            "attempt": self.attempt,
             "seconds": round(time.monotonic() - self.started, 3), **values, **memory(),
         }  # fmt: skip
         try:

@@ -14,7 +14,7 @@ from cdred.envs.tasks import TASKS
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch, Replay, join
-from cdred.learning.seeding import derive_seed
+from cdred.learning.seeding import derive_seed, generator_state, restore_generator
 from cdred.learning.settings import Settings, discount
 from cdred.learning.trainer import Trainer
 from cdred.learning.update import Learner
@@ -33,7 +33,8 @@ class OnlineTrainer(Trainer):
     ) -> None:  # fmt: skip
         super().__init__(agent, s, seed, monitor)
         assert agent.reward_model is not None and isinstance(agent.model, WorldModel)
-        self.seed, self.env = seed, make(agent.task)
+        self.env = make(agent.task)
+        self.env.action_space.seed(derive_seed(seed, "random actions"))
         device, length = agent.device, TASKS[agent.task].episode_length
         self.rewarded = agent.reward_model.uses_environment_reward
         self.replay = Replay(
@@ -49,25 +50,23 @@ class OnlineTrainer(Trainer):
             int(s.steps * s.updates_per_step),
         )  # fmt: skip
         self.seed_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
-        self.episodes = 0
-        self.trajectory = self._start_episode()
+        self.trajectory = self._start_episode(seed=derive_seed(seed, "environment"))
 
-    def _start_episode(self) -> Trajectory:
-        # Each episode has a seed of its own, so that it can be replayed from its actions alone.
+    def _start_episode(self, seed: int | None = None) -> Trajectory:
         self.agent.reset()
-        seed = derive_seed(self.seed, f"episode {self.episodes}")
+        # From this and its actions the episode can be played again.
+        self.episode_start = generator_state(self.env.unwrapped.np_random) if seed is None else seed
         return Trajectory(self.env.reset(seed=seed)[0])
 
     def advance(self) -> None:
         if self.step <= self.seed_steps:
-            action = (2 * torch.rand(self.agent.action_dim) - 1).numpy()
+            action = self.env.action_space.sample()
         else:
             action = self.agent.act(self.trajectory.obs[-1][None], explore=True)[0]
         obs, reward, terminated, truncated, _ = self.env.step(action)
         self.trajectory.add(action, float(reward), obs)
         if terminated or truncated:
             self._keep(self.trajectory.episode())
-            self.episodes += 1
             self.trajectory = self._start_episode()
         if self.step >= self.seed_steps and len(self.replay):
             # The updates of the random phase are made at its end, all at once.
@@ -91,7 +90,8 @@ class OnlineTrainer(Trainer):
         return {
             "learner": self.learner.state_dict(),
             "replay": self.replay.state_dict(),
-            "episodes": self.episodes,
+            "random_actions": generator_state(self.env.action_space.np_random),
+            "episode_start": self.episode_start,
             "actions": [torch.from_numpy(a) for a in self.trajectory.action],
             "last_obs": torch.from_numpy(self.trajectory.obs[-1]),
         }
@@ -99,9 +99,13 @@ class OnlineTrainer(Trainer):
     def restore(self, state: dict[str, Any]) -> None:
         self.learner.load_state_dict(state["learner"])
         self.replay.load_state_dict(state["replay"])
-        self.episodes = state["episodes"]
+        restore_generator(self.env.action_space.np_random, state["random_actions"])
         # The simulator's state is made again by playing the episode so far.
-        self.trajectory = self._start_episode()
+        if isinstance(state["episode_start"], int):
+            self.trajectory = self._start_episode(seed=state["episode_start"])
+        else:
+            restore_generator(self.env.unwrapped.np_random, state["episode_start"])
+            self.trajectory = self._start_episode()
         for action in state["actions"]:
             obs, reward, *_ = self.env.step(action.numpy())
             self.trajectory.add(action.numpy(), float(reward), obs)

@@ -27,12 +27,28 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def generator_state(generator: Any) -> Any:
+    """The state of a numpy generator of either kind as plain values and tensors; see
+    `restore_generator`. `np.random` itself passes for the legacy kind."""
+    if isinstance(generator, np.random.Generator):
+        return generator.bit_generator.state
+    name, keys, *rest = generator.get_state()
+    return name, torch.from_numpy(np.asarray(keys, np.int64)), *rest
+
+
+def restore_generator(generator: Any, state: Any) -> None:
+    if isinstance(generator, np.random.Generator):
+        generator.bit_generator.state = state
+        return
+    name, keys, *rest = state
+    generator.set_state((name, keys.numpy().astype(np.uint32), *rest))
+
+
 def generators() -> dict[str, Any]:
     """The state of the generators of Python, numpy and torch, as plain values and tensors."""
-    name, keys, *rest = np.random.get_state()
     return {
         "python": random.getstate(),
-        "numpy": (name, torch.from_numpy(np.asarray(keys, np.int64)), *rest),
+        "numpy": generator_state(np.random),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
     }
@@ -40,8 +56,7 @@ def generators() -> dict[str, Any]:
 
 def restore_generators(state: dict[str, Any]) -> None:
     random.setstate(state["python"])
-    name, keys, *rest = state["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+    restore_generator(np.random, state["numpy"])
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])

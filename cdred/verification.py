@@ -1,0 +1,156 @@
+"""`cdred verify`: is an artifact what its manifest says, all the way up, and does it reproduce?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cdred import machine, manifest
+from cdred.envs.rollout import Episode
+from cdred.errors import CdredError
+from cdred.plan import CODE, command, output_path
+
+Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
+
+
+def chain(root: Path, path: str, found: Manifests | None = None) -> Manifests:
+    """The manifests of an artifact and of everything that it was made from, itself last.
+
+    Raises CdredError naming the first file that is missing, damaged or other than what was read
+    when the next artifact was made from it.
+    """
+    found = {} if found is None else found
+    if path in found:
+        return found
+    if not (root / path).is_dir():
+        raise CdredError(f"{path}: no such artifact; name a directory that holds a manifest.json")
+    own = manifest.verify(root / path, _made_by(root / path))
+    for name, expected in own["inputs"].items():
+        file = root / name / manifest.NAME
+        if not file.exists():
+            raise CdredError(f"{file}: missing, {path} was made from it")
+        if manifest.hash_file(file) != expected:
+            raise CdredError(f"{file}: not the one that {path} was made from")
+        chain(root, name, found)
+    digests = {name: found[name]["digest"] for name in own["inputs"]}
+    if manifest.derive(own, digests) != own["digest"]:
+        raise CdredError(f"{root / path / manifest.NAME}: its digest does not follow from it")
+    found[path] = own
+    return found
+
+
+def _made_by(directory: Path) -> str:
+    m = manifest.read(directory)
+    return "its stage" if m is None else command(m["stage"], m["task"], m["entry"], str(m["seed"]))
+
+
+def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
+    """What can be played again for an artifact: evaluations, or the episodes of demonstrations."""
+    stage = found[path]["stage"]
+    if stage in ("evaluate", "demos"):
+        return [path]
+    if stage == "report":
+        return [name for name in found[path]["inputs"] if found[name]["stage"] == "evaluate"]
+    m = found[path]
+    evaluation = output_path("evaluate", m["task"], m["entry"], m["seed"]).as_posix()
+    known = manifest.read(root / evaluation)
+    here = manifest.hash_file(root / path / manifest.NAME)
+    return [evaluation] if known is not None and known["inputs"].get(path) == here else []
+
+
+def differences(root: Path, m: dict[str, Any]) -> list[str]:
+    """What is other here than where the artifact was made; if nothing, its bits must come back."""
+    here = {
+        "code": manifest.hash_code(root, CODE[m["stage"]]),
+        "machine": machine.name(),
+        "device": machine.device_name(machine.device("auto")),
+    }
+    other = [key for key, value in here.items() if m.get(key) != value]
+    return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
+
+
+class Reproduction:
+    """An evaluation or demonstrations, played again with the recorded seeds."""
+
+    def __init__(self, root: Path, path: str, m: dict[str, Any], tolerance: float) -> None:
+        self.path, self.differences = path, differences(root, m)
+        machine.use_threads(m.get("threads", 1))
+        again = _demos(root, path, m) if m["stage"] == "demos" else _evaluation(root, path, m)
+        self.recorded, self.found, same_bits = again
+        scale = float(np.abs(self.recorded).max())
+        self.off = np.abs(self.found - self.recorded)
+        self.exact = bool(same_bits and not self.off.any())
+        self.allowed = 0.0 if not self.differences else tolerance * scale
+        self.holds = bool((self.off <= self.allowed).all()) and (
+            self.exact or bool(self.differences)
+        )
+
+    def lines(self) -> Iterator[str]:
+        count = len(self.recorded)
+        what = f"mean return {self.recorded.mean():.1f}, played again {self.found.mean():.1f}"
+        if self.exact:
+            yield f"reproduced  {self.path}: all {count} episodes exactly ({what})"
+            return
+        near = int((self.off <= self.allowed).sum())
+        if self.differences:
+            other = ", ".join(self.differences)
+            yield f"            {self.path}: other here: {other}; so within {self.allowed:.1f}"
+        verdict = "reproduced  " if self.holds else "NOT REPRODUCED  "
+        yield f"{verdict}{self.path}: {near} of {count} episodes, farthest {self.off.max():.3g} off"
+        yield f"            ({what})"
+
+
+def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+    from cdred import evaluation
+    from cdred.learning import training
+
+    recorded = evaluation.read(root / path)["episodes"]
+    (agent_path,) = m["inputs"]
+    agent = training.load(root / agent_path).to(machine.device("auto"))
+    chosen = m["params"]
+    episodes = evaluation.evaluate(agent, m["task"], chosen["episodes"], chosen["seed"])
+    same = [e["seed"] for e in recorded] == [e.seed for e in episodes]
+    return np.array([e["return"] for e in recorded]), _returns(episodes), same
+
+
+def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The recorded actions in environments of the recorded seeds: no expert is asked."""
+    from cdred import demos
+    from cdred.envs import make
+    from cdred.envs.rollout import rollout
+
+    recorded = demos.read(root / path)
+    longest = max(len(e.action) for e in recorded)
+    padded = [np.pad(e.action, ((0, longest - len(e.action)), (0, 0))) for e in recorded]
+    steps = iter(np.stack(padded, 1))
+    envs = [make(m["task"]) for _ in recorded]
+    again = rollout(lambda obs: next(steps), envs, [e.seed for e in recorded])
+    pairs = zip(recorded, again, strict=True)
+    same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
+    return _returns(recorded), _returns(again), same
+
+
+def _returns(episodes: list[Episode]) -> np.ndarray:
+    return np.array([e.episode_return for e in episodes])
+
+
+def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
+    """Check an artifact and say what was found. Returns whether it reproduces."""
+    found = chain(root, path)
+    for name, m in found.items():
+        say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
+    played = reproductions(path, found, root)
+    for name in played:
+        chain(root, name, found)
+    if not played:
+        say(f"            {path}: no evaluation of it is here, nothing to play again")
+    good = True
+    for name in played:
+        outcome = Reproduction(root, name, found[name], tolerance)
+        for line in outcome.lines():
+            say(line)
+        good &= outcome.holds
+    return good
