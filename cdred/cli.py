@@ -73,7 +73,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as exc:
         if exc.errno in (errno.EROFS, errno.ENOSPC, errno.EACCES):
             where = exc.filename or Path.cwd()
-            print(f"cdred: {where}: cannot be written: {exc.strerror}", file=sys.stderr)
+            again = "; make room and run the same again" if exc.errno == errno.ENOSPC else ""
+            print(f"cdred: {where}: cannot be written: {exc.strerror}{again}", file=sys.stderr)
             return 2
         raise
     except KeyboardInterrupt:

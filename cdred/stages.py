@@ -5,6 +5,8 @@ What each stage computes lives in the modules that `plan.CODE` names; this one o
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from importlib import metadata
@@ -65,6 +67,10 @@ def _run(plan: Plan, job: Job) -> None:
         _put_in_place(aside, target)
     except BaseException as exc:
         watch.failed(exc)
+        # Libraries name a full disk each in their own way.
+        if isinstance(exc, Exception) and shutil.disk_usage(aside).free < 2**20:
+            full = errno.ENOSPC
+            raise OSError(full, os.strerror(full), str(target)) from exc
         if not isinstance(exc, FloatingPointError):
             raise
         kept = "; its last good state is kept" if watch.state.file.exists() else ""

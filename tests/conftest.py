@@ -42,19 +42,31 @@ class Project:
         project.run("cdred", "use", experiment)
         return project
 
-    def attempt(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of this checkout's environment in the project."""
-        env = os.environ | {
+    @property
+    def environment(self) -> dict[str, str]:
+        return os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.root),  # the project's own code, not the installed checkout
             "DVC_NO_ANALYTICS": "1",
             "NO_COLOR": "1",
         }
+
+    def attempt(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of this checkout's environment in the project."""
+        env = self.environment | environment
         return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
 
-    def run(self, *command: str) -> str:
+    def start(self, *command: str, **environment: str) -> subprocess.Popen:
+        """Start a command as the leader of a process group of its own."""
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(
+            command, cwd=self.root, env=self.environment | environment, start_new_session=True,
+            stdout=quiet, stderr=quiet,
+        )  # fmt: skip
+
+    def run(self, *command: str, **environment: str) -> str:
         """As `attempt`, but failing the test when the command fails; its output."""
-        done = self.attempt(*command)
+        done = self.attempt(*command, **environment)
         assert done.returncode == 0, f"{command}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
         return done.stdout + done.stderr
 
@@ -68,10 +80,10 @@ class Project:
         (self.root / name).write_text(text.replace(old, new))
 
     def ran(self) -> set[str]:
-        """The jobs that did their work since the last call, as `stage/.../name`."""
+        """The jobs that were completed since the last call, as `stage/.../name`."""
         found = set()
         for file in (self.root / "logs").rglob("runtime.jsonl"):
-            lines = len(file.read_text().splitlines())
+            lines = file.read_text().count('"event": "end"')
             if lines > self._seen.get(file, 0):
                 found.add(file.parent.relative_to(self.root / "logs").as_posix())
             self._seen[file] = lines

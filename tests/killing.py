@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(["cdred.learning.training", "cdred.evaluation", "cdred.stages"])
+os.environ.setdefault("MUJOCO_GL", "disable")  # as envs.make does before it imports dm_control
+SPAWN.set_forkserver_preload(
+    [
+        "torch._dynamo", "cdred.learning.training", "cdred.evaluation", "cdred.demos", "minari",
+        "dm_control.suite", "shimmy.dm_control_compatibility", "cdred.stages",
+    ]
+)  # fmt: skip
 
 
 class Stage:
@@ -29,8 +35,7 @@ class Stage:
         return self.process.exitcode
 
     def kill(self) -> int:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         return self.wait()
 
 

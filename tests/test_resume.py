@@ -110,7 +110,7 @@ def test_killed_while_an_older_artifact_is_replaced(moment: int, again: Project)
 def interrupted(project: Project) -> Path:
     """Kill the imitating agent's training in its midst; the file of its state."""
     shutil.rmtree(project.root / CDRED, ignore_errors=True)
-    assert Stage(project.root, *arguments("imitate"), kill_at=900).wait() == -9
+    assert Stage(project.root, *arguments("imitate"), kill_at=901).wait() == -9
     (digest,) = digests(project)
     return project.root / ".cdred/state" / digest / "state.pt"
 
@@ -190,14 +190,15 @@ def test_a_full_disk_is_one_line_and_the_work_is_kept(
 
 def test_clean_removes_what_nothing_needs_and_says_how_much(again: Project) -> None:
     needed = interrupted(again).parent
-    again.edit("params.yaml", "seeds:\n  - 0", "seeds:\n  - 3")  # config/toy.yaml still asks for 0
+    again.edit("params.yaml", "seeds:\n  - 0", "seeds:\n  - 3")
+    again.edit("config/toy.yaml", "seed_steps: 510", "seed_steps: 502")  # still asks for seed 0
     dropped = needed.with_name("f" * 64)
     shutil.copytree(needed, dropped)
     partial = again.root / CDRED / "../.seed_9.partial"
     (partial / "data").mkdir(parents=True)
     (partial / "data/half").write_bytes(bytes(2_500_000))
     planned = again.run("cdred", "clean", "--dry-run")
-    assert dropped.exists() and "would remove 2 leftovers" in planned
+    assert dropped.exists() and "would remove 3 leftovers" in planned
     said = again.run("cdred", "clean")
     assert said == planned.replace("would remove", "removed")
     assert re.search(rf"2.5 MB +artifacts/agents/{TASK}/cdred/.seed_9.partial: unfinished", said)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from cdred.envs import make
 from cdred.envs.rollout import Episode, Rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
-from cdred.learning.seeding import derive_seeds, generators, restore_generators, seed_everything
+from cdred.learning.seeding import (
+    derive_seeds,
+    generators,
+    restore_generators,
+    seed_everything,
+    stacked,
+)
 
 
 def play(
@@ -28,14 +32,14 @@ def play(
 
     def state() -> dict[str, Any]:
         return {
-            "actions": [torch.from_numpy(a) for a in playing.actions],
+            "actions": stacked(playing.actions),
             "acting": agent.acting_state(),
             "generators": generators(),
         }
 
     if (saved := monitor.saved()) is not None:
-        for actions in saved["actions"]:  # makes the simulators' state again
-            playing.step(actions.numpy())
+        for actions in saved["actions"].numpy():  # makes the simulators' state again
+            playing.step(actions)
         agent.restore_acting_state(saved["acting"])
         restore_generators(saved["generators"])
     while playing.running:

@@ -14,7 +14,7 @@ from cdred.envs.tasks import TASKS
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch, Replay, join
-from cdred.learning.seeding import derive_seed, generator_state, restore_generator
+from cdred.learning.seeding import derive_seed, generator_state, restore_generator, stacked
 from cdred.learning.settings import Settings, discount
 from cdred.learning.trainer import Trainer
 from cdred.learning.update import Learner
@@ -92,7 +92,7 @@ class OnlineTrainer(Trainer):
             "replay": self.replay.state_dict(),
             "random_actions": generator_state(self.env.action_space.np_random),
             "episode_start": self.episode_start,
-            "actions": [torch.from_numpy(a) for a in self.trajectory.action],
+            "actions": stacked(self.trajectory.action),
             "last_obs": torch.from_numpy(self.trajectory.obs[-1]),
         }
 
@@ -106,9 +106,9 @@ class OnlineTrainer(Trainer):
         else:
             restore_generator(self.env.unwrapped.np_random, state["episode_start"])
             self.trajectory = self._start_episode()
-        for action in state["actions"]:
-            obs, reward, *_ = self.env.step(action.numpy())
-            self.trajectory.add(action.numpy(), float(reward), obs)
+        for action in state["actions"].numpy():
+            obs, reward, *_ = self.env.step(action)
+            self.trajectory.add(action, float(reward), obs)
         if not np.array_equal(self.trajectory.obs[-1], state["last_obs"].numpy()):
             raise RuntimeError(f"{self.agent.task}: an episode's actions do not reproduce it")
 

@@ -1,4 +1,4 @@
-"""Random numbers: independent seeds for each purpose of a job, and the generators' whole state."""
+"""Random numbers: independent seeds for each purpose of a job; states that a run goes on from."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ def restore_generator(generator: Any, state: Any) -> None:
 
 def generators() -> dict[str, Any]:
     """The state of the generators of Python, numpy and torch, as plain values and tensors."""
+    version, internal, gauss = random.getstate()
     return {
-        "python": random.getstate(),
+        "python": (version, torch.tensor(internal), gauss),
         "numpy": generator_state(np.random),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],
@@ -55,8 +56,14 @@ def generators() -> dict[str, Any]:
 
 
 def restore_generators(state: dict[str, Any]) -> None:
-    random.setstate(state["python"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal.tolist()), gauss))
     restore_generator(np.random, state["numpy"])
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+    """One tensor of all: many small ones take long to save. Empty if there are none."""
+    return torch.from_numpy(np.stack(arrays)) if arrays else torch.zeros(0)

@@ -153,10 +153,8 @@ class MetricLog:
         Raises FloatingPointError naming the first update with a value that is not finite, and the
         value: a loss rather than what it led to.
         """
-        if not self.pending:
-            return [], torch.zeros(0, 0)
-        names = list(self.pending[0])
-        table = torch.stack([torch.stack([m[n] for n in names]) for m in self.pending]).cpu()
+        names, table = self._table()
+        table = table.cpu()
         finite = table.isfinite()
         if not finite.all():
             at = int((~finite.all(1)).nonzero()[0])
@@ -167,8 +165,15 @@ class MetricLog:
         return names, table
 
     def state(self) -> dict[str, Any]:
-        names = list(self.pending[0]) if self.pending else []
-        return {"names": names, "values": [[m[n] for n in names] for m in self.pending]}
+        names, table = self._table()
+        return {"names": names, "table": table.cpu()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.pending = [dict(zip(state["names"], v, strict=True)) for v in state["values"]]
+        self.pending = [dict(zip(state["names"], row, strict=True)) for row in state["table"]]
+
+    def _table(self) -> tuple[list[str], Tensor]:
+        """The names of the scalars, and what is pending of them, (updates, names)."""
+        if not self.pending:
+            return [], torch.zeros(0, 0)
+        names = list(self.pending[0])
+        return names, torch.stack([torch.stack([m[n] for n in names]) for m in self.pending])

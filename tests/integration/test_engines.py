@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +153,35 @@ def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
     assert done.returncode == 2
     assert re.fullmatch(r"cdred: artifacts/\S+ is stale: .* brings it up to date\n", done.stderr)
     assert (project.root / "dvc.lock").read_text() == lock
+
+
+@pytest.mark.parametrize("killed", ["stage", "everything"])
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_killed_in_its_midst_the_same_command_completes_it(
+    engine: str, killed: str, project: Project, by_dvc: Project
+) -> None:
+    """The stage alone is killed, or it and the engine at once, as by a power cut."""
+    project.edit("params.yaml", "save_every: 60", "save_every: 0")
+    command = {
+        "snakemake": ["snakemake", "--cores", "1", f"artifacts/{EXPERT}/manifest.json"],
+        "dvc": ["dvc", "repro", "-q", "expert--cartpole-balance--expert"],
+    }[engine]
+    started = project.start(*command)
+    while not list(project.root.glob(".cdred/state/*/state.pt")):
+        time.sleep(0.05)
+        assert started.poll() is None
+    if killed == "stage":
+        holder = project.root / ".cdred/locks/artifacts__experts__cartpole-balance__expert.json"
+        os.kill(json.loads(holder.read_text())["pid"], signal.SIGKILL)
+    else:
+        os.killpg(started.pid, signal.SIGKILL)
+    assert started.wait() != 0
+    assert not (project.root / "artifacts" / EXPERT).exists()
+    project.run(*command)
+    log = (project.root / "logs" / EXPERT / "log.txt").read_text()
+    assert "going on from the state of" in log
+    name = f"artifacts/{EXPERT}/manifest.json"
+    assert manifests(project)[name] == manifests(by_dvc)[name]
 
 
 # ---- the graphs, compared without running anything ---------------------------------------------
