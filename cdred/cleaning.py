@@ -63,7 +63,7 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
             )
     undelivered = set(waiting(root))
     for file in sorted((root / SPOOL).glob("*.jsonl")):
-        if file not in undelivered and not any(d.startswith(file.name[:16]) for d in jobs):
+        if file not in undelivered and not any(d.startswith(file.name.split("-")[1]) for d in jobs):
             remove.append(
                 Left(file, "a run that MLflow has and that was never finished", size(file))
             )

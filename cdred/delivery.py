@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred.errors import CdredError
-from cdred.tracking import SPOOL, read_lines
+from cdred.tracking import SERVER, SPOOL, destination, lock_file, read_lines
 
 BATCH = 1000  # metrics a call: MLflow's limit
 LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away
@@ -30,13 +30,13 @@ SETTINGS = {
 
 def tracking_uri(root: Path) -> str:
     """The server of MLFLOW_TRACKING_URI, else an SQLite file in the checkout."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve()}/mlflow.db"
+    return os.environ.get(SERVER) or f"sqlite:///{root.resolve()}/mlflow.db"
 
 
-def waiting(root: Path) -> list[Path]:
+def waiting(root: Path, destination: str = "*") -> list[Path]:
     """Spools of which something has not been delivered."""
     found = []
-    for file in sorted((root / SPOOL).glob("*.jsonl")):
+    for file in sorted((root / SPOOL).glob(f"{destination}-*.jsonl")):
         sent = _sent(file)
         if read_lines(file, sent["offset"]):
             found.append(file)
@@ -59,14 +59,8 @@ class Delivery:
         self._experiments: dict[str, str] = {}
         self._parents: dict[tuple[str, str], str] = {}
 
-    def send_all(self) -> int:
-        """Send everything that waits; the number of spools sent. Raises what MLflow raises."""
-        files = waiting(self.root)
-        for file in files:
-            self.send(file)
-        return len(files)
-
     def send(self, file: Path) -> None:
+        """Send what waits in a spool. Raises what MLflow raises; nothing is lost by it."""
         sent = _sent(file)
         lines = read_lines(file, sent["offset"])
         ended = False
@@ -140,7 +134,7 @@ class Delivery:
 
     def _artifacts(self) -> str | None:
         """Nothing is uploaded; MLflow wants a place all the same, and a server knows its own."""
-        if os.environ.get("MLFLOW_TRACKING_URI"):
+        if os.environ.get(SERVER):
             return None
         return (self.root / "mlruns").resolve().as_uri()
 
@@ -193,8 +187,9 @@ def in_background(root: Path) -> None:
     """Deliver until no job runs any more, then linger a while for the next; alone per checkout."""
     from filelock import FileLock, Timeout
 
+    mine = destination()
     try:
-        lock = FileLock(root / SPOOL / "deliver.lock", blocking=False).acquire()
+        lock = FileLock(lock_file(root / SPOOL, mine), blocking=False).acquire()
     except (Timeout, OSError):
         return
     with lock:
@@ -205,7 +200,8 @@ def in_background(root: Path) -> None:
         while (root / SPOOL).is_dir():
             try:
                 delivery = delivery or Delivery(root)
-                if delivery.send_all():
+                for file in waiting(root, mine):
+                    delivery.send(file)
                     quiet_since = time.monotonic()
                 error.unlink(missing_ok=True)
             except Exception as exc:  # tried again as long as jobs run; the spool keeps it all
@@ -220,14 +216,24 @@ def in_background(root: Path) -> None:
 
 
 def deliver(root: Path) -> None:
-    """Deliver now. Raises CdredError when another process does it already or the server fails."""
+    """Deliver now, to where this process tracks, also what was meant for another place.
+
+    Raises CdredError when a process in the background is at it already, or the server fails.
+    """
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(root / SPOOL / "deliver.lock", timeout=POLL):
-            Delivery(root).send_all()
+        with contextlib.ExitStack() as locks:
+            files = waiting(root)
+            for name in sorted({file.name.split("-")[0] for file in files}):
+                locks.enter_context(FileLock(lock_file(root / SPOOL, name), timeout=POLL))
+            delivery = Delivery(root)
+            for file in files:
+                delivery.send(file)
     except Timeout:
-        raise CdredError("another process is delivering; `cdred track` tells how far") from None
+        raise CdredError(
+            "a process in the background is delivering; `cdred track` tells how far it is"
+        ) from None
     except Exception as exc:
         raise CdredError(f"MLflow was not reached, all is kept in {SPOOL}: {short(exc)}") from None
 
@@ -241,7 +247,7 @@ def last_error(root: Path) -> str:
 
 def short(exc: BaseException) -> str:
     """An error in one line, without the address, which may hold a password."""
-    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    uri = os.environ.get(SERVER, "")
     text = " ".join(str(exc).split())
     return f"{type(exc).__name__}: {text.replace(uri, 'the server') if uri else text}"[:200]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.util
 import json
 import math
@@ -27,6 +28,7 @@ from cdred.progress import logger
 
 SPOOL = Path(".cdred/mlflow")
 PREFIX = {"metrics": "train", "curve": "curve", "episodes": "episode", "runtime": "system"}
+SERVER = "MLFLOW_TRACKING_URI"
 ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is there
 
 
@@ -53,6 +55,7 @@ class Tracker:
         self.plan, self.job = plan, job
         self.on = plan.config.compute.tracking == "mlflow"
         self.folder = plan.root / SPOOL
+        self.destination = destination()
         self.file: Path | None = None  # until `start`
         self.known: dict[str, tuple[float, float]] = {}  # table -> (step, update) spooled last
         self._ensured = -math.inf
@@ -126,11 +129,12 @@ class Tracker:
         return None
 
     def _new_name(self) -> str:
-        return f"{self.job.digest[:16]}-{time.time_ns()}.jsonl"
+        return f"{self.destination}-{self.job.digest[:16]}-{time.time_ns()}.jsonl"
 
     def _continued(self) -> tuple[Path, dict[str, tuple[float, float]]] | None:
         """The spool of an attempt at this job that was killed, and what it holds."""
-        for file in sorted(self.folder.glob(f"{self.job.digest[:16]}-*.jsonl")):
+        name = f"{self.destination}-{self.job.digest[:16]}-*.jsonl"
+        for file in sorted(self.folder.glob(name)):
             lines = read_lines(file)
             if not any(line["kind"] == "end" for line in lines):
                 rows = [line for line in lines if line["kind"] == "metrics"]
@@ -148,7 +152,7 @@ class Tracker:
         self._ensured = time.monotonic()
         if importlib.util.find_spec("mlflow") is None:
             return  # a machine that only trains: delivered from where the files go
-        if busy(self.folder):
+        if busy(self.folder, self.destination):
             return
         subprocess.Popen(
             [sys.executable, "-m", "cdred.delivery", str(self.plan.root.resolve())],
@@ -163,12 +167,23 @@ def run_name(job: Job) -> str:
     return f"{job.stage} {job.entry}{seed}"
 
 
-def busy(folder: Path) -> bool:
+def destination() -> str:
+    """Names the place that this process's runs go to, in file names: never its address, which may
+    hold a password."""
+    uri = os.environ.get(SERVER)
+    return hashlib.sha256(uri.encode()).hexdigest()[:8] if uri else "local"
+
+
+def lock_file(folder: Path, destination: str) -> Path:
+    return folder / f"{destination}.lock"
+
+
+def busy(folder: Path, destination: str) -> bool:
     """Whether a delivering process is at work."""
     from filelock import FileLock, Timeout
 
     try:
-        with FileLock(folder / "deliver.lock", blocking=False):
+        with FileLock(lock_file(folder, destination), blocking=False):
             return False
     except Timeout:
         return True

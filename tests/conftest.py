@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 import shutil
 import subprocess
@@ -78,6 +80,13 @@ class Project:
         text = (self.root / name).read_text()
         assert old in text, f"{old!r} is not in {name}"
         (self.root / name).write_text(text.replace(old, new))
+
+    def manifest(self, artifact: str) -> dict:
+        return json.loads((self.root / artifact / "manifest.json").read_text())
+
+    def table(self, file: str) -> list[dict[str, str]]:
+        with (self.root / file).open(newline="") as source:
+            return list(csv.DictReader(source))
 
     def ran(self) -> set[str]:
         """The jobs that were completed since the last call, as `stage/.../name`."""

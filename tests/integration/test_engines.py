@@ -176,7 +176,7 @@ def test_killed_in_its_midst_the_same_command_completes_it(
     else:
         os.killpg(started.pid, signal.SIGKILL)
     assert started.wait() != 0
-    assert not (project.root / "artifacts" / EXPERT).exists()
+    assert not (project.root / "artifacts" / EXPERT / "manifest.json").exists()
     project.run(*command)
     log = (project.root / "logs" / EXPERT / "log.txt").read_text()
     assert "going on from the state of" in log
