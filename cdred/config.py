@@ -208,6 +208,9 @@ class _Reader:
                     ("runs", name, "demo_episodes"),
                     f"{run.demo_episodes} episodes asked for, demos.{run.demos} has {available}",
                 )
+            if run.settings.keep == "best":
+                reason = "the environment's reward must not choose an imitating agent"
+                self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
         e = c.experiment
         if not NAME.fullmatch(e.name):
             self.fail(("experiment", "name"), f"{e.name!r}: {_NAME_RULE}")

@@ -61,6 +61,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
         ("preset: small\n", "preset: smal\n", "params.yaml:13: runs.cdred.preset: no preset is called 'smal'; did you mean 'small'?"),
         ("    zeta: 0.7", "    plan_elites: 600", "params.yaml:15: runs.cdred.plan_elites: larger than plan_samples"),
         ("preset: small\n", "preset: [small]\n", "params.yaml:13: runs.cdred.preset: no preset is called \"['small']\"; did you mean 'small'?"),
+        ("zeta: 0.7", "keep: best", "params.yaml:15: runs.cdred.keep: 'best' is for experts: the environment's reward must not choose an imitating agent"),
         ("runs: [cdred]", "runs: [bc]", "params.yaml:4: experiment.runs.0: no run is called 'bc'; valid: cdred"),
         ("runs: [cdred]", "runs: []", "params.yaml:4: experiment.runs: empty; name at least one"),
         ("  cdred:\n", "  cdred:\n    zeta: 0.5\n", "params.yaml:16: runs.cdred.zeta: this key stands here twice"),

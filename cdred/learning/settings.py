@@ -73,6 +73,8 @@ class Settings:
     eval_every: int = 10_000  # agent steps between the points of the learning curve
     eval_episodes: int = 5
     log_every: int = 500  # updates between two rows of metrics
+    # The result is the agent after the last step, or (experts alone) at the best of those points
+    keep: Literal["last", "best"] = "last"
 
 
 # A size that learns cup-catch in minutes on two cores, acting by the policy prior.

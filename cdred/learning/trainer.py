@@ -29,7 +29,8 @@ class History:
 
 
 class Trainer:
-    """Trains `agent` for `s.steps` steps; the result is the agent after the last step.
+    """Trains `agent` for `s.steps` steps; the result is the agent after the last step, or at the
+    best point of its learning curve if the settings say so.
 
     A subclass says what one step is (`advance`, which counts `self.updates`) and what it needs to
     go on (`state`, `restore`).
@@ -42,6 +43,7 @@ class Trainer:
         self.log = MetricLog(s.log_every, self.history.metrics, monitor)
         self.evaluator = Evaluator(agent.task, s, seed)
         self.shown: dict[str, float] = {}
+        self.best: dict[str, Tensor] | None = None
 
     def advance(self) -> None:
         raise NotImplementedError
@@ -69,6 +71,8 @@ class Trainer:
             self.monitor.progress(self.step, self.shown)
             self.monitor.checkpoint(self._state, final=last)
         self.log.flush(self.updates, self.step)
+        if self.best is not None:
+            self.agent.load_state_dict(self.best)
         return self.agent.eval(), self.history
 
     def _add_to_curve(self) -> None:
@@ -76,6 +80,11 @@ class Trainer:
         self.history.curve.append(row)
         self.monitor.row("curve", row)
         self.shown = {"return": row["return_mean"]}
+        if self.s.keep == "best" and row["return_mean"] == self._highest():
+            self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
+
+    def _highest(self) -> float:
+        return max(row["return_mean"] for row in self.history.curve)
 
     def _state(self) -> dict[str, Any]:
         self.log.check(self.updates)  # a state that is lost already must not replace a good one
@@ -84,7 +93,7 @@ class Trainer:
             "curve": self.history.curve, "metrics": self.history.metrics,
             "pending": self.log.state(), "agent": self.agent.state_dict(),
             "acting": self.agent.acting_state(), "generators": generators(),
-            "trainer": self.state(),
+            "trainer": self.state(), "best": self.best,
         }  # fmt: skip
 
     def _restore(self, saved: dict[str, Any]) -> None:
@@ -93,6 +102,7 @@ class Trainer:
         self.log.restore(saved["pending"])
         self.agent.load_state_dict(saved["agent"])
         self.restore(saved["trainer"])
+        self.best = saved["best"]
         self.agent.restore_acting_state(saved["acting"])
         restore_generators(saved["generators"])  # last: rebuilding may have drawn numbers
 

@@ -37,7 +37,7 @@ def demonstrations(count: int = 2) -> list[Episode]:
 
 def train(method: str, seed: int = 3, s: Settings = TOY) -> tuple[cdred.Agent, trainer.History]:
     demos = [] if method == "expert" else demonstrations()
-    return training.train(TASK, method, s, seed, demos, torch.device("cpu"), lambda *_: None)
+    return training.train(TASK, method, s, seed, demos, torch.device("cpu"))
 
 
 def weights(agent: torch.nn.Module) -> str:
@@ -111,6 +111,18 @@ def test_a_saved_agent_acts_and_rewards_the_same(method: str, tmp_path: Path) ->
 def test_evaluating_more_often_does_not_change_what_is_learned() -> None:
     often, _ = train("cdred", s=replace(TOY, eval_every=60))
     assert weights(often) == weights(train("cdred")[0])
+
+
+def test_an_expert_may_be_kept_at_the_best_point_of_its_curve() -> None:
+    """The same training, but the weights of that point."""
+    settings = replace(TOY, eval_every=510, steps=1040, lr_schedule="constant")
+    last, history = train("expert", s=settings)
+    best, again = train("expert", s=replace(settings, keep="best"))
+    assert again.curve == history.curve
+    top = max(history.curve, key=lambda row: row["return_mean"])
+    assert top["step"] < 1040, "this seed ends at its best: nothing is tested"
+    stopped, _ = train("expert", s=replace(settings, steps=int(top["step"])))
+    assert weights(best) == weights(stopped) != weights(last)
 
 
 def test_acting_by_planning_is_an_option_and_deterministic() -> None:
