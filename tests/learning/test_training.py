@@ -12,7 +12,7 @@ import torch
 
 import cdred
 from cdred.envs.rollout import Episode
-from cdred.learning import trainer, training
+from cdred.learning import interaction, trainer, training
 from cdred.learning.settings import SMALL, Settings
 
 TASK = "cartpole-balance"
@@ -66,7 +66,7 @@ def test_imitation_never_uses_the_environments_reward(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest, honest_history = train(method)
-    make = trainer.make
+    make = interaction.make
 
     def scrambled(*args, **kwargs):  # type: ignore[no-untyped-def]
         env = make(*args, **kwargs)
@@ -79,14 +79,14 @@ def test_imitation_never_uses_the_environments_reward(
         env.step = wrong
         return env
 
-    monkeypatch.setattr(trainer, "make", scrambled)
+    monkeypatch.setattr(interaction, "make", scrambled)
     misled, misled_history = train(method)
     assert weights(honest) == weights(misled)
     assert honest_history.metrics == misled_history.metrics
     # The same scrambling does change an expert, which learns from that reward.
-    monkeypatch.setattr(trainer, "make", make)
+    monkeypatch.setattr(interaction, "make", make)
     expert = train("expert")[0]
-    monkeypatch.setattr(trainer, "make", scrambled)
+    monkeypatch.setattr(interaction, "make", scrambled)
     assert weights(expert) != weights(train("expert")[0])
 
 
