@@ -3,6 +3,9 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
+# Tests start engines and stages of their own: two of them at a time, a file's in one process.
+PARALLEL := --numprocesses 2 --dist loadfile
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -25,11 +28,11 @@ repro: setup ## the same by DVC
 
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)
-	@python -m pytest -m "not slow"
+	@python -m pytest -m "not slow" $(PARALLEL)
 
 .PHONY: test-all
 test-all: setup ## the test suite with its slow part
-	@python -m pytest
+	@python -m pytest $(PARALLEL)
 
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint
@@ -41,6 +44,10 @@ lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
 
+.PHONY: mlflow
+mlflow: setup ## open MLflow's interface on what was tracked (http://127.0.0.1:5000)
+	@scripts/mlflow
+
 .PHONY: clean
-clean: ## remove what runs leave beside results (keeps artifacts, reports and .venv)
-	rm -rf .cdred .snakemake logs
+clean: setup ## remove what killed runs left and nothing needs; says what and how much
+	@cdred clean
