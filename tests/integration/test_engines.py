@@ -127,7 +127,8 @@ def test_only_what_a_change_reaches_runs_again(
     assert run() == {REPORT}
     assert "| bc |" not in (project.root / REPORT / "report.md").read_text()
 
-    project.edit("cdred/report/page.py", "## Final returns", "## The final returns")
+    text = "cdred/report/templates/sections.md.j2"
+    project.edit(text, "## Final returns", "## The final returns")
     assert run() == {REPORT}
 
     # The learner's code: everything that it trained, and what follows.
