@@ -170,6 +170,20 @@ def test_the_page_says_who_reached_the_expert(made: tuple[Plan, Path]) -> None:
         assert f"| `{job.path}` | `{job.digest[:12]}` |" in text
 
 
+def test_the_lineage_leads_from_the_expert_to_every_evaluation(made: tuple[Plan, Path]) -> None:
+    short = {job.path.as_posix(): job.digest[:12] for job in made[0].report.inputs}
+    agent, evaluation = (
+        short[f"artifacts/{kind}/cartpole-balance/cdred/seed_0"]
+        for kind in ("agents", "evaluations")
+    )
+    lines = (made[1] / "report.md").read_text().splitlines()
+    at = [k for k, line in enumerate(lines) if line.lstrip().startswith("- ") and "`" in line]
+    assert lines[at[0]].startswith("- expert **expert** on cartpole-balance `")
+    assert lines[at[1]].startswith("  - demonstrations **expert-2** `")
+    assert lines[at[2]] == f"    - agent **cdred**, seed 0 `{agent}` → evaluation `{evaluation}`"
+    assert "cdred verify reports/toy" in " ".join(lines)
+
+
 def test_show_prints_verdicts_and_returns(made: tuple[Plan, Path]) -> None:
     shown = (made[1] / "report.md").read_text().split("\n## Demonstrations")[0]
     assert "reaches 90 %" in shown and "## Final returns" in shown
@@ -277,6 +291,8 @@ def test_the_html_needs_nothing_else(made: tuple[Plan, Path], seeds: Path) -> No
         referred = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
         assert set(referred) <= set(ids)
         assert tags["table"] == text.count('<div class="scroll"')
+        words = re.sub("<[^>]*>", "", text.split("</style>", 1)[1])
+        assert not re.search(r"`|\*\*|\| ---|^#", words, re.M)  # all of the Markdown was rendered
 
 
 def test_figures_follow_the_page(made: tuple[Plan, Path]) -> None:
@@ -331,7 +347,7 @@ def test_the_intervals_are_explained_for_the_seeds_there_are(
     made: tuple[Plan, Path], seeds: Path
 ) -> None:
     one, several = (" ".join((out / "report.md").read_text().split()) for out in (made[1], seeds))
-    assert "Each run has one seed, so it draws episodes alone" in one and "draws seeds" not in one
+    assert "Of a single seed it draws episodes alone" in one and "draws seeds" not in one
     assert "it draws seeds, then episodes within each seed" in several
 
 

@@ -165,21 +165,23 @@ def _films(data: Data) -> dict[str, list[Row]]:
 
 
 def _tree(jobs: Iterable[Job]) -> list[str]:
-    """The artifacts as a nested list, each below what it was made from."""
+    """The artifacts as a nested list, each below what it was made from, evaluations beside it."""
     jobs = list(jobs)
-    made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent",
-            "evaluate": "evaluation"}  # fmt: skip
+    made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 
     def below(parent: Job | None, depth: int) -> list[str]:
         lines = []
         for job in jobs:
-            if (job.inputs[0] if job.inputs else None) is not parent:
+            if job.stage == "evaluate" or parent is not (job.inputs[0] if job.inputs else None):
                 continue
-            name = "" if job.stage == "evaluate" else f" **{job.entry}**"
+            name = f"{made[job.stage]} **{job.entry}**"
             name += f", seed {job.seed}" if job.stage == "imitate" else ""
             name += f" on {job.task}" if parent is None else ""
-            lines.append(f"{'  ' * depth}- {made[job.stage]}{name} `{job.digest[:12]}`")
-            lines += below(job, depth + 1)
+            line = f"{'  ' * depth}- {name} `{job.digest[:12]}`"
+            for other in jobs:
+                if other.stage == "evaluate" and other.inputs[0] is job:
+                    line += f" → evaluation `{other.digest[:12]}`"
+            lines += [line, *below(job, depth + 1)]
         return lines
 
     return below(None, 0)
@@ -247,6 +249,6 @@ _HTML: dict[str, Any] = {
     "films": _embedded,
     "figures": _inlined,
     "details": lambda summary, caller: (
-        f"<details><summary>{summary}</summary>\n\n{caller()}\n\n</details>"
+        f"<details><summary>{summary}</summary>\n\n{caller()}\n\n</details>\n"
     ),
 }
