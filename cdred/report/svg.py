@@ -51,7 +51,7 @@ class Panel:
 
     @property
     def file(self) -> str:
-        return f"figures/{self.name}.svg"
+        return f"{self.name}.svg"
 
 
 def draw(name: str, title: str, label: str, plot: Callable[[Any], None]) -> Panel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,19 @@ def test_after_snakemake_nothing_is_left_to_do(by_snakemake: Project) -> None:
 def test_after_dvc_nothing_is_left_to_do(by_dvc: Project) -> None:
     assert planned(by_dvc) == set()
     assert dvc_is_clean(by_dvc)
+
+
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_snakemake_shows_the_report(
+    engine: str, by_snakemake: Project, by_dvc: Project, tmp_path: Path
+) -> None:
+    project = by_snakemake if engine == "snakemake" else by_dvc
+    file = tmp_path / "shown.zip"
+    project.run("snakemake", "--report", str(file))
+    with zipfile.ZipFile(file) as shown:
+        names = {name.rsplit("/", 1)[1] for name in shown.namelist()}
+    assert {"report.html", "runs.csv", "learning_curves--cartpole-balance.svg"} <= names
+    assert planned(project) == set()
 
 
 def test_a_fresh_clone_that_pulls_has_nothing_to_do(by_dvc: Project, tmp_path: Path) -> None:

@@ -42,7 +42,9 @@ def artifact(stage, task="{task}", entry="{entry}", seed="{seed}"):
 
 
 def report_file(name):
-    """A file that every report has, shown by `snakemake --report`."""
+    """A file that every report has, shown by `snakemake --report`. None may be in a folder: Snakemake
+    makes it first, and the stage refuses a directory with something in it that is not its own.
+    """
     return str(planning.output_path("report", entry="{entry}") / name)
 
 

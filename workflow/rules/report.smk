@@ -18,7 +18,7 @@ rule report:
         ),
         [
             report(
-                update(report_file(f"figures/learning_curves--{task}.svg")),
+                update(report_file(f"learning_curves--{task}.svg")),
                 caption="../report/learning_curves.rst",
                 category="Learning curves",
                 labels={"what": task},
