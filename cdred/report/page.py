@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cdred.plan import Job, Plan
 
 GOAL = 0.9  # of the expert's return: what counts as having imitated it
+NUMBER = re.compile(r"-?[\d.,]+( %| MB)?|n/a")
 
 
 def write(plan: Plan, job: Job, data: Data, drawn: Figures, out: Path) -> None:
@@ -203,7 +204,10 @@ def _short(value: float | None) -> str:
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:
-    lines = [head, ["---"] * len(head), *([str(c) for c in row] for row in rows)]
+    """A Markdown table; columns of numbers are aligned to the right."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    numbers = [all(NUMBER.fullmatch(row[k]) for row in cells) for k in range(len(head))]
+    lines = [head, ["---:" if number else "---" for number in numbers], *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
