@@ -25,7 +25,7 @@ CODE: dict[str, tuple[str, ...]] = {
     "demos": ("cdred/demos.py", "cdred/envs", "cdred/learning"),
     "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning"),
     "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning"),
-    "report": ("cdred/report",),
+    "report": ("cdred/envs/tasks.py", "cdred/report"),
 }
 STAGES = tuple(CODE)
 

@@ -2,44 +2,159 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import json
 import re
+from collections import Counter
+from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
-from conftest import Project
+import scipy.stats
+from conftest import CHECKOUT
+from safetensors.numpy import save_file
 
-from cdred import manifest, report
-from cdred.plan import Plan
+from cdred import config, experiments, manifest, report
+from cdred.plan import Job, Plan
+from cdred.report.statistics import bootstrap_interval
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
+UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval
+FILM = b"\0\0\0\x18ftypmp42 not really a film"
+IMITATION = (
+    "reward_expert", "reward_expert_std", "reward_behaviour", "reward_behaviour_std",
+    "q_expert", "q_expert_std", "q_behaviour", "q_behaviour_std",
+    "expert_error_on_expert", "expert_error_on_behaviour",
+    "behaviour_error_on_expert", "behaviour_error_on_behaviour",
+)  # fmt: skip
+WORLD = (
+    "consistency_1",
+    "consistency_2",
+    "consistency_loss",
+    "reward_loss",
+    "value_loss",
+    "policy_loss",
+)
+
+Rows = list[dict[str, Any]]
+Write = Callable[[Job, Path], None]
+
+
+def metrics(method: str, seed: int) -> Rows:
+    names = {"bc": ("bc_loss",), "expert": WORLD}.get(method, IMITATION + WORLD)
+    return [
+        {"step": 100 * k, "update": update}
+        | {
+            name: (-1) ** (name == "policy_loss") * (k + seed + 0.1 * n)
+            for n, name in enumerate(names)
+        }
+        | {"grad_norm": float(k + seed), "grad_norm_max": 10.0 * k + seed}
+        for k, update in enumerate(UPDATES, 1)
+    ]
+
+
+def write_csv(path: Path, rows: Rows) -> None:
+    with path.open("w", newline="") as file:
+        if rows:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def write_results(job: Job, directory: Path) -> None:
+    """An artifact written by hand; an agent's returns are 10 higher for each seed."""
+    directory.mkdir(parents=True)
+    method = job.params.get("method", "expert")
+    if job.stage == "evaluate":
+        method = job.inputs[0].params.get("method", "expert")
+        episodes = [
+            {
+                "return": value + 10 * (job.seed if method != "expert" else 0),
+                "success": None,
+                "length": 500,
+                "seed": 70 + k,
+            }
+            for k, value in enumerate(RETURNS[job.entry])
+        ]
+        found = {"method": method, "task": job.task, "episodes": episodes}
+        (directory / "evaluation.json").write_text(json.dumps(found))
+        if job.entry != "bc":
+            (directory / "video.mp4").write_bytes(FILM + bytes([job.seed]))
+    elif job.stage == "demos":
+        write_csv(
+            directory / "episodes.csv",
+            [{"episode": k, "return": r} for k, r in enumerate((940.0, 960.0))],
+        )
+    else:
+        curve = {
+            "step": 100,
+            "update": UPDATES[-1],
+            "return_mean": 5.0,
+            "return_min": 1.0,
+            "return_max": 9.0,
+        }
+        write_csv(directory / "curve.csv", [curve, curve | {"step": 200}])
+        write_csv(directory / "metrics.csv", metrics(method, job.seed))
+        (directory / "pretrained_model").mkdir()
+        weights = {
+            "model.weight": np.zeros((3, 4), np.float32),
+            "model.bias": np.zeros(5, np.float32),
+        }
+        save_file(weights, directory / "pretrained_model" / "model.safetensors")
+
+
+def make(root: Path, write: Write = write_results, **experiment: Any) -> tuple[Plan, Path]:
+    """A report over results written by hand, of the toy experiment changed by `experiment`."""
+    data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
+    data["experiment"] |= experiment
+    root.mkdir(exist_ok=True)
+    (root / "cdred").symlink_to(CHECKOUT / "cdred")
+    plan = Plan(config.validate(data, {}, "test"), root)
+    for job in plan.report.inputs:
+        write(job, root / job.path)
+    (out := root / "out").mkdir()
+    report.write(plan, plan.report, out)
+    return plan, out
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
-    """A report over results written by hand."""
-    project = Project.create(tmp_path_factory.mktemp("report") / "project")
-    plan = Plan.load(project.root)
-    for job in plan.report.inputs:
-        directory = plan.root / job.path
-        directory.mkdir(parents=True)
-        if job.stage == "evaluate":
-            episodes = [
-                {"return": value, "success": None, "length": 500, "seed": k}
-                for k, value in enumerate(RETURNS[job.entry])
-            ]
-            found = {"method": job.entry, "task": job.task, "episodes": episodes}
-            (directory / "evaluation.json").write_text(json.dumps(found))
-        elif job.stage == "demos":
-            (directory / "episodes.csv").write_text("episode,return\n0,940.0\n1,960.0\n")
-        else:
-            curve = "step,update,return_mean,return_min,return_max\n100,10,5.0,1.0,9.0\n"
-            (directory / "curve.csv").write_text(curve)
-    out = project.root / "out"
-    out.mkdir()
-    report.write(plan, plan.report, out)
-    return plan, out
+    return make(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(
+        tmp_path_factory.mktemp("seeds"), seeds=[3, 1], tasks=["cartpole-balance", "cup-catch"]
+    )[1]
+
+
+class Page(HTMLParser):
+    """What a test asks of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def of(self, name: str) -> list[dict[str, str | None]]:
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+# ---- text and tables ----------------------------------------------------------------------------
 
 
 def test_the_page_says_who_reached_the_expert(made: tuple[Plan, Path]) -> None:
@@ -55,24 +170,229 @@ def test_the_page_says_who_reached_the_expert(made: tuple[Plan, Path]) -> None:
         assert f"| `{job.path}` | `{job.digest[:12]}` |" in text
 
 
+def test_the_lineage_leads_from_the_expert_to_every_evaluation(made: tuple[Plan, Path]) -> None:
+    short = {job.path.as_posix(): job.digest[:12] for job in made[0].report.inputs}
+    agent, evaluation = (
+        short[f"artifacts/{kind}/cartpole-balance/cdred/seed_0"]
+        for kind in ("agents", "evaluations")
+    )
+    lines = (made[1] / "report.md").read_text().splitlines()
+    at = [k for k, line in enumerate(lines) if line.lstrip().startswith("- ") and "`" in line]
+    assert lines[at[0]].startswith("- expert **expert** on cartpole-balance `")
+    assert lines[at[1]].startswith("  - demonstrations **expert-2** `")
+    assert lines[at[2]] == f"    - agent **cdred**, seed 0 `{agent}` → evaluation `{evaluation}`"
+    assert "cdred verify reports/toy" in " ".join(lines)
+
+
+def test_show_prints_verdicts_and_returns(made: tuple[Plan, Path]) -> None:
+    shown = (made[1] / "report.md").read_text().split("\n## Demonstrations")[0]
+    assert "reaches 90 %" in shown and "## Final returns" in shown
+    assert "<" not in shown and "![" not in shown  # it reads well in a terminal
+
+
 def test_tables_hold_the_raw_results(made: tuple[Plan, Path]) -> None:
-    with (made[1] / "episodes.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(made[1] / "episodes.csv")
     assert [float(r["return"]) for r in rows if r["run"] == "bc"] == RETURNS["bc"]
-    with (made[1] / "summary.csv").open() as file:
-        summary = {row["run"]: row for row in csv.DictReader(file)}
+    assert {(r["seed"], r["episode_seed"]) for r in rows} == {("0", "70"), ("0", "71")}
+    summary = {row["run"]: row for row in read_csv(made[1] / "summary.csv")}
     assert float(summary["cdred"]["expert_share"]) == pytest.approx(860 / 950)
     assert summary["bc"]["demos"] == "expert-2"
-    with (made[1] / "curves.csv").open() as file:
-        assert {row["run"] for row in csv.DictReader(file)} == {"expert", "cdred", "bc"}
+    assert {row["run"] for row in read_csv(made[1] / "curves.csv")} == {"expert", "cdred", "bc"}
+    diagnostics = read_csv(made[1] / "diagnostics.csv")
+    for run in ("expert", "cdred", "bc"):
+        found = [
+            {k: float(v) for k, v in r.items() if v and k not in ("task", "run", "seed")}
+            for r in diagnostics
+            if r["run"] == run
+        ]
+        assert found == metrics(run, 0)
 
 
-def test_the_html_is_one_file_with_its_figure(made: tuple[Plan, Path]) -> None:
+def test_a_run_is_summed_up_over_its_seeds(seeds: Path) -> None:
+    rows = {(r["task"], r["run"]): r for r in read_csv(seeds / "runs.csv")}
+    assert list(rows) == [
+        (t, r) for t in ("cartpole-balance", "cup-catch") for r in ("expert", "cdred", "bc")
+    ]
+    cdred = rows["cup-catch", "cdred"]
+    returns = [value + 10 * seed for seed in (3, 1) for value in RETURNS["cdred"]]
+    assert (cdred["seeds"], cdred["episodes"]) == ("2", "4")
+    assert float(cdred["return_mean"]) == pytest.approx(np.mean(returns))
+    assert (float(cdred["return_min"]), float(cdred["return_max"])) == (810, 950)
+    assert float(cdred["expert_share"]) == pytest.approx(np.mean(returns) / 950)
+    # The mean over updates, not over rows: the last row has 3 of them.
+    norms = np.repeat([1.0, 2.0, 3.0], np.diff([0, *UPDATES]))
+    assert float(cdred["grad_norm_mean"]) == pytest.approx(norms.mean() + 2)
+    assert float(cdred["grad_norm_max"]) == 33
+    # Counted: 520 agent steps with an action repeat of 2, and none for behaviour cloning.
+    costs = ("agent_steps", "environment_steps", "updates", "parameters")
+    assert [int(cdred[name]) for name in costs] == [520, 1040, 23, 17]
+    assert [int(rows["cup-catch", "bc"][name]) for name in costs] == [0, 0, 23, 17]
+
+
+# ---- statistics ---------------------------------------------------------------------------------
+
+
+def test_the_interval_of_one_seed_is_scipys() -> None:
+    returns = np.random.default_rng(1).gamma(2, 100, 20)
+    expected = scipy.stats.bootstrap(
+        (returns,), np.mean, n_resamples=10_000, method="percentile", rng=5
+    )
+    interval = bootstrap_interval([returns])
+    # Two draws of 10,000 means differ by less than a twentieth of their standard error.
+    assert interval == pytest.approx(
+        tuple(expected.confidence_interval), abs=0.1 * returns.std() / 20**0.5
+    )
+    assert interval == bootstrap_interval([returns])
+
+
+def test_the_interval_of_many_episodes_is_the_normal_one() -> None:
+    returns = np.random.default_rng(2).normal(500, 100, 2000)
+    error = 1.96 * returns.std() / 2000**0.5
+    mean = returns.mean()
+    assert bootstrap_interval([returns]) == pytest.approx(
+        (mean - error, mean + error), abs=0.05 * error
+    )
+
+
+def test_the_interval_of_several_seeds_covers_their_luck() -> None:
+    # Two seeds, each without spread: their mean is 0 or 1 with a quarter each.
+    assert bootstrap_interval([[0.0] * 50, [1.0] * 30]) == (0, 1)
+    assert bootstrap_interval([[7.0], [7.0], [7.0]]) == (7, 7)
+    # Seeds alike: drawing them first adds nothing to the spread of 60 episodes in three groups.
+    values = list(np.linspace(0, 1, 20))
+    error = 1.96 * float(np.std(values)) / 60**0.5
+    assert bootstrap_interval([values] * 3) == pytest.approx(
+        (0.5 - error, 0.5 + error), abs=0.05 * error
+    )
+
+
+# ---- the page and its figures -------------------------------------------------------------------
+
+
+def test_the_html_needs_nothing_else(made: tuple[Plan, Path], seeds: Path) -> None:
+    for out in (made[1], seeds):
+        text = (out / "report.html").read_text()
+        page = Page(text)
+        tags = Counter(tag for tag, _ in page.tags)
+        assert (
+            tags["table"]
+            and tags["svg"]
+            and not tags["script"]
+            and not tags["link"]
+            and not tags["img"]
+        )
+        for tag, attributes in page.tags:
+            for name in ("src", "href", "xlink:href"):
+                value = attributes.get(name)
+                assert value is None or value.startswith(("data:", "#")), (tag, value)
+        assert not re.search(r"@import|url\((?!#)", text)
+        ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
+        assert set(ids.values()) == {1}
+        referred = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
+        assert set(referred) <= set(ids)
+        assert tags["table"] == text.count('<div class="scroll"')
+        words = re.sub("<[^>]*>", "", text.split("</style>", 1)[1])
+        assert not re.search(r"`|\*\*|\| ---|^#", words, re.M)  # all of the Markdown was rendered
+
+
+def test_figures_follow_the_page(made: tuple[Plan, Path]) -> None:
     page = (made[1] / "report.html").read_text()
-    assert "<table>" in page and "data:image/svg+xml;base64," in page
-    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    files = sorted(made[1].glob("*.svg"))
+    assert len(files) == page.count("<svg") == 1 + 4 + 3 + 5
+    for file in files:
+        text = file.read_text().strip()
+        assert text in page
+        root = ElementTree.fromstring(text)
+        assert root.get("role") == "img" and "cartpole-balance" in (root.get("aria-label") or "")
+        words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert {"agent steps", "updates"} & set(words)
+        assert "currentColor" in text and not re.search("#0{3,6}|font-family: |<metadata", text)
+    markdown = (made[1] / "report.md").read_text()
+    assert sorted(re.findall(r"!\[[^]]+\]\((.*\.svg)\)", markdown)) == [file.name for file in files]
+
+
+def test_a_run_has_one_colour(made: tuple[Plan, Path]) -> None:
+    blue, vermilion = "#0072B2".lower(), "#D55E00".lower()
+    for file in made[1].glob("*.svg"):
+        text, run = file.read_text().lower(), file.stem.rsplit("--", 1)[1]
+        assert (blue in text) == (run not in ("bc", "bc_loss", "expert"))
+        assert (vermilion in text) == (run in ("bc", "bc_loss", "cartpole-balance"))
+
+
+def test_films_of_the_lowest_seed_stand_side_by_side(made: tuple[Plan, Path], seeds: Path) -> None:
+    for out, seed, tasks, returns in (
+        (made[1], 0, 1, "return 800.0"),
+        (seeds, 1, 2, "return 810.0"),
+    ):
+        text = (out / "report.html").read_text()
+        films = Page(text).of("video")
+        content = [base64.b64decode((film["src"] or "").split("base64,")[1]) for film in films]
+        assert content == [FILM + b"\0", FILM + bytes([seed])] * tasks  # BC has none
+        assert all(
+            "autoplay" in f and "loop" in f and "muted" in f and "playsinline" in f for f in films
+        )
+        assert f"<strong>cdred</strong>, seed {seed}: {returns}" in text
+        assert f"<strong>expert</strong>, seed 0: return {RETURNS['expert'][0]:.1f}" in text
+
+
+def test_the_diagnostics_are_explained_in_two_sentences(made: tuple[Plan, Path]) -> None:
+    text = (made[1] / "report.md").read_text()
+    words = text.split("## Reward diagnostics")[1].split("###")[0].strip()
+    assert len(re.findall(r"\.(\s|$)", words)) == 2 and words.endswith(".")
+
+
+def test_the_intervals_are_explained_for_the_seeds_there_are(
+    made: tuple[Plan, Path], seeds: Path
+) -> None:
+    one, several = (" ".join((out / "report.md").read_text().split()) for out in (made[1], seeds))
+    assert "Of a single seed it draws episodes alone" in one and "draws seeds" not in one
+    assert "it draws seeds, then episodes within each seed" in several
 
 
 def test_the_same_results_give_the_same_bytes(made: tuple[Plan, Path], tmp_path: Path) -> None:
     report.write(made[0], made[0].report, tmp_path)
     assert manifest.hash_tree(tmp_path) == manifest.hash_tree(made[1])
+
+
+# ---- experiments that lack something ------------------------------------------------------------
+
+
+def test_cloning_alone_has_no_reward_to_diagnose(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        (directory / "video.mp4").unlink(missing_ok=True)
+
+    _, out = make(tmp_path / "project", write, runs=["bc"])
+    text = (out / "report.md").read_text()
+    assert "## Reward diagnostics" not in text and "## Video" not in text
+    assert "## Gradient norms" in text and "Cloning loss on" in text
+    assert "<video" not in (out / "report.html").read_text()
+
+
+def test_one_row_of_metrics_or_none_is_enough(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage in ("expert", "imitate"):
+            rows = metrics(job.params.get("method", "expert"), 0)
+            write_csv(directory / "metrics.csv", [] if job.stage == "expert" else rows[:1])
+
+    _, out = make(tmp_path / "project", write)
+    runs = {row["run"]: row for row in read_csv(out / "runs.csv")}
+    assert (runs["expert"]["grad_norm_mean"], runs["cdred"]["grad_norm_mean"]) == ("", "1.0")
+    assert "| cartpole-balance | expert | n/a | n/a |" in (out / "report.md").read_text()
+    assert 'd="M' in (out / "reward--cartpole-balance--cdred.svg").read_text()
+
+
+def test_an_expert_without_return_leaves_nothing_to_compare(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "evaluate":
+            found = json.loads((directory / "evaluation.json").read_text())
+            for episode in found["episodes"]:
+                episode |= {"return": 0.0, "success": job.entry == "cdred"}
+            (directory / "evaluation.json").write_text(json.dumps(found))
+
+    _, out = make(tmp_path / "project", write)
+    text = (out / "report.md").read_text()
+    assert "seed 0: its expert's return is 0; nothing to compare with." in text
+    assert "| 0.0 | 0.0 to 0.0 | 0.0 to 0.0 | n/a | 100.0 % |" in text  # its success is known

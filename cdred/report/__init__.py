@@ -10,10 +10,12 @@ if TYPE_CHECKING:
 
 
 def write(plan: Plan, job: Job, out: Path) -> None:
-    """Write the experiment's CSV tables, learning_curves.svg, report.md and report.html."""
+    """Write the experiment's CSV tables, figures as SVG, report.md and report.html."""
     from cdred.report import figures, page, tables
 
     data = tables.collect(plan, job)
     tables.write(data, out)
-    figures.learning_curves(data, out / "learning_curves.svg")
-    page.write(plan, job, data, out)
+    drawn = figures.make(data)
+    for panel in drawn.panels:
+        (out / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
+    page.write(plan, job, data, drawn, out)

@@ -1,13 +1,16 @@
-"""Tidy tables of an experiment: one row per episode, per point of a curve, per trained agent."""
+"""Tidy tables of an experiment: one row per episode, point of a curve, interval of training,
+trained agent, and run."""
 
 from __future__ import annotations
 
 import csv
 import json
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cdred.report import runs
 
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
@@ -17,63 +20,98 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Data:
-    """Rows are in the experiment's order: task, then expert, then runs as configured."""
+    """Rows are in the experiment's order: task, then expert, then runs as configured.
 
-    episodes: list[Row]
-    curves: list[Row]
-    summary: list[Row]
-    demos: list[Row]
+    All but `films` are written as CSV under their names.
+    """
+
+    episodes: list[Row] = field(default_factory=list)
+    curves: list[Row] = field(default_factory=list)
+    summary: list[Row] = field(default_factory=list)  # a row per task, run and seed
+    demos: list[Row] = field(default_factory=list)
+    diagnostics: list[Row] = field(default_factory=list)  # the rows of every metrics.csv
+    runs: list[Row] = field(default_factory=list)  # a row per task and run, over its seeds
+    lineage: list[Row] = field(default_factory=list)
+    films: list[Row] = field(default_factory=list)
+
+    @property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(row["task"] for row in self.summary))
+
+
+TABLES = ("summary", "runs", "episodes", "curves", "demos", "diagnostics", "lineage")
 
 
 def collect(plan: Plan, report: Job) -> Data:
     """Read the raw results of every input of the report."""
-    episodes: list[Row] = []
-    curves: list[Row] = []
-    summary: list[Row] = []
-    demos: list[Row] = []
-    expert_return: dict[tuple[str, str], float] = {}
+    data = Data()
     tasks = plan.config.experiment.tasks
     jobs = sorted(report.inputs, key=lambda job: tasks.index(job.task))  # stable: experts first
     for job in jobs:
         directory = plan.root / job.path
         identity = {"task": job.task, "run": job.entry, "seed": job.seed}
         if job.stage == "evaluate":
-            found = json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
-            returns = [e["return"] for e in found["episodes"]]
-            known = [e["success"] for e in found["episodes"] if e["success"] is not None]
-            identity["method"] = found["method"]
-            episodes += [identity | {"episode": k} | e for k, e in enumerate(found["episodes"])]
-            mean = statistics.fmean(returns)
-            if found["method"] == "expert":
-                expert_return[job.task, job.entry] = mean
-            summary.append(
-                identity
-                | {
-                    "episodes": len(returns),
-                    "return_mean": mean,
-                    "return_std": statistics.stdev(returns) if len(returns) > 1 else 0.0,
-                    "return_min": min(returns),
-                    "return_max": max(returns),
-                    "success": statistics.fmean(known) if known else None,
-                    "expert": _expert_of(job),
-                    "demos": _demos_of(job),
-                }
-            )
+            _add_evaluation(data, job, directory, identity)
         elif job.stage in ("expert", "imitate"):
-            curves += [identity | row for row in read_csv(directory / "curve.csv")]
+            data.curves.extend(identity | row for row in read_csv(directory / "curve.csv"))
+            data.diagnostics.extend(
+                identity | _numbers(row) for row in read_csv(directory / "metrics.csv")
+            )
         elif job.stage == "demos":
             returns = [float(row["return"]) for row in read_csv(directory / "episodes.csv")]
-            demos.append(
+            data.demos.append(
                 {
                     "task": job.task, "demos": job.entry, "expert": job.inputs[0].entry,
                     "episodes": len(returns), "return_mean": statistics.fmean(returns),
                     "return_min": min(returns), "return_max": max(returns),
                 }
             )  # fmt: skip
-    for row in summary:
-        level = expert_return[row["task"], row["expert"]]
-        row["expert_share"] = row["return_mean"] / level if level > 0 else None
-    return Data(episodes, curves, summary, demos)
+        data.lineage.append(
+            {"artifact": job.path.as_posix(), "digest": job.digest, "command": _short(job.command)}
+        )
+    level = {(r["task"], r["run"]): r["return_mean"] for r in data.summary if is_expert(r)}
+    for row in data.summary:
+        expert = level[row["task"], row["expert"]]
+        row["expert_share"] = row["return_mean"] / expert if expert > 0 else None
+    data.runs.extend(runs.collect(plan, data, level))
+    return data
+
+
+def is_expert(row: Row) -> bool:
+    return bool(row["method"] == "expert")
+
+
+def _add_evaluation(data: Data, job: Job, directory: Path, identity: Row) -> None:
+    found = json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
+    returns = [e["return"] for e in found["episodes"]]
+    known = [e["success"] for e in found["episodes"] if e["success"] is not None]
+    identity["method"] = found["method"]
+    for k, episode in enumerate(found["episodes"]):
+        # `seed` is the agent's in every table.
+        own = {"episode_seed" if key == "seed" else key: value for key, value in episode.items()}
+        data.episodes.append(identity | {"episode": k} | own)
+    data.summary.append(
+        identity
+        | {
+            "episodes": len(returns),
+            "return_mean": statistics.fmean(returns),
+            "return_std": statistics.stdev(returns) if len(returns) > 1 else 0.0,
+            "return_min": min(returns),
+            "return_max": max(returns),
+            "success": statistics.fmean(known) if known else None,
+            "expert": _ancestor(job, "expert"),
+            "demos": _ancestor(job, "demos"),
+        }
+    )
+    film = directory / "video.mp4"
+    if film.is_file():
+        path = (job.path / film.name).as_posix()
+        data.films.append(identity | {"return": returns[0], "path": path, "file": film})
+
+
+def _numbers(row: dict[str, str]) -> Row:
+    counts = {name: int(row[name]) for name in ("step", "update")}
+    return counts | {name: float(value) for name, value in row.items() if name not in counts}
 
 
 def _ancestor(job: Job, stage: str) -> str:
@@ -82,12 +120,8 @@ def _ancestor(job: Job, stage: str) -> str:
     return job.entry if job.stage == stage else ""
 
 
-def _expert_of(job: Job) -> str:
-    return _ancestor(job, "expert")
-
-
-def _demos_of(job: Job) -> str:
-    return _ancestor(job, "demos")
+def _short(command: str) -> str:
+    return command.split(" --log ")[0]
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
@@ -96,9 +130,11 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def write(data: Data, out: Path) -> None:
-    for name in ("episodes", "curves", "summary", "demos"):
+    """A CSV file per table; a column that only some rows have is empty in the others."""
+    for name in TABLES:
         rows = getattr(data, name)
+        columns = list(dict.fromkeys(column for row in rows for column in row))
         with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

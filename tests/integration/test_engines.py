@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,19 @@ def test_after_dvc_nothing_is_left_to_do(by_dvc: Project) -> None:
     assert dvc_is_clean(by_dvc)
 
 
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_snakemake_shows_the_report(
+    engine: str, by_snakemake: Project, by_dvc: Project, tmp_path: Path
+) -> None:
+    project = by_snakemake if engine == "snakemake" else by_dvc
+    file = tmp_path / "shown.zip"
+    project.run("snakemake", "--report", str(file))
+    with zipfile.ZipFile(file) as shown:
+        names = {name.rsplit("/", 1)[1] for name in shown.namelist()}
+    assert {"report.html", "runs.csv", "learning_curves--cartpole-balance.svg"} <= names
+    assert planned(project) == set()
+
+
 def test_a_fresh_clone_that_pulls_has_nothing_to_do(by_dvc: Project, tmp_path: Path) -> None:
     by_dvc.run("dvc", "remote", "add", "-q", "-f", "-d", "shared", str(tmp_path / "remote"))
     by_dvc.save()
@@ -131,7 +145,8 @@ def test_only_what_a_change_reaches_runs_again(
     assert run() == {REPORT}
     assert "| bc |" not in (project.root / REPORT / "report.md").read_text()
 
-    project.edit("cdred/report/page.py", "## Final returns", "## The final returns")
+    text = "cdred/report/templates/sections.md.j2"
+    project.edit(text, "## Final returns", "## The final returns")
     assert run() == {REPORT}
 
     # The learner's code: everything that it trained, and what follows.

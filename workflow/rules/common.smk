@@ -41,6 +41,13 @@ def artifact(stage, task="{task}", entry="{entry}", seed="{seed}"):
     return str(planning.output_path(stage, task, entry, seed) / "manifest.json")
 
 
+def report_file(name):
+    """A file that every report has, shown by `snakemake --report`. None may be in a folder: Snakemake
+    makes it first, and the stage refuses a directory with something in it that is not its own.
+    """
+    return str(planning.output_path("report", entry="{entry}") / name)
+
+
 def logs(stage, name):
     return str(planning.log_path(stage, "{task}", "{entry}", "{seed}") / name)
 

@@ -1,0 +1,110 @@
+"""What is said of a run as a whole, over its seeds: returns, stability, cost."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cdred.envs.tasks import TASKS
+from cdred.report.statistics import bootstrap_interval
+
+if TYPE_CHECKING:
+    from cdred.plan import Plan
+    from cdred.report.tables import Data, Row
+
+
+def collect(plan: Plan, data: Data, expert_return: dict[tuple[str, str], float]) -> list[Row]:
+    """A row per task and run, experts included."""
+    folders = {
+        (job.task, job.entry, job.seed): plan.root / job.path
+        for job in plan.report.inputs
+        if job.stage in ("expert", "imitate")
+    }
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in data.summary:
+        groups.setdefault((row["task"], row["run"]), []).append(row)
+    found = []
+    for (task, run), agents in groups.items():
+        first = agents[0]
+        returns = [_of(data.episodes, task, run, agent["seed"], "return") for agent in agents]
+        low, high = bootstrap_interval(returns)
+        mean = statistics.fmean(agent["return_mean"] for agent in agents)
+        level = expert_return[task, first["expert"]]
+        known = [agent["success"] for agent in agents if agent["success"] is not None]
+        found.append(
+            {
+                "task": task, "run": run, "method": first["method"],
+                "acts_by": acting(plan, run), "seeds": len(agents),
+                "episodes": sum(agent["episodes"] for agent in agents),
+                "return_mean": mean, "interval_low": low, "interval_high": high,
+                "return_min": min(agent["return_min"] for agent in agents),
+                "return_max": max(agent["return_max"] for agent in agents),
+                "success": statistics.fmean(known) if known else None,
+                "expert": first["expert"], "demos": first["demos"],
+                "expert_share": mean / level if level > 0 else None,
+            }
+            | _gradients(data, task, run, [agent["seed"] for agent in agents])
+            | _cost(plan, data, first, folders[task, run, first["seed"]])
+        )  # fmt: skip
+    return found
+
+
+def acting(plan: Plan, name: str) -> str:
+    """How a run's agents, or an expert, act when they are evaluated."""
+    entry = plan.config.runs.get(name)
+    settings = entry.settings if entry else plan.config.experts[name].settings
+    if entry and entry.method == "bc":
+        return "mean"
+    return "MPPI" if settings.mpc else settings.eval_policy
+
+
+def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:
+    identity = (task, run, seed)
+    return [row[column] for row in rows if (row["task"], row["run"], row["seed"]) == identity]
+
+
+def _gradients(data: Data, task: str, run: str, seeds: list[int]) -> Row:
+    """The gradient norm before clipping: its mean over all updates of all seeds, its maximum."""
+    means, largest = [], []
+    for seed in seeds:
+        norms, updates = (
+            _of(data.diagnostics, task, run, seed, name) for name in ("grad_norm", "update")
+        )
+        if not norms:
+            continue
+        # A row is the mean of the updates since the row before; the last row has fewer.
+        counts = [after - before for before, after in pairwise([0, *updates])]
+        means.append(float(np.average(norms, weights=counts)))
+        largest += _of(data.diagnostics, task, run, seed, "grad_norm_max")
+    return {
+        "grad_norm_mean": statistics.fmean(means) if means else None,
+        "grad_norm_max": max(largest, default=None),
+    }
+
+
+def _cost(plan: Plan, data: Data, agent: Row, folder: Path) -> Row:
+    """What training one agent took, in numbers that are the same on every machine."""
+    task, run = agent["task"], agent["run"]
+    entry = plan.config.experts[run] if agent["method"] == "expert" else plan.config.runs[run]
+    steps = 0 if agent["method"] == "bc" else entry.settings.steps  # BC's steps are updates
+    updates = _of(data.curves, task, run, agent["seed"], "update")
+    model = folder / "pretrained_model" / "model.safetensors"
+    return {
+        "agent_steps": steps,
+        "environment_steps": steps * TASKS[task].action_repeat,
+        "updates": int(updates[-1]) if updates else 0,
+        "parameters": _parameters(model),
+        "checkpoint_bytes": model.stat().st_size,
+    }
+
+
+def _parameters(model: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(model, framework="np") as file:
+        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118
