@@ -180,7 +180,7 @@ def _show() -> int:
         )
     text = (plan.root / job.path / "report.md").read_text(encoding="utf-8")
     print(text.split("\n## Demonstrations")[0])
-    print(f"The whole report: {job.path}/report.html")
+    print(f"The whole report: {job.path}/report.html; time and memory: cdred cost")
     return 0
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from cdred.envs import make
 from cdred.envs.rollout import rollout
 from cdred.envs.tasks import TASKS
+from cdred.envs.video import film
+from cdred.errors import CdredError
 
 
 def test_every_task_of_the_suite_has_a_name() -> None:
@@ -81,3 +85,25 @@ def test_rollouts_are_the_seeds_episodes() -> None:
     assert [e.seed for e in together] == [4, 5, 6]
     assert together[0].action.shape == (500, 2) and together[0].obs.shape == (501, 8)
     assert together[0].success is None
+
+
+def test_a_film_is_the_episode_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+    import imageio.v3 as iio
+
+    actions = np.random.default_rng(0).uniform(-1, 1, (4, 1)).astype(np.float32)
+    for name in ("one", "two"):
+        film("cartpole-swingup", 3, actions, tmp_path / f"{name}.mp4")
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+    frames = iio.imread(tmp_path / "one.mp4")
+    assert frames.shape == (5, 240, 240, 3)
+    assert frames.std() > 10  # a picture, not a blank
+    assert iio.immeta(tmp_path / "one.mp4")["fps"] == 50  # 0.01 s of physics, twice a step
+
+
+def test_a_renderer_that_is_not_there_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "crayons")
+    with pytest.raises(CdredError, match=r"cannot be rendered by MUJOCO_GL=crayons .*libosmesa6"):
+        film("cartpole-swingup", 3, np.zeros((1, 1), np.float32), tmp_path / "film.mp4")
+    assert not list(tmp_path.iterdir())

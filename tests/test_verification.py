@@ -1,0 +1,118 @@
+"""`cdred verify` on a real chain: intact and reproduced, or what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import Project
+
+from cdred import manifest
+
+TASK = "cartpole-balance"
+EXPERT = f"artifacts/experts/{TASK}/expert"
+DEMOS = f"artifacts/demos/{TASK}/expert-2"
+AGENT = f"artifacts/agents/{TASK}/cdred/seed_0"
+EVALUATION = f"artifacts/evaluations/{TASK}/cdred/seed_0"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("verification") / "project")
+    project.edit("params.yaml", "video: 0", "video: 5")
+    for stage, entry in (
+        ("expert", "--expert expert"),
+        ("demos", "--demos expert-2"),
+        ("imitate", "--run cdred --seed 0"),
+        ("evaluate", "--run cdred --seed 0"),
+    ):
+        project.run("cdred", stage, "--task", TASK, *entry.split(), "--quiet")
+    return project
+
+
+@pytest.fixture
+def chain(made: Project, tmp_path: Path) -> Project:
+    shutil.copytree(made.root, tmp_path / "copy")
+    return Project(tmp_path / "copy")
+
+
+def rewrite(project: Project, artifact: str, **changes: object) -> None:
+    """Change an artifact's manifest, its file hashes right again: a careful forgery."""
+    directory = project.root / artifact
+    own = json.loads((directory / "manifest.json").read_text()) | changes
+    own.pop("files")
+    own.pop("format")
+    manifest.write(directory, own)
+
+
+def forge(project: Project, change: float) -> None:
+    """Claim `change` more of the first episode's return."""
+    file = project.root / EVALUATION / "evaluation.json"
+    found = json.loads(file.read_text())
+    found["episodes"][0]["return"] += change
+    file.write_text(json.dumps(found))
+    rewrite(project, EVALUATION)
+
+
+def test_an_honest_chain_is_intact_and_reproduced(made: Project) -> None:
+    assert "video.mp4" in made.manifest(EVALUATION)["files"]
+    for artifact in (AGENT, EVALUATION):
+        said = made.run("cdred", "verify", artifact)
+        for part in (EXPERT, DEMOS, AGENT):
+            assert f"intact      {part}: " in said
+        assert f"reproduced  {EVALUATION}: all 2 episodes exactly" in said
+    # Demonstrations: their seeds and actions give their observations again.
+    said = made.run("cdred", "verify", f"{made.root / DEMOS}/")
+    assert f"reproduced  {DEMOS}: all 2 episodes exactly" in said
+
+
+def test_a_claimed_return_that_does_not_come_back_is_told(chain: Project) -> None:
+    forge(chain, 0.5)
+    done = chain.attempt("cdred", "verify", EVALUATION)
+    assert done.returncode == 1
+    assert f"NOT REPRODUCED  {EVALUATION}: 1 of 2 episodes, farthest 0.5 off" in done.stdout
+
+
+def test_elsewhere_a_stated_tolerance_decides(chain: Project) -> None:
+    forge(chain, 0.5)
+    rewrite(chain, EVALUATION, machine="another processor")
+    said = chain.run("cdred", "verify", EVALUATION)
+    assert "other here: machine; so within " in said and "reproduced  " in said
+    done = chain.attempt("cdred", "verify", EVALUATION, "--tolerance", "0.0001")
+    assert done.returncode == 1 and "NOT REPRODUCED" in done.stdout
+
+
+def test_demonstrations_whose_observations_were_changed_are_told(chain: Project) -> None:
+    import h5py
+
+    with h5py.File(chain.root / DEMOS / "data/main_data.hdf5", "a") as data:
+        data["episode_0/observations"][7] += 1e-3
+    rewrite(chain, DEMOS)
+    done = chain.attempt("cdred", "verify", DEMOS)
+    assert done.returncode == 1 and f"NOT REPRODUCED  {DEMOS}" in done.stdout
+
+
+@pytest.mark.parametrize("damage", ["a byte", "another input", "its parameters", "nothing there"])
+def test_a_chain_that_is_not_intact_is_one_line(chain: Project, damage: str) -> None:
+    artifact, expected = EVALUATION, ""
+    if damage == "a byte":
+        file = chain.root / EXPERT / "curve.csv"
+        file.write_text(file.read_text() + " ")
+        expected = f"{EXPERT}/curve.csv: damaged, its hash differs from its manifest; `cdred expert --task {TASK} --expert expert` makes it again"
+    elif damage == "another input":
+        (chain.root / EXPERT / "note.txt").write_text("swapped")
+        rewrite(chain, EXPERT)
+        expected = f"{EXPERT}/manifest.json: not the one that {DEMOS} was made from"
+    elif damage == "its parameters":
+        rewrite(chain, EVALUATION, params={"episodes": 2, "seed": 1, "video": 5})
+        expected = f"{EVALUATION}/manifest.json: its digest does not follow from it"
+    else:
+        artifact = "artifacts/agents/nobody"
+        expected = (
+            "artifacts/agents/nobody: no such artifact; name a directory that holds a manifest.json"
+        )
+    done = chain.attempt("cdred", "verify", artifact)
+    assert done.returncode == 2
+    assert done.stderr == f"cdred: {expected}\n"
