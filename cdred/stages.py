@@ -206,6 +206,8 @@ def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
     for k, e in enumerate(episodes):
         row = {"step": k, "return": e.episode_return, "length": len(e.action), "success": e.success}
         watch.row("episodes", row)
+    mean = sum(e.episode_return for e in episodes) / len(episodes)
+    watch.row("result", {"step": 0, "return_mean": mean})
 
 
 def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:

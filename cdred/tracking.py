@@ -27,7 +27,10 @@ from cdred.plan import Job, Plan
 from cdred.progress import logger
 
 SPOOL = Path(".cdred/mlflow")
-PREFIX = {"metrics": "train", "curve": "curve", "episodes": "episode", "runtime": "system"}
+PREFIX = {
+    "metrics": "train", "curve": "curve", "episodes": "episode", "result": "result",
+    "runtime": "system",
+}  # fmt: skip
 SERVER = "MLFLOW_TRACKING_URI"
 ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is there
 

@@ -68,6 +68,20 @@ def test_an_honest_chain_is_intact_and_reproduced(made: Project) -> None:
     assert f"reproduced  {DEMOS}: all 2 episodes exactly" in said
 
 
+def test_an_evaluation_that_cannot_be_filmed_is_not_lost(chain: Project) -> None:
+    shutil.rmtree(chain.root / EVALUATION)
+    command = ("cdred", "evaluate", "--task", TASK, "--run", "cdred", "--seed", "0")
+    done = chain.attempt(*command, "--quiet", MUJOCO_GL="crayons")
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"cdred: {TASK} cannot be rendered by MUJOCO_GL=crayons")
+    assert len(done.stderr.splitlines()) == 1
+    assert f"missing     {EVALUATION} (begun: goes on from its saved state)" in chain.run(
+        "cdred", "status"
+    )
+    assert "going on from the state of" in chain.run(*command)
+    assert chain.manifest(EVALUATION)["files"]["video.mp4"]
+
+
 def test_a_claimed_return_that_does_not_come_back_is_told(chain: Project) -> None:
     forge(chain, 0.5)
     done = chain.attempt("cdred", "verify", EVALUATION)

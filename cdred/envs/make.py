@@ -35,13 +35,21 @@ def make(
     if obs != "state":
         raise ValueError(f"observation mode {obs!r} of {task}: only 'state' is supported")
     # Vector observations need no renderer, and Mesa's, once loaded, makes a later import of Triton
-    # (torch.optim imports it) end in a segmentation fault: both bring their own LLVM.
+    # (torch.optim imports it) end in a segmentation fault: both bring their own LLVM. So the choice
+    # of a renderer counts only where something is rendered.
+    chosen = os.environ.get("MUJOCO_GL")
     if render_mode is None:
-        os.environ.setdefault("MUJOCO_GL", "disable")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # glfw reports the missing display
-        from dm_control import suite
-        from shimmy.dm_control_compatibility import DmControlCompatibilityV0
+        os.environ["MUJOCO_GL"] = "disable"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # glfw reports the missing display
+            from dm_control import suite
+            from shimmy.dm_control_compatibility import DmControlCompatibilityV0
+    finally:
+        if chosen is None:
+            os.environ.pop("MUJOCO_GL", None)
+        else:
+            os.environ["MUJOCO_GL"] = chosen
 
     class Repeat(gym.Wrapper):
         """Apply each action `spec.action_repeat` times and sum the rewards."""

@@ -39,8 +39,7 @@ def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
 
 def renderer() -> str:
     """MuJoCo's OpenGL: what MUJOCO_GL says, else EGL where there is a GPU, else software."""
-    chosen = os.environ.get("MUJOCO_GL", "")
-    if chosen and chosen != "disable":
+    if chosen := os.environ.get("MUJOCO_GL"):
         return chosen
     gpu = Path("/dev/nvidia0").exists() or list(Path("/dev/dri").glob("renderD*"))
     return "egl" if gpu else "osmesa"
