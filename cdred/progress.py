@@ -29,13 +29,15 @@ def configure_logging(log: Path | None, quiet: bool = False) -> None:
         handler.close()
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    logging.raiseExceptions = False  # a log that cannot be written must not cost the work
     if not quiet:
         shown = _AboveTheBar()
         shown.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(shown)
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
-        written = logging.FileHandler(log, mode="w", encoding="utf-8")
+        # Appended to: a job that was killed goes on, and so does its log.
+        written = logging.FileHandler(log, encoding="utf-8")
         written.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(written)
 
