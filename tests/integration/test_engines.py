@@ -162,7 +162,7 @@ def test_only_what_a_change_reaches_runs_again(
 
 def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
     project = by_dvc
-    project.edit("params.yaml", "  seed: 0\ncompute", "  seed: 7\ncompute")
+    project.edit("params.yaml", "  seed: 0\n  video", "  seed: 7\n  video")
     lock = (project.root / "dvc.lock").read_text()
     done = project.attempt("cdred", "record")
     assert done.returncode == 2
