@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdred import experiments
-from cdred.delivery import waiting
-from cdred.errors import CdredError
+from cdred.delivery import is_alive, waiting
 from cdred.plan import Plan
 from cdred.state import FOLDER, is_held
 from cdred.tracking import SPOOL
@@ -23,13 +22,14 @@ class Left:
 
 
 def plans(root: Path) -> list[Plan]:
-    """The current experiment and all of config/: what may still be run."""
+    """The current experiment and all of config/: what may still be run.
+
+    Raises CdredError for an overlay that is not valid: what it needs could not be known.
+    """
     found = [Plan.load(root)]
-    for overlay in sorted((root / "config").glob("*.yaml")):
-        try:
+    for overlay in sorted((root / "config").rglob("*.yaml")):
+        if overlay != root / experiments.BASE:
             found.append(Plan(experiments.resolve(overlay, root)[1], root))
-        except CdredError:
-            continue  # a fragment such as base.yaml, or an overlay that is being written
     return found
 
 
@@ -63,7 +63,9 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
             )
     undelivered = set(waiting(root))
     for file in sorted((root / SPOOL).glob("*.jsonl")):
-        if file not in undelivered and not any(d.startswith(file.name.split("-")[1]) for d in jobs):
+        if file in undelivered or is_alive(file):
+            continue
+        if not any(d.startswith(file.name.split("-")[1]) for d in jobs):
             remove.append(
                 Left(file, "a run that MLflow has and that was never finished", size(file))
             )

@@ -12,6 +12,7 @@ from cdred.errors import CdredError, nearest
 from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan, check_target
 from cdred.progress import configure_logging, to_log
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _STAGE_HELP = {
     "expert": "train an expert from the environment's reward",
     "demos": "collect demonstrations of an expert",
@@ -71,9 +72,9 @@ def main(argv: list[str] | None = None) -> int:
         to_log(f"error: {exc}")
         return 2
     except OSError as exc:
-        if exc.errno in (errno.EROFS, errno.ENOSPC, errno.EACCES):
+        if exc.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES):
             where = exc.filename or Path.cwd()
-            again = "; make room and run the same again" if exc.errno == errno.ENOSPC else ""
+            again = "; make room and run the same again" if exc.errno in _FULL else ""
             print(f"cdred: {where}: cannot be written: {exc.strerror}{again}", file=sys.stderr)
             return 2
         raise
@@ -188,7 +189,7 @@ def _show() -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    """0 if the artifact reproduces, 1 if not, 2 if it is not intact."""
+    """0 if all that can be played again came back, 1 if not, 2 if the artifact is not intact."""
     from cdred import verification
 
     path = args.artifact.resolve()
@@ -211,7 +212,7 @@ def _track(deliver: bool) -> int:
         print(f"{len(files)} runs wait in {delivery.SPOOL}; `cdred track --deliver` delivers them")
         print(delivery.last_error(root), end="")
     else:
-        print("MLflow has been told everything")
+        print("nothing waits to be delivered to MLflow")
     return 0
 
 

@@ -19,7 +19,7 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
     for job in plan.jobs:
         events = _events(plan.root, job)
         if not events:
-            found.append((job.path.as_posix(), "not run here", "", "", "", "", ""))
+            found.append((job.path.as_posix(), "not run here as it is now", "", "", "", "", ""))
             continue
         # An attempt that was killed has no `end`: its last row tells how long it lasted.
         attempts: dict[tuple[Any, ...], float] = {}

@@ -59,9 +59,23 @@ class Delivery:
         self._experiments: dict[str, str] = {}
         self._parents: dict[tuple[str, str], str] = {}
 
+    def send_all(self, files: list[Path]) -> list[Exception]:
+        """Send what waits. A spool that MLflow refuses does not keep back the others: returns why
+        it was refused. Raises what MLflow raises when it cannot be reached at all."""
+        self.client.search_experiments(max_results=1)
+        problems: list[Exception] = []
+        for file in files:
+            try:
+                self.send(file)
+            except Exception as exc:  # all of it stays in the spool
+                problems.append(exc)
+        return problems
+
     def send(self, file: Path) -> None:
         """Send what waits in a spool. Raises what MLflow raises; nothing is lost by it."""
         sent = _sent(file)
+        if sent["destination"] != destination():  # begun elsewhere: all of it again, here
+            sent = {"run_id": None, "offset": 0, "destination": destination()}
         lines = read_lines(file, sent["offset"])
         ended = False
         metrics: list[Any] = []
@@ -84,8 +98,8 @@ class Delivery:
             sent["offset"] = lines[-1]["end"]
             _note(file, sent)
         if ended:
-            file.unlink()
             _beside(file).unlink()
+            file.unlink()
 
     @staticmethod
     def _metrics(line: dict[str, Any]) -> list[Any]:
@@ -163,7 +177,7 @@ def _sent(file: Path) -> dict[str, Any]:
     try:
         return json.loads(_beside(file).read_text())
     except (OSError, ValueError):
-        return {"run_id": None, "offset": 0}
+        return {"run_id": None, "offset": 0, "destination": destination()}
 
 
 def _note(file: Path, sent: dict[str, Any]) -> None:
@@ -174,12 +188,16 @@ def _note(file: Path, sent: dict[str, Any]) -> None:
 
 def alive(root: Path) -> bool:
     """Whether a job of this machine is still writing to a spool."""
-    for file in (root / SPOOL).glob("*.jsonl"):
-        starts = [line for line in read_lines(file) if line["kind"] == "run"]
-        if starts and starts[-1]["host"] == os.uname().nodename:
-            with contextlib.suppress(OSError):
-                os.kill(starts[-1]["pid"], 0)
-                return True
+    return any(is_alive(file) for file in (root / SPOOL).glob("*.jsonl"))
+
+
+def is_alive(spool: Path) -> bool:
+    """Whether the process that writes a spool still runs, as far as this machine can tell."""
+    starts = [line for line in read_lines(spool) if line["kind"] == "run"]
+    if starts and starts[-1]["host"] == os.uname().nodename:
+        with contextlib.suppress(OSError):
+            os.kill(starts[-1]["pid"], 0)
+            return True
     return False
 
 
@@ -200,10 +218,12 @@ def in_background(root: Path) -> None:
         while (root / SPOOL).is_dir():
             try:
                 delivery = delivery or Delivery(root)
-                for file in waiting(root, mine):
-                    delivery.send(file)
-                    quiet_since = time.monotonic()
+                files = waiting(root, mine)
+                if problems := delivery.send_all(files):
+                    raise problems[0]
                 error.unlink(missing_ok=True)
+                if files:
+                    quiet_since = time.monotonic()
             except Exception as exc:  # tried again as long as jobs run; the spool keeps it all
                 delivery = None
                 with contextlib.suppress(OSError):
@@ -228,12 +248,17 @@ def deliver(root: Path) -> None:
             for name in sorted({file.name.split("-")[0] for file in files}):
                 locks.enter_context(FileLock(lock_file(root / SPOOL, name), timeout=POLL))
             delivery = Delivery(root)
-            for file in files:
-                delivery.send(file)
+            if problems := delivery.send_all(files):
+                raise CdredError(
+                    f"{len(problems)} of {len(files)} runs were not taken by MLflow and are kept "
+                    f"in {SPOOL}: {short(problems[0])}"
+                )
     except Timeout:
         raise CdredError(
             "a process in the background is delivering; `cdred track` tells how far it is"
         ) from None
+    except CdredError:
+        raise
     except Exception as exc:
         raise CdredError(f"MLflow was not reached, all is kept in {SPOOL}: {short(exc)}") from None
 

@@ -14,6 +14,7 @@ from cdred.errors import CdredError
 
 NAME = "manifest.json"
 FORMAT = 1
+REQUIRED = {"stage", "task", "entry", "seed", "digest", "params", "code", "inputs", "files"}
 # Written into artifact directories by others than us.
 FOREIGN = {".snakemake_timestamp", ".gitignore"}
 
@@ -73,7 +74,7 @@ def read(directory: Path) -> dict[str, Any] | None:
         manifest = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) and "digest" in manifest else None
+    return manifest if isinstance(manifest, dict) and manifest.keys() >= REQUIRED else None
 
 
 def verify(directory: Path, made_by: str) -> dict[str, Any]:

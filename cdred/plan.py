@@ -207,6 +207,28 @@ def find_commands_of(python: str) -> None:
     os.environ["PATH"] = str(Path(python).parent) + os.pathsep + os.environ.get("PATH", "")
 
 
+def hold_checkout(root: Path = Path()) -> None:
+    """Let no other Snakemake run jobs in this checkout until this process ends, however it ends.
+
+    Snakemake's own lock stays when it is killed (profiles switch it off); without any, a second one
+    would clean up after the jobs that it was refused. Raises CdredError if there is another.
+    """
+    import fcntl
+
+    file = root / ".cdred/locks/snakemake.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _HELD.append(file.open("a"))
+    try:
+        fcntl.flock(_HELD[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CdredError(
+            "another Snakemake runs in this checkout; wait for it, or stop it and run this again"
+        ) from None
+
+
+_HELD: list[Any] = []  # open until the process ends
+
+
 def write_stamps(plan: Plan) -> dict[Path, Path]:
     """A stamp per job: older than everything if its artifact is up to date, newer if not.
 

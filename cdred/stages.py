@@ -60,7 +60,7 @@ def _run(plan: Plan, job: Job) -> None:
                 },
                 "packages": {name: metadata.version(name) for name in PACKAGES},
                 "device": ", then ".join(watch.devices),
-                "machine": machine.name(),
+                "machine": ", then ".join(watch.machines),
                 "threads": plan.config.compute.threads,
             },
         )  # fmt: skip
@@ -68,7 +68,7 @@ def _run(plan: Plan, job: Job) -> None:
     except BaseException as exc:
         watch.failed(exc)
         # Libraries name a full disk each in their own way.
-        if isinstance(exc, Exception) and shutil.disk_usage(aside).free < 2**20:
+        if isinstance(exc, Exception) and shutil.disk_usage(target.parent).free < 2**20:
             full = errno.ENOSPC
             raise OSError(full, os.strerror(full), str(target)) from exc
         if not isinstance(exc, FloatingPointError):

@@ -57,7 +57,7 @@ class State:
 
         self.directory.mkdir(parents=True, exist_ok=True)
         note = self.directory / "job.json"  # for `cdred clean`, which loads no torch
-        if not note.exists():
+        if not note.exists() or not note.stat().st_size:
             note.write_text(json.dumps({"artifact": self.job.path.as_posix()}) + "\n")
         buffer = io.BytesIO()  # torch hides the reason when a file cannot be written
         torch.save({"digest": self.job.digest, "values": values, "origin": origin}, buffer)

@@ -139,7 +139,8 @@ class Tracker:
         name = f"{self.destination}-{self.job.digest[:16]}-*.jsonl"
         for file in sorted(self.folder.glob(name)):
             lines = read_lines(file)
-            if not any(line["kind"] == "end" for line in lines):
+            started = lines and lines[0]["kind"] == "run"  # else cut short by a full disk
+            if started and not any(line["kind"] == "end" for line in lines):
                 rows = [line for line in lines if line["kind"] == "metrics"]
                 return file, {line["table"]: tuple(line["at"]) for line in rows}
         return None
@@ -147,8 +148,13 @@ class Tracker:
     def _write(self, line: dict[str, Any]) -> None:
         if self.file is None:
             return
-        with self.file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line | {"time": time.time_ns() // 1_000_000}) + "\n")
+        with self.file.open("ab+") as out:
+            torn = b""
+            if out.tell():  # what a kill or a full disk cut short must not swallow this line
+                out.seek(-1, os.SEEK_END)
+                torn = b"" if out.read(1) == b"\n" else b"\n"
+            line = line | {"time": time.time_ns() // 1_000_000}
+            out.write(torn + json.dumps(line).encode() + b"\n")
 
     def _ensure_delivery(self) -> None:
         """Start the delivering process if none is there; it outlives this one."""
@@ -196,7 +202,11 @@ def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
     """The complete lines of a spool from a byte on; each with `end`, the byte after it. A last
     line that a kill cut short is left out."""
     found = []
-    with file.open("rb") as source:
+    try:
+        source = file.open("rb")
+    except FileNotFoundError:  # delivered meanwhile
+        return []
+    with source:
         source.seek(offset)
         for raw in source:
             offset += len(raw)

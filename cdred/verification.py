@@ -25,26 +25,28 @@ def chain(root: Path, path: str, found: Manifests | None = None) -> Manifests:
     found = {} if found is None else found
     if path in found:
         return found
-    if not (root / path).is_dir():
+    known = manifest.read(root / path)
+    if known is None:
         raise CdredError(f"{path}: no such artifact; name a directory that holds a manifest.json")
-    own = manifest.verify(root / path, _made_by(root / path))
+    identity = [known[name] for name in ("stage", "task", "entry", "seed")]
+    if output_path(*identity).as_posix() != path:
+        raise CdredError(f"{path}: its manifest is that of {output_path(*identity)}")
+    own = manifest.verify(root / path, command(*map(str, identity)))
     for name, expected in own["inputs"].items():
         file = root / name / manifest.NAME
         if not file.exists():
             raise CdredError(f"{file}: missing, {path} was made from it")
         if manifest.hash_file(file) != expected:
-            raise CdredError(f"{file}: not the one that {path} was made from")
+            raise CdredError(
+                f"{file}: not the one that {path} was made from; make the latter again, or bring "
+                f"the former back"
+            )
         chain(root, name, found)
     digests = {name: found[name]["digest"] for name in own["inputs"]}
     if manifest.derive(own, digests) != own["digest"]:
         raise CdredError(f"{root / path / manifest.NAME}: its digest does not follow from it")
     found[path] = own
     return found
-
-
-def _made_by(directory: Path) -> str:
-    m = manifest.read(directory)
-    return "its stage" if m is None else command(m["stage"], m["task"], m["entry"], str(m["seed"]))
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
@@ -66,7 +68,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
     here = {
         "code": manifest.hash_code(root, CODE[m["stage"]]),
         "machine": machine.name(),
-        "device": machine.device_name(machine.device("auto")),
+        "device": machine.device_name(_device(m)),
     }
     other = [key for key, value in here.items() if m.get(key) != value]
     return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
@@ -107,13 +109,19 @@ def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, n
     from cdred import evaluation
     from cdred.learning import training
 
-    recorded = evaluation.read(root / path)["episodes"]
+    recorded = evaluation.read(root / path)
     (agent_path,) = m["inputs"]
-    agent = training.load(root / agent_path).to(machine.device("auto"))
+    agent = training.load(root / agent_path).to(_device(m))
     chosen = m["params"]
     episodes = evaluation.evaluate(agent, m["task"], chosen["episodes"], chosen["seed"])
-    same = [e["seed"] for e in recorded] == [e.seed for e in episodes]
-    return np.array([e["return"] for e in recorded]), _returns(episodes), same
+    found = evaluation.results(agent, m["task"], episodes)
+    returns = np.array([e["return"] for e in recorded["episodes"]])
+    _agree(
+        path, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, found))
+    )
+    _agree(path, "mean return", recorded["return_mean"], float(np.mean(returns)))
+    rest = [[(e["length"], e["success"]) for e in r["episodes"]] for r in (recorded, found)]
+    return returns, _returns(episodes), rest[0] == rest[1]
 
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -121,8 +129,11 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.nda
     from cdred import demos
     from cdred.envs import make
     from cdred.envs.rollout import rollout
+    from cdred.learning.seeding import derive_seeds
 
     recorded = demos.read(root / path)
+    wanted = derive_seeds(m["params"]["seed"], "demonstrations", m["params"]["episodes"])
+    _agree(path, "episodes and seeds", [e.seed for e in recorded], wanted)
     longest = max(len(e.action) for e in recorded)
     padded = [np.pad(e.action, ((0, longest - len(e.action)), (0, 0))) for e in recorded]
     steps = iter(np.stack(padded, 1))
@@ -133,6 +144,18 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.nda
     return _returns(recorded), _returns(again), same
 
 
+def _device(m: dict[str, Any]) -> Any:
+    """Where an artifact is played again: on the CPU if it was made there."""
+    return machine.device("cpu" if m["device"] == "cpu" else "auto")
+
+
+def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:
+    if recorded != follows:
+        raise CdredError(
+            f"{path}: its {what} are not those that follow from its manifest and files"
+        )
+
+
 def _returns(episodes: list[Episode]) -> np.ndarray:
     return np.array([e.episode_return for e in episodes])
 
@@ -140,11 +163,11 @@ def _returns(episodes: list[Episode]) -> np.ndarray:
 def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
     """Check an artifact and say what was found. Returns whether it reproduces."""
     found = chain(root, path)
-    for name, m in found.items():
-        say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
     played = reproductions(path, found, root)
     for name in played:
         chain(root, name, found)
+    for name, m in found.items():
+        say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
     if not played:
         say(f"            {path}: no evaluation of it is here, nothing to play again")
     good = True

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cdred import machine
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.progress import Progress, logger
@@ -27,7 +28,8 @@ class Watch(Monitor):
         self.runtime = Runtime(plan.root / job.log.with_name("runtime.jsonl"), job)
         self.tracker = Tracker(plan, job)
         self.root = plan.root
-        self.devices: list[str] = []
+        self.devices: list[str] = []  # that took part, in order
+        self.machines = [machine.name()]
         self.bar: Progress | None = None
         self.total = 0
         self._saved_at = time.monotonic()
@@ -42,8 +44,8 @@ class Watch(Monitor):
         if found is None:
             return None
         values, origin = found
-        if origin["devices"][-1] != self.devices[0]:
-            self.devices = [*origin["devices"], *self.devices]
+        self.devices = _joined(origin["devices"], self.devices)
+        self.machines = _joined(origin["machines"], self.machines)
         logger.info(f"{self.label}: going on from the state of {origin['time']}")
         return values
 
@@ -51,7 +53,7 @@ class Watch(Monitor):
         if not final and time.monotonic() - self._saved_at < self.compute.save_every:
             return
         now = time.strftime("%Y-%m-%d %H:%M:%S")
-        self.state.save(state(), {"time": now, "devices": self.devices})
+        self.state.save(state(), {"time": now, "devices": self.devices, "machines": self.machines})
         self._saved_at = time.monotonic()
 
     def progress(self, done: int, shown: dict[str, float]) -> None:
@@ -82,6 +84,10 @@ class Watch(Monitor):
     def close(self) -> None:
         if self.bar is not None:
             self.bar.close()
+
+
+def _joined(before: list[str], now: list[str]) -> list[str]:
+    return before if before[-1] == now[0] else [*before, *now]
 
 
 class Runtime:

@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import Project
 
@@ -52,6 +53,7 @@ def forge(project: Project, change: float) -> None:
     file = project.root / EVALUATION / "evaluation.json"
     found = json.loads(file.read_text())
     found["episodes"][0]["return"] += change
+    found["return_mean"] = float(np.mean([e["return"] for e in found["episodes"]]))
     file.write_text(json.dumps(found))
     rewrite(project, EVALUATION)
 
@@ -108,7 +110,10 @@ def test_demonstrations_whose_observations_were_changed_are_told(chain: Project)
     assert done.returncode == 1 and f"NOT REPRODUCED  {DEMOS}" in done.stdout
 
 
-@pytest.mark.parametrize("damage", ["a byte", "another input", "its parameters", "nothing there"])
+@pytest.mark.parametrize(
+    "damage",
+    ["a byte", "another input", "its parameters", "fewer episodes", "moved", "nothing there"],
+)
 def test_a_chain_that_is_not_intact_is_one_line(chain: Project, damage: str) -> None:
     artifact, expected = EVALUATION, ""
     if damage == "a byte":
@@ -118,10 +123,20 @@ def test_a_chain_that_is_not_intact_is_one_line(chain: Project, damage: str) -> 
     elif damage == "another input":
         (chain.root / EXPERT / "note.txt").write_text("swapped")
         rewrite(chain, EXPERT)
-        expected = f"{EXPERT}/manifest.json: not the one that {DEMOS} was made from"
+        expected = f"{EXPERT}/manifest.json: not the one that {DEMOS} was made from; make the latter again, or bring the former back"
     elif damage == "its parameters":
         rewrite(chain, EVALUATION, params={"episodes": 2, "seed": 1, "video": 5})
         expected = f"{EVALUATION}/manifest.json: its digest does not follow from it"
+    elif damage == "fewer episodes":
+        file = chain.root / EVALUATION / "evaluation.json"
+        found = json.loads(file.read_text())
+        file.write_text(json.dumps(found | {"episodes": found["episodes"][:1]}))
+        rewrite(chain, EVALUATION, machine="another processor")
+        expected = f"{EVALUATION}: its episodes and seeds are not those that follow from its manifest and files"
+    elif damage == "moved":
+        artifact = EVALUATION.replace("seed_0", "seed_1")
+        shutil.copytree(chain.root / EVALUATION, chain.root / artifact)
+        expected = f"{artifact}: its manifest is that of {EVALUATION}"
     else:
         artifact = "artifacts/agents/nobody"
         expected = (

@@ -11,6 +11,7 @@ import torch
 from cdred.envs import make
 from cdred.envs.rollout import Episode
 from cdred.envs.tasks import TASKS
+from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch, Replay, join
@@ -110,7 +111,11 @@ class OnlineTrainer(Trainer):
             obs, reward, *_ = self.env.step(action)
             self.trajectory.add(action, float(reward), obs)
         if not np.array_equal(self.trajectory.obs[-1], state["last_obs"].numpy()):
-            raise RuntimeError(f"{self.agent.task}: an episode's actions do not reproduce it")
+            raise CdredError(
+                f"{self.agent.task}: the saved episode does not come back from its actions: its "
+                f"state was saved on another kind of machine or by another simulator; go on there, "
+                f"or remove it from .cdred/state to start over"
+            )
 
 
 def demonstration_replay(

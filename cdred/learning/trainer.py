@@ -40,7 +40,7 @@ class Trainer:
         self.agent, self.s, self.monitor = agent.eval(), s, monitor
         self.step = self.updates = 0
         self.history = History()
-        self.log = MetricLog(s.log_every, self.history.metrics, monitor)
+        self.log = MetricLog(s.log_every, self.history.metrics, monitor, agent.device)
         self.evaluator = Evaluator(agent.task, s, seed)
         self.shown: dict[str, float] = {}
         self.best: dict[str, Tensor] | None = None
@@ -131,8 +131,10 @@ class Evaluator:
 class MetricLog:
     """Collects the scalars of updates on the device; one transfer for each row of means."""
 
-    def __init__(self, every: int, rows: list[dict[str, float]], monitor: Monitor) -> None:
-        self.every, self.rows, self.monitor = every, rows, monitor
+    def __init__(
+        self, every: int, rows: list[dict[str, float]], monitor: Monitor, device: torch.device
+    ) -> None:
+        self.every, self.rows, self.monitor, self.device = every, rows, monitor, device
         self.pending: list[dict[str, Tensor]] = []
 
     def add(self, update: int, step: int, metrics: dict[str, Tensor]) -> None:
@@ -179,7 +181,8 @@ class MetricLog:
         return {"names": names, "table": table.cpu()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.pending = [dict(zip(state["names"], row, strict=True)) for row in state["table"]]
+        rows = state["table"].to(self.device)
+        self.pending = [dict(zip(state["names"], row, strict=True)) for row in rows]
 
     def _table(self) -> tuple[list[str], Tensor]:
         """The names of the scalars, and what is pending of them, (updates, names)."""

@@ -22,6 +22,8 @@ if config:
 
 planning.find_commands_of(sys.executable)
 try:
+    if workflow.is_main_process and not workflow.dryrun:
+        planning.hold_checkout()
     PLAN = planning.Plan.load()
     for job in PLAN.jobs:
         planning.check_target(job.path)
