@@ -11,13 +11,7 @@ from pathlib import Path
 from typing import Any
 
 SPAWN = multiprocessing.get_context("forkserver")
-os.environ.setdefault("MUJOCO_GL", "disable")  # as envs.make does before it imports dm_control
-SPAWN.set_forkserver_preload(
-    [
-        "torch._dynamo", "cdred.learning.training", "cdred.evaluation", "cdred.demos", "minari",
-        "dm_control.suite", "shimmy.dm_control_compatibility", "cdred.stages",
-    ]
-)  # fmt: skip
+SPAWN.set_forkserver_preload(["preloaded"])
 
 
 class Stage:
