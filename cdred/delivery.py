@@ -62,7 +62,8 @@ class Delivery:
     def send_all(self, files: list[Path]) -> list[Exception]:
         """Send what waits. A spool that MLflow refuses does not keep back the others: returns why
         it was refused. Raises what MLflow raises when it cannot be reached at all."""
-        self.client.search_experiments(max_results=1)
+        if files:
+            self.client.search_experiments(max_results=1)
         problems: list[Exception] = []
         for file in files:
             try:
