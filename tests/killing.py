@@ -11,7 +11,12 @@ from pathlib import Path
 from typing import Any
 
 SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(["preloaded"])
+SPAWN.set_forkserver_preload(  # not the simulators: a stage chooses how they are loaded
+    [
+        "torch._dynamo", "cdred.learning.training", "cdred.evaluation", "cdred.demos", "minari",
+        "cdred.stages",
+    ]
+)  # fmt: skip
 
 
 class Stage:
