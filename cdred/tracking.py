@@ -22,7 +22,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest
 from cdred.plan import Job, Plan
 from cdred.progress import logger
 
@@ -224,7 +223,3 @@ def git_commit(root: Path) -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout.strip()
-
-
-def manifest_hash(root: Path, job: Job) -> str:
-    return manifest.hash_file(root / job.path / manifest.NAME)

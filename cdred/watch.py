@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import machine
+from cdred import machine, manifest
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.progress import Progress, logger
 from cdred.state import State
-from cdred.tracking import Tracker, manifest_hash
+from cdred.tracking import Tracker
 
 
 class Watch(Monitor):
@@ -73,7 +73,8 @@ class Watch(Monitor):
         self.close()
         self.state.remove()
         seconds = self.runtime.write("end", steps=self.total)["seconds"]
-        self.tracker.end("FINISHED", **{"cdred.manifest": manifest_hash(self.root, self.job)})
+        made = manifest.hash_file(self.root / self.job.path / manifest.NAME)
+        self.tracker.end("FINISHED", **{"cdred.manifest": made})
         logger.info(f"{self.job.path}: done in {seconds:.0f} s")
 
     def failed(self, exc: BaseException) -> None:
