@@ -80,6 +80,7 @@ class Compute:
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1  # of one training job
+    container: str = "cdred.sif"  # what --use-singularity runs: a file, or docker://...@sha256:...
     tracking: Literal["mlflow", "none"] = "mlflow"
     save_every: float = (
         60.0  # seconds between two saves of the state that a killed job resumes from
