@@ -44,6 +44,18 @@ lock: ## resolve requirements.lock again (needs uv)
 	uv pip compile --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
 
+.PHONY: image
+image: ## build the container image with docker, podman or buildah (docs/image.md)
+	@scripts/image build
+
+.PHONY: sif
+sif: ## make cdred.sif of it, for snakemake --use-singularity
+	@scripts/image sif
+
+.PHONY: base-digest
+base-digest: ## print the digest by which to pin the image's base
+	@scripts/image base-digest
+
 .PHONY: mlflow
 mlflow: setup ## open MLflow's interface on what was tracked (http://127.0.0.1:5000)
 	@scripts/mlflow

@@ -61,6 +61,8 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
     p.add_argument("--dry-run", "-n", action="store_true", help="only say what and how much")
     commands.add_parser("record", help="enter finished results into DVC")
+    p = commands.add_parser("container", help="run a command in the image of compute.container")
+    p.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro")
     return top
 
 
@@ -109,6 +111,13 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _track(args.deliver)
     elif args.command == "clean":
         return _clean(args.dry_run)
+    elif args.command == "container":
+        from cdred import container
+        from cdred.config import load
+
+        if not args.words:
+            raise CdredError("container: give a command to run in it, e.g. dvc repro")
+        container.execute(load().compute.container, args.words)
     elif args.command == "record":
         from cdred import dvc
 

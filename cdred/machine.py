@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import functools
+import itertools
+import os
 import platform
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,7 +32,15 @@ def version(package: str) -> str | None:
         return None
 
 
+def has_nvidia() -> bool:
+    """Whether this machine has NVIDIA's driver; without torch, for the engines. /dev/dxg: WSL."""
+    return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
+
+
 def use_threads(count: int) -> None:
+    """Compute with this many threads, whatever the variables of an engine or a user say."""
+    for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR"):  # read when numpy and torch are imported
+        os.environ[f"{library}_NUM_THREADS"] = str(count)
     import torch
 
     torch.set_num_threads(count)
@@ -40,7 +53,36 @@ def device(wanted: str) -> Any:
     available = torch.cuda.is_available()
     if wanted == "cuda" and not available:
         raise CdredError("params.yaml: compute.device: cuda: torch finds no CUDA device here")
-    return torch.device("cuda" if available and wanted != "cpu" else "cpu")
+    if not available or wanted == "cpu":
+        return torch.device("cpu")
+    count = torch.cuda.device_count()
+    uuids = tuple(str(torch.cuda.get_device_properties(k).uuid) for k in range(count))
+    return torch.device("cuda", take_gpu(uuids))
+
+
+@functools.cache
+def take_gpu(uuids: tuple[str, ...]) -> int:
+    """The index of the GPU among `uuids` that the fewest processes of this user took, ours until
+    this process ends.
+
+    Engines count GPUs but name none (Snakemake's `resources: gpu`): as long as no more jobs run than
+    there are GPUs, each has its own. Locks end with their process; in a container too, /tmp is shared.
+    """
+    for share in itertools.count():
+        for index, uuid in enumerate(uuids):
+            file = Path(tempfile.gettempdir()) / f"cdred-{os.getuid()}-gpu-{uuid}-{share}.lock"
+            held = file.open("a")
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                held.close()
+                continue
+            _HELD.append(held)
+            return index
+    raise AssertionError("unreachable")
+
+
+_HELD: list[Any] = []  # open until the process ends
 
 
 def device_name(chosen: Any) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cdred
-from cdred import machine, manifest
+from cdred import container, machine, manifest
 from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan, check_target
@@ -35,6 +35,7 @@ def run(plan: Plan, job: Job) -> None:
     stale or damaged, when another process is making the same, when something that this tool did
     not make stands in the way, or when the checkout cannot be written.
     """
+    container.check_lock(plan.root)
     check_code(plan, job)
     check_target(plan.root / job.path)
     for source in job.inputs:

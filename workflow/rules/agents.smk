@@ -9,6 +9,8 @@ rule imitate:
     benchmark:
         logs("imitate", "benchmark.tsv")
     threads: THREADS
+    resources:
+        gpu=GPU,
     shell:
         "cdred imitate --task {wildcards.task} --run {wildcards.entry} --seed {wildcards.seed}"
         " --log {log}"

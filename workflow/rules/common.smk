@@ -5,6 +5,8 @@ import sys
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
+from cdred import container as containers
+from cdred import machine
 from cdred import plan as planning
 from cdred.errors import CdredError
 
@@ -25,6 +27,8 @@ try:
     if workflow.is_main_process and not workflow.dryrun:
         planning.hold_checkout()
     PLAN = planning.Plan.load()
+    if "apptainer" in map(str, workflow.deployment_settings.deployment_method):
+        containers.enter(PLAN.config.compute.container)
     for job in PLAN.jobs:
         planning.check_target(job.path)
     STAMPS = planning.write_stamps(PLAN)
@@ -36,6 +40,9 @@ except OSError as exc:
 # Jobs to run, decided once from manifests: no time of any file matters.
 STALE = {job.path for job in PLAN.jobs if not job.up_to_date()}
 THREADS = PLAN.config.compute.threads
+# The profile says how many GPUs jobs may use at once; on a cluster, name the device in params.yaml.
+DEVICE = PLAN.config.compute.device
+GPU = int(DEVICE == "cuda" or (DEVICE == "auto" and machine.has_nvidia()))
 
 
 def artifact(stage, task="{task}", entry="{entry}", seed="{seed}"):
@@ -75,7 +82,7 @@ def job_of(stage, w):
 
 
 # Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.
-container: "cdred.sif"
+container: PLAN.config.compute.container
 
 
 wildcard_constraints:

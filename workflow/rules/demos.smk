@@ -9,5 +9,7 @@ rule demos:
     benchmark:
         logs("demos", "benchmark.tsv")
     threads: THREADS
+    resources:
+        gpu=GPU,
     shell:
         "cdred demos --task {wildcards.task} --demos {wildcards.entry} --log {log}"

@@ -9,6 +9,8 @@ rule evaluate:
     benchmark:
         logs("evaluate", "benchmark.tsv")
     threads: THREADS
+    resources:
+        gpu=GPU,
     shell:
         "cdred evaluate --task {wildcards.task} --run {wildcards.entry} --seed {wildcards.seed}"
         " --log {log}"

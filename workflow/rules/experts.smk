@@ -9,5 +9,7 @@ rule expert:
     benchmark:
         logs("expert", "benchmark.tsv")
     threads: THREADS
+    resources:
+        gpu=GPU,
     shell:
         "cdred expert --task {wildcards.task} --expert {wildcards.entry} --log {log}"
