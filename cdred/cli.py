@@ -61,6 +61,10 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
     p.add_argument("--dry-run", "-n", action="store_true", help="only say what and how much")
     commands.add_parser("record", help="enter finished results into DVC")
+    commands.add_parser("cache", help="remove what is damaged in DVC's cache, and say what")
+    p = commands.add_parser("remote", help="whether the remote of a dvc command can be reached")
+    p.add_argument("command_of_dvc", choices=("push", "pull", "fetch"))
+    p.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
     p = commands.add_parser("container", help="run a command in the image of compute.container")
     p.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro")
     return top
@@ -111,6 +115,13 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _track(args.deliver)
     elif args.command == "clean":
         return _clean(args.dry_run)
+    elif args.command in ("cache", "remote"):
+        from cdred import sharing
+
+        if args.command == "cache":
+            sharing.drop_damaged()
+        else:
+            sharing.check_remote(args.command_of_dvc, args.words)
     elif args.command == "container":
         from cdred import container
         from cdred.config import load

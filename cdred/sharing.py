@@ -1,0 +1,112 @@
+"""What DVC leaves unsaid when artifacts are shared: a remote out of reach, a damaged cache.
+
+DVC links what is in its cache without looking at it again, and pushes it to others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import yaml
+
+from cdred.errors import CdredError
+
+DVC_LOCK = Path("dvc.lock")
+
+
+def check_remote(command: str, arguments: list[str], root: Path = Path()) -> None:
+    """Ask the remote of `dvc push`, `pull` or `fetch` whether it is there, as they do late or never.
+
+    Raises CdredError when no remote is configured or it cannot be reached.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    options.add_argument("-r", "--remote")
+    try:
+        remote = Repo(str(root)).cloud.get_remote(options.parse_known_args(arguments)[0].remote)
+    except DvcException as exc:
+        raise CdredError(f"dvc {command}: {_line(exc)}") from None
+    where = f"remote {remote.name} ({remote.fs.unstrip_protocol(remote.path)})"
+    if remote.fs.protocol == "local":
+        folder = Path(remote.path)
+        if not (folder if command != "push" else folder.parent).is_dir():
+            raise CdredError(f"dvc {command}: {where}: no such directory; is it mounted?")
+        return
+    try:
+        there = remote.fs.exists(remote.path)
+        bucket = remote.path.split("/")[0]
+        if not there and remote.fs.protocol == "s3" and not remote.fs.exists(bucket):
+            raise CdredError(f"dvc {command}: {where}: no bucket is called {bucket!r}")
+    except CdredError:
+        raise
+    except Exception as exc:  # of whatever library speaks its protocol
+        raise CdredError(
+            f"dvc {command}: {where} cannot be reached: {_line(exc)}; nothing is lost, the "
+            f"same command goes on when it can"
+        ) from None
+
+
+def drop_damaged(root: Path = Path()) -> None:
+    """Take what does not hold what its name says out of DVC's cache, and with it the artifacts that
+    were linked from it, so that DVC fetches them again.
+
+    Raises CdredError naming what was dropped, if anything.
+    """
+    from dvc.repo import Repo
+
+    cache = Path(Repo(str(root)).cache.local.path)
+    dropped = []
+    for md5, linked in _cached(root, cache).items():
+        file = _file(cache, md5)
+        if not file.exists() or _is_whole(file, md5):
+            continue
+        file.unlink()
+        dropped.append(file)
+        # A copy that was made before the damage stays: it may be the last.
+        for artifact, name in linked:
+            if name and (artifact / name).exists() and not _is_whole(artifact / name, md5):
+                shutil.rmtree(artifact)
+                dropped.append(artifact)
+    if dropped:
+        names = ", ".join(os.path.relpath(path, root) for path in dropped)
+        raise CdredError(
+            f"damaged, so removed: {names}; `dvc pull` fetches what a remote has, an artifact that "
+            f"is still here goes back by `cdred record`, the engines make the rest again"
+        )
+
+
+def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
+    """MD5 of each file that dvc.lock names -> artifacts and their files that hold it; listings of
+    directories, which no file holds, with an empty name."""
+    lock = root / DVC_LOCK
+    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
+    found: dict[str, list[tuple[Path, str]]] = {}
+    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
+        artifact, md5 = root / out["path"], out["md5"]
+        found.setdefault(md5, []).append((artifact, ""))
+        listing = _file(cache, md5)
+        if listing.exists() and _is_whole(listing, md5):
+            for entry in json.loads(listing.read_text(encoding="utf-8")):
+                found.setdefault(entry["md5"], []).append((artifact, entry["relpath"]))
+    return found
+
+
+def _file(cache: Path, md5: str) -> Path:
+    return cache / md5[:2] / md5[2:]
+
+
+def _is_whole(file: Path, md5: str) -> bool:
+    with file.open("rb") as source:
+        found = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return found == md5.removesuffix(".dir")
+
+
+def _line(exc: Exception) -> str:
+    return " ".join(str(exc).split()) or type(exc).__name__
