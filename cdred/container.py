@@ -22,7 +22,7 @@ LOCK = Path("requirements.lock")
 LOCK_LABEL = "cdred.lock.sha256"
 BINARIES = ("apptainer", "singularity")  # in Snakemake's order
 REMOTE = ("docker://", "oras://", "library://", "shub://", "https://")
-# What a job may know of the user's environment. Slurm gives each job its GPU by CUDA_VISIBLE_DEVICES.
+# What a job may know of the user's environment. Slurm gives each its GPU by CUDA_VISIBLE_DEVICES.
 PASSED = ("HF_TOKEN", "CUDA_VISIBLE_DEVICES")
 PASSED_PREFIX = "MLFLOW_"
 
@@ -55,24 +55,21 @@ def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str,
 
 def enter(reference: str, root: Path = Path()) -> None:
     """Prepare this process to start containers. Raises CdredError when none would work."""
-    runtime = binary()
-    check(reference, root, runtime)
-    os.environ.update(variables(runtime, root, os.environ))
-
-
-def check(reference: str, root: Path, runtime: str) -> None:
-    """Refuse an image that is not there, or was built from another lock than the checkout's.
-
-    One that a registry holds is checked by the stage that runs in it (`check_lock`).
-    """
-    if reference.startswith(REMOTE):
-        return
-    image = root / reference
-    if not image.exists():
+    image = None if reference.startswith(REMOTE) else root / reference
+    if image and not image.exists():
         raise CdredError(
             f"{reference}: no such image; `make image sif` builds it, or set compute.container in "
             f"params.yaml to one of a registry (docker://...)"
         )
+    runtime = binary()
+    if image:
+        _check_label(image, root, runtime)
+    os.environ.update(variables(runtime, root, os.environ))
+
+
+def _check_label(image: Path, root: Path, runtime: str) -> None:
+    """Refuse an image that was built from another lock than the checkout's. One that a registry
+    holds is left to the stage that runs in it (`check_lock`)."""
     done = subprocess.run(
         [runtime, "inspect", "--json", "--labels", str(image)], capture_output=True, text=True
     )
@@ -80,12 +77,12 @@ def check(reference: str, root: Path, runtime: str) -> None:
         labels = json.loads(done.stdout)["data"]["attributes"]["labels"] or {}
     except (ValueError, KeyError, TypeError):
         said = " ".join((done.stderr or done.stdout).split())
-        raise CdredError(f"{reference}: not an image that {runtime} can read: {said}") from None
+        raise CdredError(f"{image.name}: not an image that {runtime} can read: {said}") from None
     built, own = labels.get(LOCK_LABEL), (root / LOCK)
     if built and own.exists() and built != hashlib.sha256(own.read_bytes()).hexdigest():
         raise CdredError(
-            f"{reference}: built from another {LOCK} than this checkout's; `make image sif` builds "
-            f"it again"
+            f"{image.name}: built from another {LOCK} than this checkout's; `make image sif` "
+            f"builds it again"
         )
 
 

@@ -65,8 +65,9 @@ def take_gpu(uuids: tuple[str, ...]) -> int:
     """The index of the GPU among `uuids` that the fewest processes of this user took, ours until
     this process ends.
 
-    Engines count GPUs but name none (Snakemake's `resources: gpu`): as long as no more jobs run than
-    there are GPUs, each has its own. Locks end with their process; in a container too, /tmp is shared.
+    Engines count GPUs but name none (Snakemake's `resources: gpu`): as long as no more jobs run
+    than there are GPUs, each has its own. Locks end with their process, and lie in the folder for
+    temporary files, which containers share.
     """
     for share in itertools.count():
         for index, uuid in enumerate(uuids):

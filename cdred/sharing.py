@@ -20,7 +20,7 @@ DVC_LOCK = Path("dvc.lock")
 
 
 def check_remote(command: str, arguments: list[str], root: Path = Path()) -> None:
-    """Ask the remote of `dvc push`, `pull` or `fetch` whether it is there, as they do late or never.
+    """Ask the remote of `dvc push`, `pull` or `fetch` whether it is there: they ask late or never.
 
     Raises CdredError when no remote is configured or it cannot be reached.
     """
