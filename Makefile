@@ -28,11 +28,15 @@ repro: setup ## the same by DVC
 
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)
-	@python -m pytest -m "not slow" $(PARALLEL)
+	@python -m pytest -m "not slow and not container" $(PARALLEL)
 
 .PHONY: test-all
 test-all: setup ## the test suite with its slow part
-	@python -m pytest $(PARALLEL)
+	@python -m pytest -m "not container" $(PARALLEL)
+
+.PHONY: test-container
+test-container: setup ## what needs Apptainer and cdred.sif, and the suite inside the image
+	@scripts/test-container
 
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint

@@ -47,6 +47,10 @@ def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str,
     option = runtime.upper()
     inside = {k: v for k, v in outside.items() if k in PASSED or k.startswith(PASSED_PREFIX)}
     inside["PYTHONPATH"] = str(root.resolve())  # the checkout, not the package in the image
+    # Snakemake makes the checkout the home folder; what libraries keep there is not for git to see.
+    inside |= {
+        f"XDG_{k.upper()}_HOME": str(root.resolve() / ".cdred" / k) for k in ("cache", "config")
+    }
     found = {f"{option}_CLEANENV": "1"} | {f"{option}ENV_{k}": v for k, v in inside.items()}
     if machine.has_nvidia():
         found[f"{option}_NV"] = "1"

@@ -87,6 +87,8 @@ def test_only_what_is_meant_to_gets_in() -> None:
     assert found == {
         "APPTAINER_CLEANENV": "1", "APPTAINERENV_PYTHONPATH": "/checkout", "APPTAINERENV_HF_TOKEN": "t",
         "APPTAINERENV_MLFLOW_TRACKING_URI": "u", "APPTAINERENV_CUDA_VISIBLE_DEVICES": "1",
+        "APPTAINERENV_XDG_CACHE_HOME": "/checkout/.cdred/cache",
+        "APPTAINERENV_XDG_CONFIG_HOME": "/checkout/.cdred/config",
     }  # fmt: skip
 
 
@@ -157,6 +159,9 @@ def test_every_way_in_and_none_gives_the_same_bytes(boxed: Project, tmp_path: Pa
         found[name] = manifests(one)
     assert found["singularity"] == found["apptainer"] == found["dvc"]
     assert found["host"] == found["dvc"]
+    assert not one.run(
+        "git", "-C", str(tmp_path / "singularity"), "status", "--short", ".cache", ".config"
+    )
 
 
 @container_test

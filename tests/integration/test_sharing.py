@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import signal
 import threading
@@ -207,12 +208,25 @@ def test_a_damaged_cache_file_is_named_and_fetched_again(mine: Project, tmp_path
 
     damage(file)  # found when DVC has linked an artifact from it
     shutil.rmtree(mine.root / AGENT)
-    done = mine.attempt("dvc", "pull")
+    done = mine.attempt("dvc", "checkout")
     assert done.returncode == 2
     assert f"damaged, so removed: {name}, {AGENT}; `dvc pull` fetches" in done.stderr
     assert planned(mine) >= {AGENT.removeprefix("artifacts/")}
     mine.run("dvc", "pull")
     accepts_everything(mine)
+
+
+def test_half_a_file_from_a_broken_pull_is_fetched_again(mine: Project, tmp_path: Path) -> None:
+    """DVC leaves one under its full name when the disk is full or the connection is cut."""
+    use_remote(mine, str(tmp_path / "remote"))
+    mine.run("dvc", "push", "-q")
+    theirs = clone(mine, "theirs")
+    theirs.run("dvc", "fetch", "-q")
+    half = theirs.root / cached(mine, MODEL).relative_to(mine.root)
+    half.chmod(0o644)
+    os.truncate(half, half.stat().st_size // 2)
+    assert f"damaged, so removed: {half.relative_to(theirs.root)};" in theirs.run("dvc", "pull")
+    accepts_everything(theirs)
 
 
 def test_a_damaged_remote_is_noticed_by_those_who_pull(mine: Project, tmp_path: Path) -> None:
