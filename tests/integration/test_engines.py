@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from conftest import CHECKOUT, Project
 
 EXPERT = "experts/cartpole-balance/expert"
 DEMOS = "demos/cartpole-balance/expert-2"
@@ -262,8 +262,6 @@ def test_the_two_graphs_are_one(name: str, tmp_path: Path) -> None:
 
 
 def test_the_workflow_is_linted() -> None:
-    from conftest import CHECKOUT
-
     project = Project(CHECKOUT)
     assert "good condition" in project.run("snakemake", "--lint")
     project.run("snakefmt", "--check", "Snakefile", "workflow")
@@ -285,6 +283,14 @@ def test_a_bad_configuration_is_one_line_everywhere(project: Project) -> None:
     assert done.returncode != 0
     assert line in done.stderr and "exited with 2" in done.stderr
     assert not (project.root / "artifacts").exists()
+
+
+def test_what_is_committed_is_the_quickstart(tmp_path: Path) -> None:
+    """The committed files, whatever experiment this checkout has in use."""
+    project = Project.create(tmp_path / "project", "config/quickstart.yaml")
+    for name in ("params.yaml", "dvc.yaml"):
+        committed = Project(CHECKOUT).run("git", "show", f"HEAD:{name}")
+        assert (project.root / name).read_text() == committed
 
 
 def test_dvc_yaml_follows_an_edited_params_yaml(project: Project) -> None:
