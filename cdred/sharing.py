@@ -6,6 +6,7 @@ DVC links what is in its cache without looking at it again, and pushes it to oth
 from __future__ import annotations
 
 import argparse
+import filecmp
 import hashlib
 import json
 import os
@@ -67,13 +68,14 @@ def drop_damaged(root: Path = Path()) -> None:
         file = _file(cache, md5)
         if not file.exists() or _is_whole(file, md5):
             continue
+        # Only what has the damage went wrong with it: a copy made before, which may be the last, and
+        # a newer result, not yet recorded, stay.
+        spoilt = {artifact for artifact, name in linked if name and _same(artifact / name, file)}
         file.unlink()
         dropped.append(file)
-        # A copy that was made before the damage stays: it may be the last.
-        for artifact, name in linked:
-            if name and (artifact / name).exists() and not _is_whole(artifact / name, md5):
-                shutil.rmtree(artifact)
-                dropped.append(artifact)
+        for artifact in sorted(spoilt):
+            shutil.rmtree(artifact)
+            dropped.append(artifact)
     if dropped:
         names = ", ".join(os.path.relpath(path, root) for path in dropped)
         raise CdredError(
@@ -86,9 +88,10 @@ def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
     """MD5 of each file that dvc.lock names -> artifacts and their files that hold it; listings of
     directories, which no file holds, with an empty name."""
     lock = root / DVC_LOCK
-    stages = yaml.safe_load(lock.read_text(encoding="utf-8"))["stages"] if lock.exists() else {}
+    text = lock.read_text(encoding="utf-8") if lock.exists() else ""
+    stages = (yaml.safe_load(text) or {}).get("stages") or {}
     found: dict[str, list[tuple[Path, str]]] = {}
-    for out in (out for stage in stages.values() for out in stage.get("outs", [])):
+    for out in (o for stage in stages.values() for o in stage.get("outs", []) if "md5" in o):
         artifact, md5 = root / out["path"], out["md5"]
         found.setdefault(md5, []).append((artifact, ""))
         listing = _file(cache, md5)
@@ -106,6 +109,10 @@ def _is_whole(file: Path, md5: str) -> bool:
     with file.open("rb") as source:
         found = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return found == md5.removesuffix(".dir")
+
+
+def _same(a: Path, b: Path) -> bool:
+    return a.exists() and filecmp.cmp(a, b, shallow=False)
 
 
 def _line(exc: Exception) -> str:

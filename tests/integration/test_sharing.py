@@ -168,6 +168,7 @@ def test_through_s3_with_cut_connections(mine: Project, s3: S3) -> None:
 
 
 def test_a_remote_out_of_reach_is_one_line(mine: Project, tmp_path: Path) -> None:
+    assert mine.run("dvc", "pull", "--help").startswith("usage: dvc pull")
     assert "no remote specified" in one_line(mine, "dvc", "push")
     use_remote(mine, str(tmp_path / "not-mounted/remote"))
     where = f"remote lab ({tmp_path}/not-mounted/remote)"
@@ -205,6 +206,14 @@ def test_a_damaged_cache_file_is_named_and_fetched_again(mine: Project, tmp_path
     assert (mine.root / MODEL).read_bytes() == before
     mine.run("cdred", "record")
     assert file.read_bytes() == before
+
+    damage(file)  # nor does a newer result, which DVC does not know yet, pay for it
+    (mine.root / MODEL).unlink()
+    (mine.root / MODEL).write_bytes(b"newer")
+    one_line(mine, "cdred", "cache")
+    assert (mine.root / MODEL).read_bytes() == b"newer"
+    (mine.root / MODEL).write_bytes(before)
+    mine.run("cdred", "record")
 
     damage(file)  # found when DVC has linked an artifact from it
     shutil.rmtree(mine.root / AGENT)
