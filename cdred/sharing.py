@@ -68,8 +68,8 @@ def drop_damaged(root: Path = Path()) -> None:
         file = _file(cache, md5)
         if not file.exists() or _is_whole(file, md5):
             continue
-        # Only what has the damage went wrong with it: a copy made before, which may be the last, and
-        # a newer result, not yet recorded, stay.
+        # Only what has the same damage goes: a copy made before, which may be the last, stays, and
+        # so does a newer result that was not recorded yet.
         spoilt = {artifact for artifact, name in linked if name and _same(artifact / name, file)}
         file.unlink()
         dropped.append(file)
