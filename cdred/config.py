@@ -39,21 +39,28 @@ class Experiment:
 
 @dataclass(frozen=True)
 class Expert:
-    """How an expert is made. Other keys are learner settings over the preset."""
+    """How an expert is made: trained from the environment's reward, the benchmark's scripted
+    policy, or an agent that somebody trained. Other keys are learner settings over the preset."""
 
     settings: Settings
-    source: Literal["train"] = "train"
+    source: Literal["train", "scripted", "checkpoint"] = "train"
+    obs: Literal["state", "rgb"] = "state"
     seed: int = 0
+    checkpoint: str | None = None  # a directory, or a model on the Hugging Face Hub
+    revision: str | None = None  # of a model on the Hub
 
 
 @dataclass(frozen=True)
 class Demos:
-    """Demonstrations: full episodes of an expert."""
+    """Demonstrations: full episodes of an expert, as seen in an observation mode, from which it
+    need not act. `only` those that succeed, or with a return of at least `min_return`."""
 
     expert: str
     episodes: int
-    obs: Literal["state"] = "state"
+    obs: Literal["state", "rgb"] = "state"
     seed: int = 0
+    only: Literal["all", "successful"] = "all"
+    min_return: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,23 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Acceptance:
+    """What an expert must reach over `episodes` of its own; else its stage fails. No part of a
+    result's identity: a trained expert that failed is there when less is asked of it."""
+
+    threshold: dict[str, float] = field(default_factory=dict)  # by task
+    published_share: float = 0.9  # of TD-MPC2's published score, where no threshold is named
+    episodes: int = 20
+    accept_below: bool = False
+
+
+@dataclass(frozen=True)
 class Compute:
     """Where and how fast, never what: none of it is part of a job's identity."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1  # of one training job
+    environments: Literal["serial", "parallel"] = "serial"  # those of an evaluation: a process each
     container: str = "cdred.sif"  # what --use-singularity runs: a file, or docker://...@sha256:...
     tracking: Literal["mlflow", "none"] = "mlflow"
     save_every: float = (
@@ -93,6 +112,7 @@ class Config:
     experts: dict[str, Expert]
     demos: dict[str, Demos]
     runs: dict[str, Run]
+    expert: Acceptance = field(default_factory=Acceptance)
     evaluation: Evaluation = field(default_factory=Evaluation)
     compute: Compute = field(default_factory=Compute)
 
@@ -105,7 +125,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "reward_coef": (0, 1e6), "entropy_coef": (0, 1e6), "log_std_min": (-100, 100),
     "log_std_max": (-100, 100), "seed": (0, 2**32 - 1), "seeds": (0, 2**32 - 1),
     "num_q": (2, 100), "num_bins": (2, 10_001), "num_targets": (2, 1000),
-    "save_every": (0, 1e6), "video": (0, 10_000),
+    "save_every": (0, 1e6), "video": (0, 10_000), "min_return": (-1e12, 1e12),
+    "published_share": (0, 10),
 }  # fmt: skip
 
 
@@ -185,6 +206,7 @@ class _Reader:
             self.table(Expert, data["experts"], ("experts",)),
             self.table(Demos, data["demos"], ("demos",)),
             self.table(Run, data["runs"], ("runs",)),
+            self.build(Acceptance, data.get("expert", {}), ("expert",)),
             self.build(Evaluation, data.get("evaluation", {}), ("evaluation",)),
             self.build(Compute, data.get("compute", {}), ("compute",)),
         )
@@ -196,6 +218,9 @@ class _Reader:
         for name, demos in c.demos.items():
             if demos.expert not in c.experts:
                 self.unknown(("demos", name, "expert"), "expert", demos.expert, list(c.experts))
+        for task in c.expert.threshold:
+            if task not in TASKS:
+                self.unknown(("expert", "threshold", task), "task", task, list(TASKS))
         for name, run in c.runs.items():
             if name in c.experts:
                 self.fail(
@@ -228,6 +253,25 @@ class _Reader:
             for k, item in enumerate(items):
                 if item in items[:k]:
                     self.fail(("experiment", key, str(k)), f"{item} stands here twice")
+        used = {c.demos[c.runs[run].demos].expert for run in e.runs}
+        for name, expert in c.experts.items():
+            self.check_expert(name, expert, e.tasks if name in used else [])
+
+    def check_expert(self, name: str, expert: Expert, tasks: list[str]) -> None:
+        """What an expert's source asks for is there, and nothing else."""
+        path = ("experts", name)
+        wanted = expert.source == "checkpoint"
+        if wanted and expert.checkpoint is None:
+            self.fail((*path, "checkpoint"), "missing: a directory, or a model on the Hub")
+        for key in ("checkpoint", "revision"):
+            if not wanted and getattr(expert, key) is not None:
+                self.fail((*path, key), f"has no meaning with source: {expert.source}")
+        if expert.source == "scripted":
+            if expert.obs != "state":
+                self.fail((*path, "obs"), "scripted policies look at state alone")
+            for task in tasks:
+                if TASKS[task].suite != "metaworld":
+                    self.fail((*path, "source"), f"{task} has no scripted policy; Meta-World's do")
 
     def unknown(self, path: tuple[str, ...], kind: str, name: str, valid: list[str]) -> NoReturn:
         self.fail(path, f"no {kind} is called {name!r}; {nearest(name, valid)}")
@@ -295,6 +339,10 @@ class _Reader:
                 shown = value if isinstance(value, str) else str(value)
                 self.unknown(path, path[-1], shown, list(args))
             return value
+        if origin is dict:
+            if not isinstance(value, dict):
+                self.fail(path, f"expected a mapping of keys, got {_kind(value)}")
+            return {str(k): self.value(args[1], v, (*path, str(k))) for k, v in value.items()}
         if origin is list:
             if not isinstance(value, list):
                 self.fail(path, f"expected a list, got {_kind(value)}")

@@ -33,10 +33,13 @@ def stages(plan: Plan) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"check": {"cmd": "cdred check", "deps": ["params.yaml"]}}
     for job in plan.jobs:
+        deps = [*CODE[job.stage], *(source.path.as_posix() for source in job.inputs)]
+        if "files" in job.params:  # an expert's checkpoint that lies in a directory here
+            deps.append(job.params["checkpoint"])
         found[job.name] = {
             "cmd": job.command,
             "params": list(job.dvc_params),
-            "deps": [*CODE[job.stage], *(source.path.as_posix() for source in job.inputs)],
+            "deps": deps,
             "outs": [job.path.as_posix()],
         }
     return {"stages": found}

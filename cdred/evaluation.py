@@ -14,19 +14,21 @@ from cdred.learning.monitor import Monitor
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
+    from cdred.learning.scripted import ScriptedExpert
 
 
 VIDEO = "video.mp4"
 
 
 def evaluate(
-    agent: Agent, task: str, episodes: int, seed: int, monitor: Monitor | None = None
-) -> list[Episode]:
+    agent: Agent | ScriptedExpert, task: str, episodes: int, seed: int,
+    monitor: Monitor | None = None, parallel: bool = False,
+) -> list[Episode]:  # fmt: skip
     """`episodes` episodes of the agent. The seeds are the same for every agent of a task."""
-    return play(agent, task, episodes, seed, "evaluation", monitor)
+    return play(agent, task, episodes, seed, "evaluation", monitor, parallel)
 
 
-def results(agent: Agent, task: str, episodes: list[Episode]) -> dict[str, Any]:
+def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -> dict[str, Any]:
     """What `evaluation.json` holds: raw results per episode and their mean."""
     return {
         "task": task,

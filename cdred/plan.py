@@ -141,6 +141,10 @@ class Plan:
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
         params = _plain(entry) | {"task": task}
+        if entry.source != "train":  # nothing is learned: settings decide nothing
+            params = {k: params[k] for k in ("task", "source", "obs", "checkpoint", "revision")}
+        if entry.checkpoint and (folder := self.root / entry.checkpoint).is_dir():
+            params["files"] = manifest.hash_tree(folder)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), ())
 
     def demos(self, task: str, name: str) -> Job:

@@ -24,7 +24,8 @@ from cdred.watch import Watch
 
 # Named in manifests: what results depend on beside our own code.
 PACKAGES = (
-    "dm_control", "gymnasium", "minari", "mujoco", "numpy", "safetensors", "shimmy", "torch",
+    "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
+    "safetensors", "sapien", "shimmy", "torch",
 )  # fmt: skip
 
 
@@ -144,26 +145,53 @@ def _device(config: Config) -> Any:
     return machine.device(config.compute.device)
 
 
-def _train(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+    from cdred import acceptance
+    from cdred.learning import training
+    from cdred.learning.checkpoint import load_expert
+    from cdred.learning.scripted import ScriptedExpert
+    from cdred.learning.trainer import History
+
+    device, entry = _device(plan.config), plan.config.experts[job.entry]
+    label = f"expert {job.task} {job.entry}"
+    steps = entry.settings.steps if entry.source == "train" else 0
+    watch.begin(label, steps, "step", machine.device_name(device))
+    history = History()
+    agent: Any
+    if entry.source == "train":
+        agent, history = training.train(
+            job.task, "expert", entry.settings, job.seed, [], device, watch, entry.obs
+        )
+    elif entry.source == "scripted":
+        agent = ScriptedExpert(job.task)
+    else:
+        assert entry.checkpoint is not None
+        agent = load_expert(plan.root, job.task, entry.obs, entry.checkpoint, entry.revision)
+    wanted = plan.config.expert
+    score = acceptance.score(agent.to(device), job.task, wanted.episodes)
+    logger.info(acceptance.judge(job, wanted, score))
+    training.write(out, agent, history)
+
+
+def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos
     from cdred.learning import training
 
-    device = _device(plan.config)
-    if job.stage == "expert":
-        settings, method, episodes = plan.config.experts[job.entry].settings, "expert", []
-    else:
-        entry = plan.config.runs[job.entry]
-        settings, method = entry.settings, entry.method
-        episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
-    label = f"{job.stage} {job.task} {job.entry} seed {job.seed}"
-    unit = "update" if method == "bc" else "step"
-    watch.begin(label, settings.steps, unit, machine.device_name(device))
-    agent, history = training.train(job.task, method, settings, job.seed, episodes, device, watch)
+    device, entry = _device(plan.config), plan.config.runs[job.entry]
+    episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    label = f"imitate {job.task} {job.entry} seed {job.seed}"
+    unit = "update" if entry.method == "bc" else "step"
+    watch.begin(label, entry.settings.steps, unit, machine.device_name(device))
+    obs = plan.config.demos[entry.demos].obs
+    agent, history = training.train(
+        job.task, entry.method, entry.settings, job.seed, episodes, device, watch, obs
+    )
     training.write(out, agent, history)
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos
+    from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
     from cdred.learning import training
 
@@ -172,19 +200,18 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     agent = training.load(plan.root / source.path).to(device)
     length = TASKS[job.task].episode_length
     watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
-    episodes = demos.collect(agent, job.task, entry.episodes, entry.seed, watch)
+    episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
     expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
-    demos.write(out, episodes, f"{job.task}/{job.entry}-v0", {"expert": expert})
+    demos.write(out, episodes, job.task, job.entry, {"expert": expert}, PACKAGES)
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
-    logger.info(
-        f"{len(returns)} episodes, return {sum(returns) / len(returns):.1f} "
-        f"({min(returns):.1f} to {max(returns):.1f})"
-    )
+    spread = f"{min(returns):.1f} to {max(returns):.1f}"
+    logger.info(f"{len(returns)} episodes, {said(episodes)} ({spread})")
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
+    from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
     from cdred.envs.video import film
     from cdred.learning import training
@@ -193,14 +220,20 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     agent = training.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
     watch.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
-    episodes = evaluation.evaluate(agent, job.task, chosen.episodes, chosen.seed, watch)
+    episodes = evaluation.evaluate(
+        agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
+    )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
     if chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(watch, episodes)
-    logger.info(f"return {found['return_mean']:.1f} over {len(episodes)} episodes")
+    logger.info(f"{said(episodes)} over {len(episodes)} episodes")
+
+
+def _parallel(plan: Plan) -> bool:
+    return plan.config.compute.environments == "parallel"
 
 
 def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
@@ -219,9 +252,9 @@ def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 _WORK: dict[str, Callable[[Plan, Job, Path, Watch], None]] = {
-    "expert": _train,
+    "expert": _expert,
     "demos": _demos,
-    "imitate": _train,
+    "imitate": _imitate,
     "evaluate": _evaluate,
     "report": _report,
 }

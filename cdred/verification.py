@@ -127,18 +127,16 @@ def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, n
 def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
     from cdred import demos
-    from cdred.envs import make
-    from cdred.envs.rollout import rollout
     from cdred.learning.seeding import derive_seeds
 
     recorded = demos.read(root / path)
-    wanted = derive_seeds(m["params"]["seed"], "demonstrations", m["params"]["episodes"])
-    _agree(path, "episodes and seeds", [e.seed for e in recorded], wanted)
-    longest = max(len(e.action) for e in recorded)
-    padded = [np.pad(e.action, ((0, longest - len(e.action)), (0, 0))) for e in recorded]
-    steps = iter(np.stack(padded, 1))
-    envs = [make(m["task"]) for _ in recorded]
-    again = rollout(lambda obs: next(steps), envs, [e.seed for e in recorded])
+    params = m["params"]
+    every = params["only"] == "all" and params["min_return"] is None
+    tried = derive_seeds(params["seed"], demos.PURPOSE, params["episodes"] * demos.ROUNDS)
+    seeds = [e.seed for e in recorded]
+    follow = tried if every else [seed for seed in tried if seed in seeds]
+    _agree(path, "episodes and seeds", seeds, follow[: params["episodes"]])
+    again = demos.observe(m["task"], params["obs"], recorded)
     pairs = zip(recorded, again, strict=True)
     same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
     return _returns(recorded), _returns(again), same

@@ -1,5 +1,5 @@
 """One Gymnasium interface over the benchmarks. Importing it is light: simulators load in `make`."""
 
-from cdred.envs.make import make
+from cdred.envs.make import make, make_vec
 
-__all__ = ["make"]
+__all__ = ["make", "make_vec"]

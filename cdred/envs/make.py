@@ -1,15 +1,20 @@
-"""Environments as every stage uses them: float32 vector observations, actions in [-1, 1]."""
+"""Environments as every stage uses them: one interface over the benchmarks."""
 
 from __future__ import annotations
 
-import os
+import functools
+import importlib
 import warnings
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import OBS, find
+from cdred.errors import CdredError, nearest
 
 if TYPE_CHECKING:
     import gymnasium
+
+PIXELS, FRAMES = 64, 3  # of an `rgb` observation: its height and width, how many it stacks
+PIXEL_SHAPE = (3 * FRAMES, PIXELS, PIXELS)
 
 
 def make(
@@ -18,38 +23,24 @@ def make(
 ) -> gymnasium.Env:  # fmt: skip
     """Build `task` (a name of `cdred.envs.tasks.TASKS`) with action repeat and time limit.
 
-    Observations are float32 of shape (obs_dim,), actions float32 in [-1, 1] of shape (action_dim,);
-    an episode is truncated after the task's length in agent steps. `seed` seeds the first reset:
-    the same seed and actions give the same episode. With `render_mode="rgb_array"`, `render()`
+    Observations are float32 of shape (obs_dim,), or with `obs="rgb"` the last three frames, uint8
+    of shape (9, 64, 64); actions are float32 in [-1, 1] of shape (action_dim,). An episode is
+    truncated after the task's length in agent steps; `info["success"]` says, where the suite knows
+    it, whether this state is a success. `seed` seeds the first reset: the same seed and actions
+    give the same episode, whatever was played before. With `render_mode="rgb_array"`, `render()`
     returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second.
 
-    Raises ValueError for an observation mode that the suite does not offer.
+    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a system
+    library, asset or device that is missing on this machine.
     """
-    import functools
-
     import gymnasium as gym
     import numpy as np
     from gymnasium import wrappers
 
-    spec = TASKS[task]
-    if obs != "state":
-        raise ValueError(f"observation mode {obs!r} of {task}: only 'state' is supported")
-    # Vector observations need no renderer, and Mesa's, once loaded, makes a later import of Triton
-    # (torch.optim imports it) end in a segmentation fault: both bring their own LLVM. So the choice
-    # of a renderer counts only where something is rendered.
-    chosen = os.environ.get("MUJOCO_GL")
-    if render_mode is None:
-        os.environ["MUJOCO_GL"] = "disable"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # glfw reports the missing display
-            from dm_control import suite
-            from shimmy.dm_control_compatibility import DmControlCompatibilityV0
-    finally:
-        if chosen is None:
-            os.environ.pop("MUJOCO_GL", None)
-        else:
-            os.environ["MUJOCO_GL"] = chosen
+    spec = find(task)
+    if obs not in OBS:
+        raise CdredError(f"{task}: no observation mode is called {obs!r}; {nearest(obs, [*OBS])}")
+    view = PIXELS if obs == "rgb" else render_size if render_mode else None
 
     class Repeat(gym.Wrapper):
         """Apply each action `spec.action_repeat` times and sum the rewards."""
@@ -73,18 +64,23 @@ def make(
             self.pending = None
             return self.env.reset(seed=chosen, options=options)
 
-    fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
+    suite = importlib.import_module(f"cdred.envs.{spec.suite}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
-        simulator = suite.load(spec.domain, spec.task, task_kwargs=fixed)
-        camera = 2 if spec.domain == "quadruped" else 0
-        view = {"height": render_size, "width": render_size, "camera_id": camera}
-        env: gym.Env = DmControlCompatibilityV0(simulator, render_mode, view)
-        fps = 1 / (simulator.control_timestep() * spec.action_repeat)
+        env: gym.Env = suite.simulator(spec, view)
+        fps = env.metadata["render_fps"] / spec.action_repeat
         env.metadata = {**env.metadata, "render_fps": fps}
         env = Repeat(env)
-        env = wrappers.FlattenObservation(env)
-        env = wrappers.DtypeObservation(env, np.float32)
+        if obs == "rgb":
+            env = wrappers.AddRenderObservation(env, render_only=True)
+            env = wrappers.FrameStackObservation(env, FRAMES)
+            env = wrappers.TransformObservation(
+                env, _channels_first, gym.spaces.Box(0, 255, PIXEL_SHAPE, np.uint8)
+            )
+        else:
+            # Unbounded: not every simulator keeps to the bounds that it declares.
+            space = gym.spaces.Box(-np.inf, np.inf, (spec.obs_dim,), np.float32)
+            env = wrappers.TransformObservation(env, np.float32, space)
         env = wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
         env = wrappers.TransformAction(
             env,
@@ -92,3 +88,24 @@ def make(
             gym.spaces.Box(-1, 1, env.action_space.shape, np.float32),
         )
     return FirstSeed(wrappers.TimeLimit(env, spec.episode_length))
+
+
+def _channels_first(frames: Any) -> Any:
+    """(frames, height, width, 3) -> (frames * 3, height, width)."""
+    return frames.transpose(0, 3, 1, 2).reshape(-1, *frames.shape[1:3])
+
+
+def make_vec(
+    task: str, count: int, obs: str = "state", parallel: bool = False
+) -> gymnasium.vector.VectorEnv:
+    """`count` of `task` side by side as a Gymnasium vector environment; see `make`.
+
+    In this process, or with `parallel` each in one of its own: the same episodes either way.
+    """
+    from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+
+    builders = [functools.partial(make, task, obs)] * count
+    if parallel:
+        # Not forked: a copy of a process that has threads (torch) may lock up.
+        return AsyncVectorEnv(builders, context="spawn")
+    return SyncVectorEnv(builders)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
-from cdred.envs import make
+from cdred.envs import make_vec
 from cdred.envs.rollout import Episode, Rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
+from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.seeding import (
     derive_seeds,
     generators,
@@ -18,17 +20,25 @@ from cdred.learning.seeding import (
 
 
 def play(
-    agent: Agent, task: str, episodes: int, seed: int, purpose: str, monitor: Monitor | None = None
-) -> list[Episode]:
+    agent: Agent | ScriptedExpert, task: str, episodes: int, seed: int, purpose: str,
+    monitor: Monitor | None = None, parallel: bool = False, first: int = 0,
+) -> list[Episode]:  # fmt: skip
     """`episodes` episodes side by side, the agent acting as it is evaluated.
 
-    The episodes' seeds follow from `seed` and `purpose`. Goes on from the monitor's saved state.
+    The episodes' seeds follow from `seed` and `purpose`, the `first` of them left out; `parallel`
+    steps each environment in a process of its own, to the same result. Goes on from the monitor's
+    saved state.
     """
-    monitor = monitor or Monitor()
+    seeds = derive_seeds(seed, purpose, first + episodes)[first:]
+    with contextlib.closing(make_vec(task, episodes, agent.obs, parallel)) as envs:
+        return _play(agent, Rollout(envs, seeds), seed, monitor or Monitor())
+
+
+def _play(
+    agent: Agent | ScriptedExpert, playing: Rollout, seed: int, monitor: Monitor
+) -> list[Episode]:
     seed_everything(seed)
     agent.eval().reset()
-    seeds = derive_seeds(seed, purpose, episodes)
-    playing = Rollout([make(task) for _ in seeds], seeds)
 
     def state() -> dict[str, Any]:
         return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from cdred.learning.world_model import Policy, WorldModel, make_encoder
 class BehaviourCloning(nn.Module):
     """The encoder and policy of the world model, without the rest of it."""
 
-    def __init__(self, s: Settings, obs_dim: int, action_dim: int) -> None:
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
-        self.encoder = make_encoder(s, obs_dim)
+        self.encoder = make_encoder(s, obs_shape)
         self.policy = Policy(s, action_dim)
 
 
@@ -34,27 +35,36 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
     """
 
     def __init__(
-        self, task: str, method: str, obs_dim: int, action_dim: int, settings: dict[str, Any]
-    ) -> None:
+        self, task: str, method: str, obs_shape: list[int], action_dim: int,
+        settings: dict[str, Any],
+    ) -> None:  # fmt: skip
         super().__init__()
         self.task, self.method = task, method
-        self.obs_dim, self.action_dim = obs_dim, action_dim
+        self.obs_shape, self.action_dim = obs_shape, action_dim
         self.settings = Settings(**settings)
         self.model: WorldModel | BehaviourCloning
         self.reward_model: rewards.RewardModel | None
         if method == "bc":
-            self.model = BehaviourCloning(self.settings, obs_dim, action_dim)
+            self.model = BehaviourCloning(self.settings, obs_shape, action_dim)
             self.reward_model = None
         else:
-            self.model = WorldModel(self.settings, obs_dim, action_dim)
+            self.model = WorldModel(self.settings, obs_shape, action_dim)
             self.reward_model = rewards.build(method, self.settings, action_dim)
         self._planner: Planner | None = None
 
     @classmethod
-    def create(cls, task: str, method: str, obs_dim: int, action_dim: int, s: Settings) -> Agent:
+    def create(
+        cls, task: str, method: str, obs_shape: Sequence[int], action_dim: int, s: Settings
+    ) -> Agent:
         return cls(
-            task=task, method=method, obs_dim=obs_dim, action_dim=action_dim, settings=asdict(s)
-        )
+            task=task, method=method, obs_shape=[*obs_shape], action_dim=action_dim,
+            settings=asdict(s),
+        )  # fmt: skip
+
+    @property
+    def obs(self) -> str:
+        """The observation mode that it acts on: `state`, or `rgb`."""
+        return "rgb" if len(self.obs_shape) == 3 else "state"
 
     @property
     def device(self) -> torch.device:
@@ -75,13 +85,13 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
 
     @torch.no_grad()
     def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
-        """Actions (N, A) in [-1, 1] for observations (N, obs_dim) of N episodes side by side.
+        """Actions (N, A) in [-1, 1] for observations (N, *obs_shape) of N episodes side by side.
 
         By MPPI if the settings say `mpc`, else by the policy prior: a sample of it if `explore` or
         if the settings evaluate by samples, its mean otherwise. Behaviour cloning, trained without
         a standard deviation, acts by its mean.
         """
-        z = self.model.encoder(torch.as_tensor(obs, dtype=torch.float32, device=self.device))
+        z = self.model.encoder(torch.as_tensor(obs, device=self.device))
         if self.settings.mpc and isinstance(self.model, WorldModel):
             action: Tensor = self._plans().plan(z, explore)
         elif self.method != "bc" and (explore or self.settings.eval_policy == "sample"):

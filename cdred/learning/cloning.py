@@ -33,7 +33,9 @@ class CloningTrainer(Trainer):
         if s.lr_schedule == "linear":
             self.optimizer.param_groups[0]["lr"] = s.learning_rate * (1 - self.updates / s.steps)
         drawn = torch.randint(len(self.obs), (s.batch_size,), device=self.obs.device)
+        model.train()
         predicted = model.policy.mean(model.encoder(self.obs[drawn]))
+        model.eval()
         loss = (predicted - self.action[drawn]).square().mean()
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()

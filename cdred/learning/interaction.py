@@ -34,30 +34,31 @@ class OnlineTrainer(Trainer):
     ) -> None:  # fmt: skip
         super().__init__(agent, s, seed, monitor)
         assert agent.reward_model is not None and isinstance(agent.model, WorldModel)
-        self.env = make(agent.task)
+        self.env = make(agent.task, agent.obs)
         self.env.action_space.seed(derive_seed(seed, "random actions"))
         device, length = agent.device, TASKS[agent.task].episode_length
         self.rewarded = agent.reward_model.uses_environment_reward
         self.replay = Replay(
-            s.buffer_size, agent.obs_dim, agent.action_dim, s.horizon, self.rewarded, device
+            s.buffer_size, agent.obs_shape, agent.action_dim, s.horizon, self.rewarded, device
         )
         self.expert = None
         if agent.reward_model.uses_demonstrations:
             self.expert = demonstration_replay(
-                demonstrations, s, agent.obs_dim, agent.action_dim, device
+                demonstrations, s, agent.obs_shape, agent.action_dim, device
             )
         self.learner = Learner(
             agent.model, agent.reward_model, s, discount(length, s),
             int(s.steps * s.updates_per_step),
         )  # fmt: skip
         self.seed_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
-        self.trajectory = self._start_episode(seed=derive_seed(seed, "environment"))
+        # Each episode has a seed of its own: with its actions, it can be played again.
+        self.first_seed = derive_seed(seed, "environment")
+        self.episodes = 0
+        self.trajectory = self._start_episode()
 
-    def _start_episode(self, seed: int | None = None) -> Trajectory:
+    def _start_episode(self) -> Trajectory:
         self.agent.reset()
-        # From this and its actions the episode can be played again.
-        self.episode_start = generator_state(self.env.unwrapped.np_random) if seed is None else seed
-        return Trajectory(self.env.reset(seed=seed)[0])
+        return Trajectory(self.env.reset(seed=(self.first_seed + self.episodes) % 2**32)[0])
 
     def advance(self) -> None:
         if self.step <= self.seed_steps:
@@ -68,6 +69,7 @@ class OnlineTrainer(Trainer):
         self.trajectory.add(action, float(reward), obs)
         if terminated or truncated:
             self._keep(self.trajectory.episode())
+            self.episodes += 1
             self.trajectory = self._start_episode()
         if self.step >= self.seed_steps and len(self.replay):
             # The updates of the random phase are made at its end, all at once.
@@ -92,7 +94,7 @@ class OnlineTrainer(Trainer):
             "learner": self.learner.state_dict(),
             "replay": self.replay.state_dict(),
             "random_actions": generator_state(self.env.action_space.np_random),
-            "episode_start": self.episode_start,
+            "episodes": self.episodes,
             "actions": stacked(self.trajectory.action),
             "last_obs": torch.from_numpy(self.trajectory.obs[-1]),
         }
@@ -102,11 +104,8 @@ class OnlineTrainer(Trainer):
         self.replay.load_state_dict(state["replay"])
         restore_generator(self.env.action_space.np_random, state["random_actions"])
         # The simulator's state is made again by playing the episode so far.
-        if isinstance(state["episode_start"], int):
-            self.trajectory = self._start_episode(seed=state["episode_start"])
-        else:
-            restore_generator(self.env.unwrapped.np_random, state["episode_start"])
-            self.trajectory = self._start_episode()
+        self.episodes = state["episodes"]
+        self.trajectory = self._start_episode()
         for action in state["actions"].numpy():
             obs, reward, *_ = self.env.step(action)
             self.trajectory.add(action, float(reward), obs)
@@ -119,12 +118,12 @@ class OnlineTrainer(Trainer):
 
 
 def demonstration_replay(
-    episodes: Iterable[Episode], s: Settings, obs_dim: int, action_dim: int, device: Any
+    episodes: Iterable[Episode], s: Settings, obs_shape: list[int], action_dim: int, device: Any
 ) -> Replay:
     """All demonstrations in a replay of exactly their size, without rewards."""
     episodes = list(episodes)
     rows = sum(len(e.action) + 1 for e in episodes)
-    replay = Replay(rows, obs_dim, action_dim, s.horizon, with_reward=False, device=device)
+    replay = Replay(rows, obs_shape, action_dim, s.horizon, with_reward=False, device=device)
     for e in episodes:
         replay.add(torch.from_numpy(e.obs), torch.from_numpy(e.action))
     return replay

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +54,51 @@ def mlp(
             nn.init.trunc_normal_(layer.weight, std=0.02)
             nn.init.zeros_(layer.bias)
     return net
+
+
+class PixelEncoder(nn.Module):
+    """Four convolutions on frames (..., C, 64, 64) of uint8, then SimNorm (TD-MPC2, appendix).
+
+    32 channels make a latent state of 512, the paper's; another size is projected to `latent_dim`.
+    While training, frames are shifted at random (DrQ, arXiv 2004.13649).
+    """
+
+    def __init__(
+        self, shape: Sequence[int], channels: int, latent_dim: int, simnorm_dim: int
+    ) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        before = shape[0]
+        for kernel, stride in ((7, 2), (5, 2), (3, 2), (3, 1)):
+            layers += [nn.Conv2d(before, channels, kernel, stride), nn.ReLU()]
+            before = channels
+        self.net = nn.Sequential(*layers[:-1], nn.Flatten())
+        with torch.no_grad():
+            size = self.net(torch.zeros(1, *shape)).shape[1]
+        self.project = nn.Identity() if size == latent_dim else nn.Linear(size, latent_dim)
+        self.norm = SimNorm(simnorm_dim)
+        if isinstance(self.project, nn.Linear):  # convolutions keep PyTorch's initialisation
+            nn.init.trunc_normal_(self.project.weight, std=0.02)
+            nn.init.zeros_(self.project.bias)
+
+    def forward(self, obs: Tensor) -> Tensor:
+        frames = obs.flatten(0, -4)
+        if self.training:
+            frames = random_shift(frames)
+        features = self.net(frames.float() / 255 - 0.5)
+        return self.norm(self.project(features)).unflatten(0, obs.shape[:-3])
+
+
+def random_shift(frames: Tensor, pad: int = 3) -> Tensor:
+    """Move each of (N, C, S, S) frames by up to `pad` pixels in both directions; what comes in at
+    an edge repeats it."""
+    count, _, height, width = frames.shape
+    dy, dx = torch.randint(-pad, pad + 1, (2, count, 1), device=frames.device)
+    rows = (torch.arange(height, device=frames.device) + dy).clamp(0, height - 1)
+    columns = (torch.arange(width, device=frames.device) + dx).clamp(0, width - 1)
+    which = torch.arange(count, device=frames.device)[:, None, None]
+    moved = frames[which, :, rows[:, :, None], columns[:, None, :]]  # (N, S, S, C)
+    return moved.permute(0, 3, 1, 2)
 
 
 class EnsembleMLP(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 class Batch:
     """Sub-sequences, time first; the first `num_expert` of the N come from demonstrations.
 
-    obs (H + 1, N, obs_dim), action (H, N, action_dim), reward (H, N, 1) or None where the method
+    obs (H + 1, N, *obs_shape), action (H, N, action_dim), reward (H, N, 1) or None where the method
     must not see it.
     """
 
@@ -31,11 +32,12 @@ class Replay:
     """
 
     def __init__(
-        self, capacity: int, obs_dim: int, action_dim: int, horizon: int, with_reward: bool,
-        device: torch.device | str = "cpu",
+        self, capacity: int, obs_shape: Sequence[int], action_dim: int, horizon: int,
+        with_reward: bool, device: torch.device | str = "cpu",
     ) -> None:  # fmt: skip
         self.horizon, self.device = horizon, torch.device(device)
-        self.obs = torch.zeros(capacity, obs_dim, device=device)
+        kind = torch.uint8 if len(obs_shape) == 3 else torch.float32  # pixels, or a vector
+        self.obs = torch.zeros(capacity, *obs_shape, dtype=kind, device=device)
         self.action = torch.zeros(capacity, action_dim, device=device)
         self.reward = torch.zeros(capacity, 1, device=device) if with_reward else None
         self.episodes: list[tuple[int, int]] = []  # (first row, steps)
@@ -48,7 +50,7 @@ class Replay:
         return sum(steps for _, steps in self.episodes)
 
     def add(self, obs: Tensor, action: Tensor, reward: Tensor | None = None) -> None:
-        """Add one episode: obs (T + 1, obs_dim), action (T, action_dim), reward (T,)."""
+        """Add one episode: obs (T + 1, *obs_shape), action (T, action_dim), reward (T,)."""
         steps = action.shape[0]
         if steps + 1 > len(self.obs) or steps < self.horizon:
             raise ValueError(

@@ -17,6 +17,7 @@ class Settings:
     latent_dim: int = 512
     encoder_dim: int = 256
     encoder_layers: int = 2
+    conv_channels: int = 32  # of the encoder of pixels
     mlp_dim: int = 512
     simnorm_dim: int = 8
     num_q: int = 5

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cdred.envs import make
+from cdred.envs import make_vec
 from cdred.envs.rollout import rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
@@ -41,7 +41,7 @@ class Trainer:
         self.step = self.updates = 0
         self.history = History()
         self.log = MetricLog(s.log_every, self.history.metrics, monitor, agent.device)
-        self.evaluator = Evaluator(agent.task, s, seed)
+        self.evaluator = Evaluator(agent, s, seed)
         self.shown: dict[str, float] = {}
         self.best: dict[str, Tensor] | None = None
 
@@ -80,11 +80,10 @@ class Trainer:
         self.history.curve.append(row)
         self.monitor.row("curve", row)
         self.shown = {"return": row["return_mean"]}
-        if self.s.keep == "best" and row["return_mean"] == self._highest():
+        if "success" in row:
+            self.shown["success"] = row["success"]
+        if self.s.keep == "best" and _quality(row) == max(map(_quality, self.history.curve)):
             self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
-
-    def _highest(self) -> float:
-        return max(row["return_mean"] for row in self.history.curve)
 
     def _state(self) -> dict[str, Any]:
         self.log.check(self.updates)  # a state that is lost already must not replace a good one
@@ -107,25 +106,33 @@ class Trainer:
         restore_generators(saved["generators"])  # last: rebuilding may have drawn numbers
 
 
+def _quality(row: dict[str, float]) -> tuple[float, float]:
+    """What makes one point of a curve better than another: success first, where there is any."""
+    return row.get("success", 0.0), row["return_mean"]
+
+
 class Evaluator:
     """Points of the learning curve: the same few seeded episodes each time."""
 
-    def __init__(self, task: str, s: Settings, seed: int) -> None:
+    def __init__(self, agent: Agent, s: Settings, seed: int) -> None:
         self.seeds = derive_seeds(seed, "curve", s.eval_episodes)
-        self.envs = [make(task) for _ in self.seeds]
+        self.envs = make_vec(agent.task, len(self.seeds), agent.obs)
 
     def __call__(self, agent: Agent) -> dict[str, float]:
         agent.eval()
         acting = agent.acting_state()
         with torch.random.fork_rng():  # acting draws numbers; training must not notice
             agent.reset()
-            returns = [e.episode_return for e in rollout(agent.act, self.envs, self.seeds)]
+            episodes = rollout(agent.act, self.envs, self.seeds)
         agent.restore_acting_state(acting)
-        return {
+        returns = [e.episode_return for e in episodes]
+        row = {
             "return_mean": float(np.mean(returns)),
             "return_min": float(np.min(returns)),
             "return_max": float(np.max(returns)),
         }
+        known = [e.success for e in episodes if e.success is not None]
+        return row | ({"success": float(np.mean(known))} if known else {})
 
 
 class MetricLog:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cdred.envs import make
+from cdred.envs.make import PIXEL_SHAPE
 from cdred.envs.rollout import Episode
+from cdred.envs.tasks import find
+from cdred.learning import scripted
 from cdred.learning.agent import Agent
 from cdred.learning.cloning import CloningTrainer
 from cdred.learning.interaction import OnlineTrainer
 from cdred.learning.monitor import Monitor
+from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.seeding import derive_seed, seed_everything
 from cdred.learning.settings import Settings
 from cdred.learning.trainer import History
@@ -24,26 +28,33 @@ AGENT = "pretrained_model"
 
 def train(
     task: str, method: str, settings: Settings, seed: int, demonstrations: list[Episode],
-    device: torch.device, monitor: Monitor | None = None,
+    device: torch.device, monitor: Monitor | None = None, obs: str = "state",
 ) -> tuple[Agent, History]:  # fmt: skip
-    """Train by `method`: `expert` (true reward, no demonstrations), `cdred`, `red` or `bc`."""
+    """Train by `method`: `expert` (true reward, no demonstrations), `cdred`, `red` or `bc`.
+
+    `obs` is the observation mode; that of the demonstrations, if there are any.
+    """
     seed_everything(derive_seed(seed, "learner"))
-    env = make(task)
-    obs_dim, action_dim = (space.shape[0] for space in (env.observation_space, env.action_space))  # type: ignore[index]
-    agent = Agent.create(task, method, obs_dim, action_dim, settings).to(device)
+    shape = (find(task).obs_dim,) if obs == "state" else PIXEL_SHAPE
+    agent = Agent.create(task, method, shape, find(task).action_dim, settings).to(device)
     trainer = CloningTrainer if method == "bc" else OnlineTrainer
     return trainer(agent, settings, seed, demonstrations, monitor or Monitor()).run()
 
 
-def write(directory: Path, agent: Agent, history: History) -> None:
+def write(directory: Path, agent: Agent | ScriptedExpert, history: History) -> None:
     """The agent, its learning curve (curve.csv) and metrics over training (metrics.csv)."""
-    agent.cpu().save(directory / AGENT)
+    if isinstance(agent, ScriptedExpert):
+        agent.save(directory)
+    else:
+        agent.cpu().save(directory / AGENT)
     write_csv(directory / "curve.csv", history.curve)
     write_csv(directory / "metrics.csv", history.metrics)
 
 
-def load(directory: Path) -> Agent:
-    """The agent of a training stage's artifact, ready to act."""
+def load(directory: Path) -> Agent | ScriptedExpert:
+    """The agent or expert of a training stage's artifact, ready to act."""
+    if (directory / scripted.FILE).exists():
+        return ScriptedExpert(json.loads((directory / scripted.FILE).read_text())["task"])
     with contextlib.redirect_stdout(None):  # the Hub client prints that the directory is local
         return Agent.from_pretrained(directory / AGENT, strict=True).eval()
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from cdred.learning.networks import EnsembleMLP, SimNorm, mlp
+from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, mlp
 from cdred.learning.settings import Settings
 from cdred.learning.twohot import two_hot_inverse
 
@@ -48,19 +49,21 @@ class Policy(nn.Module):
         return self(z)[0].tanh()
 
 
-def make_encoder(s: Settings, obs_dim: int) -> nn.Module:
-    """h: observation (..., obs_dim) -> latent state (..., L)."""
+def make_encoder(s: Settings, obs_shape: Sequence[int]) -> nn.Module:
+    """h: observation (..., *obs_shape) -> latent state (..., L)."""
+    if len(obs_shape) == 3:
+        return PixelEncoder(obs_shape, s.conv_channels, s.latent_dim, s.simnorm_dim)
     hidden = [s.encoder_dim] * max(s.encoder_layers - 1, 1)
-    return mlp(obs_dim, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
+    return mlp(obs_shape[0], hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
 
 
 class WorldModel(nn.Module):
-    def __init__(self, s: Settings, obs_dim: int, action_dim: int) -> None:
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.symlog_max, self.num_q, self.tau = s.symlog_max, s.num_q, s.tau
         joint = s.latent_dim + action_dim
         hidden = [s.mlp_dim, s.mlp_dim]
-        self.encoder = make_encoder(s, obs_dim)
+        self.encoder = make_encoder(s, obs_shape)
         self.dynamics = mlp(joint, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
         self.policy = Policy(s, action_dim)
         self.q = EnsembleMLP(s.num_q, joint, hidden, s.num_bins, s.activation, s.dropout)

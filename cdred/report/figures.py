@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cdred.envs.tasks import TASKS
 from cdred.report.svg import COLOURS, INK, Panel, draw
 
 if TYPE_CHECKING:
@@ -68,30 +69,33 @@ def _learning_curves(data: Data, task: str) -> Panel:
     behaviour cloning, which does not interact."""
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
+    successes = TASKS[task].measure == "success"
+    name, column = ("success", "success") if successes else ("return", "return_mean")
+    form = ".2f" if successes else ".0f"
 
     def plot(axes: Any) -> None:
         lowest = 0.0
         for run in runs:
-            mean = run["return_mean"]
-            lowest = min(lowest, run["return_min"])
+            mean = run[column]
+            lowest = min(lowest, 0.0 if successes else run["return_min"])
             if run["method"] == "expert":
-                axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:.0f}")
+                axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:{form}}")
             elif run["method"] == "bc":  # its steps are updates: no interaction to plot over
-                text = f"{run['run']} (final) {mean:.0f}"
+                text = f"{run['run']} (final) {mean:{form}}"
                 axes.axhline(mean, color=colour[run["run"]], ls="-.", label=text)
             else:
                 rows = [r for r in data.curves if (r["task"], r["run"]) == (task, run["run"])]
-                lowest = min([lowest, *(float(r["return_mean"]) for r in rows)])
-                _line(axes, rows, "return_mean", "step", color=colour[run["run"]], label=run["run"])
+                lowest = min([lowest, *(float(r[column]) for r in rows)])
+                _line(axes, rows, column, "step", color=colour[run["run"]], label=run["run"])
         for row in data.demos:
             if row["task"] == task:
-                text = f"{row['demos']} (demos) {row['return_mean']:.0f}"
-                axes.axhline(row["return_mean"], color=INK, alpha=0.6, ls=":", label=text)
-        axes.set(ylabel="return", ylim=(None if lowest < 0 else 0, None))
+                text = f"{row['demos']} (demos) {row[column]:{form}}"
+                axes.axhline(row[column], color=INK, alpha=0.6, ls=":", label=text)
+        axes.set(ylabel=name, ylim=(None if lowest < 0 else 0, None))
         _over_steps(axes, "agent steps")
 
-    levels = ", ".join(f"{run['run']} {run['return_mean']:.1f}" for run in runs)
-    label = f"Learning curves on {task}: return over agent steps. Final returns: {levels}."
+    levels = ", ".join(f"{run['run']} {run[column]:{form}}" for run in runs)
+    label = f"Learning curves on {task}: {name} over agent steps. At the end: {levels}."
     return draw(f"learning_curves--{task}", task, label, plot)
 
 

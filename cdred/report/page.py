@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdred.envs.tasks import TASKS
 from cdred.report.figures import Figures, colours
 from cdred.report.runs import acting
 from cdred.report.svg import Panel
-from cdred.report.tables import TABLES, Data, Row
+from cdred.report.tables import TABLES, Data, Row, score
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -134,11 +135,11 @@ def _verdicts(data: Data) -> list[str]:
             continue
         name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
         if r["expert_share"] is None:
-            lines.append(f"{name}: its expert's return is 0; nothing to compare with.")
+            lines.append(f"{name}: its expert has {_score(r, 0)}; nothing to compare with.")
             continue
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         lines.append(
-            f"{name}: mean return {r['return_mean']:.1f} over {r['episodes']} episodes, "
+            f"{name}: {_score(r, score(r))} over {r['episodes']} episodes, "
             f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %."
         )
     return lines
@@ -150,7 +151,7 @@ def _answer(data: Data) -> dict[str, list[Any]]:
 
     def cell(run: str, task: str) -> str:
         r = found.get((run, task))
-        return f"{r['return_mean']:.1f} ({_percent(r['expert_share'])})" if r else ""
+        return f"{_score(r, score(r))} ({_percent(r['expert_share'])})" if r else ""
 
     names = dict.fromkeys(r["run"] for r in data.runs)
     rows = [[run, *(cell(run, task) for task in data.tasks)] for run in names]
@@ -191,6 +192,12 @@ def _tree(jobs: Iterable[Job]) -> list[str]:
         return lines
 
     return below(None, 0)
+
+
+def _score(row: Row, value: float) -> str:
+    """A value of what the row's task measures, named where it is not the usual return."""
+    measured = TASKS[row["task"]].measure
+    return f"success {_percent(value)}" if measured == "success" else f"return {value:.1f}"
 
 
 def _range(row: Row) -> str:

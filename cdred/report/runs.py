@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
 
 
-def collect(plan: Plan, data: Data, expert_return: dict[tuple[str, str], float]) -> list[Row]:
+def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) -> list[Row]:
     """A row per task and run, experts included."""
     folders = {
         (job.task, job.entry, job.seed): plan.root / job.path
@@ -34,8 +34,10 @@ def collect(plan: Plan, data: Data, expert_return: dict[tuple[str, str], float])
         returns = [_of(data.episodes, task, run, agent["seed"], "return") for agent in agents]
         low, high = bootstrap_interval(returns)
         mean = statistics.fmean(agent["return_mean"] for agent in agents)
-        level = expert_return[task, first["expert"]]
+        level = expert_score[task, first["expert"]]
         known = [agent["success"] for agent in agents if agent["success"] is not None]
+        success = statistics.fmean(known) if known else None
+        reached = success if TASKS[task].measure == "success" else mean
         found.append(
             {
                 "task": task, "run": run, "method": first["method"],
@@ -44,9 +46,9 @@ def collect(plan: Plan, data: Data, expert_return: dict[tuple[str, str], float])
                 "return_mean": mean, "interval_low": low, "interval_high": high,
                 "return_min": min(agent["return_min"] for agent in agents),
                 "return_max": max(agent["return_max"] for agent in agents),
-                "success": statistics.fmean(known) if known else None,
+                "success": success,
                 "expert": first["expert"], "demos": first["demos"],
-                "expert_share": mean / level if level > 0 else None,
+                "expert_share": (reached or 0.0) / level if level > 0 else None,
             }
             | _gradients(data, task, run, [agent["seed"] for agent in agents])
             | _cost(plan, data, first, folders[task, run, first["seed"]])
@@ -57,6 +59,8 @@ def collect(plan: Plan, data: Data, expert_return: dict[tuple[str, str], float])
 def acting(plan: Plan, name: str) -> str:
     """How a run's agents, or an expert, act when they are evaluated."""
     entry = plan.config.runs.get(name)
+    if not entry and plan.config.experts[name].source == "scripted":
+        return "script"
     settings = entry.settings if entry else plan.config.experts[name].settings
     if entry and entry.method == "bc":
         return "mean"
@@ -91,15 +95,17 @@ def _cost(plan: Plan, data: Data, agent: Row, folder: Path) -> Row:
     """What training one agent took, in numbers that are the same on every machine."""
     task, run = agent["task"], agent["run"]
     entry = plan.config.experts[run] if agent["method"] == "expert" else plan.config.runs[run]
-    steps = 0 if agent["method"] == "bc" else entry.settings.steps  # BC's steps are updates
     updates = _of(data.curves, task, run, agent["seed"], "update")
+    # BC's steps are updates; an expert that was not trained here has no curve.
+    steps = 0 if agent["method"] == "bc" or not updates else entry.settings.steps
     model = folder / "pretrained_model" / "model.safetensors"
+    there = model.exists()  # a scripted expert has none
     return {
         "agent_steps": steps,
         "environment_steps": steps * TASKS[task].action_repeat,
         "updates": int(updates[-1]) if updates else 0,
-        "parameters": _parameters(model),
-        "checkpoint_bytes": model.stat().st_size,
+        "parameters": _parameters(model) if there else 0,
+        "checkpoint_bytes": model.stat().st_size if there else 0,
     }
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdred.envs.tasks import TASKS
 from cdred.report import runs
 
 if TYPE_CHECKING:
@@ -58,27 +59,35 @@ def collect(plan: Plan, report: Job) -> Data:
                 identity | _numbers(row) for row in read_csv(directory / "metrics.csv")
             )
         elif job.stage == "demos":
-            returns = [float(row["return"]) for row in read_csv(directory / "episodes.csv")]
+            episodes = read_csv(directory / "episodes.csv")
+            returns = [float(row["return"]) for row in episodes]
+            known = [row["success"] == "True" for row in episodes if row["success"]]
             data.demos.append(
                 {
                     "task": job.task, "demos": job.entry, "expert": job.inputs[0].entry,
                     "episodes": len(returns), "return_mean": statistics.fmean(returns),
                     "return_min": min(returns), "return_max": max(returns),
+                    "success": statistics.fmean(known) if known else None,
                 }
             )  # fmt: skip
         data.lineage.append(
             {"artifact": job.path.as_posix(), "digest": job.digest, "command": _short(job.command)}
         )
-    level = {(r["task"], r["run"]): r["return_mean"] for r in data.summary if is_expert(r)}
+    level = {(r["task"], r["run"]): score(r) for r in data.summary if is_expert(r)}
     for row in data.summary:
         expert = level[row["task"], row["expert"]]
-        row["expert_share"] = row["return_mean"] / expert if expert > 0 else None
+        row["expert_share"] = score(row) / expert if expert > 0 else None
     data.runs.extend(runs.collect(plan, data, level))
     return data
 
 
 def is_expert(row: Row) -> bool:
     return bool(row["method"] == "expert")
+
+
+def score(row: Row) -> float:
+    """What the row's task measures: the share of episodes that succeed, or the mean return."""
+    return float(row["success" if TASKS[row["task"]].measure == "success" else "return_mean"])
 
 
 def _add_evaluation(data: Data, job: Job, directory: Path, identity: Row) -> None:

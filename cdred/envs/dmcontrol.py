@@ -1,0 +1,58 @@
+"""DMControl's suite as Gymnasium environments, by shimmy."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from cdred.envs.rendering import use_opengl
+from cdred.envs.tasks import Task
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+def simulator(task: Task, view: int | None) -> gymnasium.Env:
+    """`task` at its own rate; with `view`, `render()` returns (view, view, 3) uint8."""
+    with warnings.catch_warnings(), _opengl(view is not None):
+        warnings.simplefilter("ignore")  # glfw reports the missing display
+        import gymnasium
+        from dm_control import _render, suite
+        from shimmy.dm_control_compatibility import DmControlCompatibilityV0
+
+        if view is not None and not _renders(_render):
+            importlib.reload(_render)  # it was chosen where nothing had to be rendered
+        domain, name = task.simulator.split()
+        fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
+        dm_env = suite.load(domain, name, task_kwargs=fixed)
+        camera = 2 if domain == "quadruped" else 0
+        size = {"height": view or 0, "width": view or 0, "camera_id": camera}
+        env: gymnasium.Env = DmControlCompatibilityV0(dm_env, view and "rgb_array", size)
+        env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
+        return gymnasium.wrappers.FlattenObservation(env)
+
+
+@contextmanager
+def _opengl(rendered: bool) -> Iterator[None]:
+    """dm_control reads MUJOCO_GL when it is imported; without pictures it must load no OpenGL."""
+    if rendered:
+        use_opengl()
+        yield
+        return
+    chosen = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        yield
+    finally:
+        if chosen is None:
+            del os.environ["MUJOCO_GL"]
+        else:
+            os.environ["MUJOCO_GL"] = chosen
+
+
+def _renders(module: object) -> bool:
+    return getattr(module, "BACKEND", None) == os.environ["MUJOCO_GL"]

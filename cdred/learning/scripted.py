@@ -1,0 +1,54 @@
+"""Experts that nobody has to train: the policies that Meta-World ships with its tasks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cdred.envs.tasks import find
+
+FILE = "scripted.json"
+
+
+class ScriptedExpert:
+    """Acts like an `Agent`, by the benchmark's own policy of its task, from state observations."""
+
+    method, obs = "expert", "state"
+
+    def __init__(self, task: str) -> None:
+        self.task = task
+        self._policy = _policy(task)
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        """Actions (N, A) in [-1, 1] for observations (N, obs_dim)."""
+        actions = [self._policy.get_action(o.astype(np.float64)) for o in obs]
+        return np.clip(np.stack(actions), -1, 1).astype(np.float32)
+
+    def to(self, device: Any) -> ScriptedExpert:
+        return self
+
+    def eval(self) -> ScriptedExpert:
+        return self
+
+    def reset(self) -> None:
+        """The policies look at the last observation alone."""
+
+    def acting_state(self) -> None:
+        return None
+
+    def restore_acting_state(self, state: None) -> None:
+        pass
+
+    def save(self, directory: Path) -> None:
+        """Write which policy it is; the policy itself comes with the pinned package."""
+        text = json.dumps({"task": self.task, "policy": type(self._policy).__name__})
+        (directory / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _policy(task: str) -> Any:
+    from cdred.envs.metaworld import scripted_policy
+
+    return scripted_policy(find(task))
