@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         help="on another kind of machine: allowed difference of an episode's return, as a share of "
         "the largest recorded (default: %(default)s)",
     )  # fmt: skip
+    commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
     commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
     p = commands.add_parser("track", help="what MLflow has not been told yet")
     p.add_argument("--deliver", action="store_true", help="tell it now")
@@ -107,6 +108,10 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _show()
     elif args.command == "verify":
         return _verify(args)
+    elif args.command == "tasks":
+        from cdred import listing
+
+        print("\n".join(listing.lines()))
     elif args.command == "cost":
         from cdred import cost
 

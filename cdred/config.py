@@ -12,13 +12,16 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import yaml
 
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError, nearest
 from cdred.learning.settings import PRESETS, Settings
+
+if TYPE_CHECKING:
+    from cdred.envs.rollout import Episode
 
 PARAMS = Path("params.yaml")
 METHODS = ("cdred", "red", "bc")
@@ -52,15 +55,27 @@ class Expert:
 
 @dataclass(frozen=True)
 class Demos:
-    """Demonstrations: full episodes of an expert, as seen in an observation mode, from which it
-    need not act. `only` those that succeed, or with a return of at least `min_return`."""
+    """Demonstrations: full episodes of an expert, as seen in an observation mode from which it
+    need not act; or `path`, what others recorded. `only` those that succeed, or with a return of
+    at least `min_return`."""
 
-    expert: str
     episodes: int
+    expert: str | None = None
+    source: Literal["expert", "minari", "maniskill2", "pickle"] = "expert"
+    path: str | None = None  # a file or directory, or a Minari dataset's id
+    stride: int = 1  # of a recording at another rate: every how many-th step is one of the task's
     obs: Literal["state", "rgb"] = "state"
     seed: int = 0
     only: Literal["all", "successful"] = "all"
     min_return: float | None = None
+
+    @property
+    def selects(self) -> bool:
+        return self.only != "all" or self.min_return is not None
+
+    def wants(self, episode: Episode) -> bool:
+        successful = self.only == "all" or bool(episode.success)
+        return successful and (self.min_return is None or episode.episode_return >= self.min_return)
 
 
 @dataclass(frozen=True)
@@ -216,8 +231,7 @@ class _Reader:
     def check_names(self, c: Config) -> None:
         """Every name refers to something that exists, once."""
         for name, demos in c.demos.items():
-            if demos.expert not in c.experts:
-                self.unknown(("demos", name, "expert"), "expert", demos.expert, list(c.experts))
+            self.check_demos(name, demos, list(c.experts))
         for task in c.expert.threshold:
             if task not in TASKS:
                 self.unknown(("expert", "threshold", task), "task", task, list(TASKS))
@@ -253,9 +267,23 @@ class _Reader:
             for k, item in enumerate(items):
                 if item in items[:k]:
                     self.fail(("experiment", key, str(k)), f"{item} stands here twice")
-        used = {c.demos[c.runs[run].demos].expert for run in e.runs}
+        used = {c.demos[c.runs[run].demos].expert for run in e.runs}  # None: others' recordings
         for name, expert in c.experts.items():
             self.check_expert(name, expert, e.tasks if name in used else [])
+
+    def check_demos(self, name: str, demos: Demos, experts: list[str]) -> None:
+        """Demonstrations come from an expert here, or from what others recorded."""
+        path = ("demos", name)
+        own = demos.source == "expert"
+        needed, other = ("expert", "path") if own else ("path", "expert")
+        if getattr(demos, needed) is None:
+            self.fail((*path, needed), f"missing, with source: {demos.source}")
+        if getattr(demos, other) is not None:
+            self.fail((*path, other), f"has no meaning with source: {demos.source}")
+        if own and demos.stride != 1:
+            self.fail((*path, "stride"), "is for what others recorded")
+        if own and demos.expert not in experts:
+            self.unknown((*path, "expert"), "expert", str(demos.expert), experts)
 
     def check_expert(self, name: str, expert: Expert, tasks: list[str]) -> None:
         """What an expert's source asks for is there, and nothing else."""

@@ -43,7 +43,7 @@ def collect(
             agent, task, count, wanted.seed, PURPOSE, _Round(monitor or Monitor(), played),
             parallel, first=played,
         )  # fmt: skip
-        kept += [e for e in episodes if _good(e, wanted)]
+        kept += [e for e in episodes if wanted.wants(e)]
         played += count
     if len(kept) < count:
         raise CdredError(
@@ -60,11 +60,6 @@ def observe(task: str, obs: str, episodes: list[Episode], parallel: bool = False
     """The same episodes, from their seeds and actions, seen in another observation mode."""
     with contextlib.closing(make_vec(task, len(episodes), obs, parallel)) as envs:
         return replay(envs, episodes)
-
-
-def _good(e: Episode, wanted: Demos) -> bool:
-    successful = wanted.only == "all" or bool(e.success)
-    return successful and (wanted.min_return is None or e.episode_return >= wanted.min_return)
 
 
 def _rule(wanted: Demos) -> str:

@@ -34,8 +34,7 @@ def stages(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {"check": {"cmd": "cdred check", "deps": ["params.yaml"]}}
     for job in plan.jobs:
         deps = [*CODE[job.stage], *(source.path.as_posix() for source in job.inputs)]
-        if "files" in job.params:  # an expert's checkpoint that lies in a directory here
-            deps.append(job.params["checkpoint"])
+        deps += job.params.get("files", {})  # a checkpoint, or others' recordings, that lie here
         found[job.name] = {
             "cmd": job.command,
             "params": list(job.dvc_params),

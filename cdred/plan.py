@@ -22,7 +22,7 @@ from cdred.errors import CdredError
 # CLI, this module or tracking: they change how a stage is run, not what it computes.
 CODE: dict[str, tuple[str, ...]] = {
     "expert": ("cdred/envs", "cdred/learning"),
-    "demos": ("cdred/demos.py", "cdred/envs", "cdred/learning"),
+    "demos": ("cdred/demos.py", "cdred/envs", "cdred/foreign.py", "cdred/learning"),
     "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning"),
     "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning"),
     "report": ("cdred/envs/tasks.py", "cdred/report"),
@@ -143,14 +143,14 @@ class Plan:
         params = _plain(entry) | {"task": task}
         if entry.source != "train":  # nothing is learned: settings decide nothing
             params = {k: params[k] for k in ("task", "source", "obs", "checkpoint", "revision")}
-        if entry.checkpoint and (folder := self.root / entry.checkpoint).is_dir():
-            params["files"] = manifest.hash_tree(folder)
+        params |= self._files(entry.checkpoint)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), ())
 
     def demos(self, task: str, name: str) -> Job:
         entry = self.config.demos[name]
-        expert = self.expert(task, entry.expert)
-        return self._add("demos", task, name, 0, _plain(entry), (f"demos.{name}",), (expert,))
+        params = _plain(entry) | self._files(entry.path)
+        experts = () if entry.expert is None else (self.expert(task, entry.expert),)
+        return self._add("demos", task, name, 0, params, (f"demos.{name}",), experts)
 
     def imitate(self, task: str, name: str, seed: int) -> Job:
         entry = self.config.runs[name]
@@ -162,6 +162,14 @@ class Plan:
         params = asdict(self.config.evaluation)
         identity = (agent.task, agent.entry, agent.seed)
         return self._add("evaluate", *identity, params, ("evaluation",), (agent,))
+
+    def _files(self, path: str | None) -> dict[str, Any]:
+        """The hashes of what a parameter names, if it is a file or directory here."""
+        found = self.root / path if path else None
+        if found is None or not found.exists():
+            return {}
+        hashes = manifest.hash_tree(found) if found.is_dir() else manifest.hash_file(found)
+        return {"files": {path: hashes}}
 
     def _report(self) -> Job:
         e = self.config.experiment

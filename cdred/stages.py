@@ -190,19 +190,23 @@ def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import demos
+    from cdred import demos, foreign
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
     from cdred.learning import training
 
-    device = _device(plan.config)
-    source, entry = job.inputs[0], plan.config.demos[job.entry]
-    agent = training.load(plan.root / source.path).to(device)
+    device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = TASKS[job.task].episode_length
     watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
-    episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
-    expert = manifest.hash_file(plan.root / source.path / manifest.NAME)
-    demos.write(out, episodes, job.task, job.entry, {"expert": expert}, PACKAGES)
+    if job.inputs:
+        folder = plan.root / job.inputs[0].path
+        agent = training.load(folder).to(device)
+        episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
+        provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
+    else:
+        episodes = foreign.collect(plan.root, job.task, entry)
+        provenance = {"source": f"{entry.source} {entry.path}"}
+    demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"

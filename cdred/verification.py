@@ -52,6 +52,8 @@ def chain(root: Path, path: str, found: Manifests | None = None) -> Manifests:
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
     """What can be played again for an artifact: evaluations, or the episodes of demonstrations."""
     stage = found[path]["stage"]
+    if stage == "demos" and not found[path]["inputs"]:
+        return []  # recorded by others, with a simulator of theirs
     if stage in ("evaluate", "demos"):
         return [path]
     if stage == "report":

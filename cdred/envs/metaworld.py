@@ -10,7 +10,6 @@ from cdred.envs.tasks import Task
 
 if TYPE_CHECKING:
     import gymnasium
-    import numpy as np
 
 
 def simulator(task: Task, view: int | None) -> gymnasium.Env:
@@ -24,6 +23,7 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import gymnasium
+        import numpy as np
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
         picture: dict[str, Any] = {}
@@ -45,15 +45,13 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
     class Seeded(gymnasium.Wrapper):
         """`reset(seed)` alone is ignored by Meta-World, and this camera hangs upside down."""
 
-        def reset(
-            self, *, seed: int | None = None, options: dict[str, Any] | None = None
-        ) -> tuple[np.ndarray, dict[str, Any]]:
+        def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
             if seed is not None:
                 env.seed(seed)
             return self.env.reset(options=options)
 
         def render(self) -> Any:
-            return self.env.render()[::-1, ::-1]
+            return np.flip(self.env.render(), (0, 1))  # type: ignore[arg-type]
 
     return Seeded(env)
 
@@ -62,4 +60,4 @@ def scripted_policy(task: Task) -> Any:
     """The benchmark's own policy for `task`: `get_action(obs)` with the observation (39,)."""
     from metaworld.policies import ENV_POLICY_MAP
 
-    return ENV_POLICY_MAP[task.simulator]()
+    return ENV_POLICY_MAP[task.simulator]()  # type: ignore[abstract]

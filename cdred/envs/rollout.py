@@ -45,7 +45,7 @@ class Rollout:
 
     def __init__(self, envs: VectorEnv, seeds: Sequence[int]) -> None:
         self.envs, self.seeds = envs, seeds
-        self.obs, _ = envs.reset(seed=[*seeds])  # the last observations, (N, *obs_shape)
+        self.obs, _ = envs.reset(seed=[*seeds])  # type: ignore[arg-type]  # the last observations, (N, *obs_shape)
         self._obs = [[first] for first in self.obs]
         self._rewards: list[list[float]] = [[] for _ in seeds]
         self._success: list[bool | None] = [None for _ in seeds]

@@ -80,7 +80,7 @@ plate-slide-back plate-slide-back-side plate-slide-side push push-back push-wall
 shelf-place soccer stick-pull stick-push sweep sweep-into window-close window-open
 """
 
-# ManiSkill2's, by its names, with the sizes under TD-MPC2's control modes (cdred/envs/maniskill2.py).
+# ManiSkill2's names, and the sizes under TD-MPC2's control modes (cdred/envs/maniskill2.py).
 _MANISKILL2 = {
     "lift-cube": ("LiftCube-v0", 42, 4),
     "pick-cube": ("PickCube-v0", 51, 4),
@@ -112,8 +112,8 @@ def _table() -> Iterator[tuple[str, Task]]:
             yield entry(name, "dmcontrol", f"{domain} {task}", int(obs_dim), int(action_dim), 500)
     for task in _METAWORLD.split():
         yield entry(f"mw-{task}", "metaworld", f"{task}-v3", 39, 4, 100)
-    for name, (simulator, obs_dim, action_dim) in _MANISKILL2.items():
-        yield entry(name, "maniskill2", simulator, obs_dim, action_dim, 100)
+    for name, (simulator, *sizes) in _MANISKILL2.items():
+        yield entry(name, "maniskill2", simulator, *sizes, 100)
 
 
 TASKS: dict[str, Task] = dict(_table())

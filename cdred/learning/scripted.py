@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ class ScriptedExpert:
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, obs_dim)."""
-        actions = [self._policy.get_action(o.astype(np.float64)) for o in obs]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that an action is clipped, as it is below
+            actions = [self._policy.get_action(o.astype(np.float64)) for o in obs]
         return np.clip(np.stack(actions), -1, 1).astype(np.float32)
 
     def to(self, device: Any) -> ScriptedExpert:

@@ -34,7 +34,7 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
         returns = [_of(data.episodes, task, run, agent["seed"], "return") for agent in agents]
         low, high = bootstrap_interval(returns)
         mean = statistics.fmean(agent["return_mean"] for agent in agents)
-        level = expert_score[task, first["expert"]]
+        level = expert_score[task, first["expert"] or first["demos"]]
         known = [agent["success"] for agent in agents if agent["success"] is not None]
         success = statistics.fmean(known) if known else None
         reached = success if TASKS[task].measure == "success" else mean

@@ -64,7 +64,7 @@ def collect(plan: Plan, report: Job) -> Data:
             known = [row["success"] == "True" for row in episodes if row["success"]]
             data.demos.append(
                 {
-                    "task": job.task, "demos": job.entry, "expert": job.inputs[0].entry,
+                    "task": job.task, "demos": job.entry, "expert": _ancestor(job, "expert"),
                     "episodes": len(returns), "return_mean": statistics.fmean(returns),
                     "return_min": min(returns), "return_max": max(returns),
                     "success": statistics.fmean(known) if known else None,
@@ -74,8 +74,10 @@ def collect(plan: Plan, report: Job) -> Data:
             {"artifact": job.path.as_posix(), "digest": job.digest, "command": _short(job.command)}
         )
     level = {(r["task"], r["run"]): score(r) for r in data.summary if is_expert(r)}
+    # Who imitates what others recorded is held against the recordings: their expert is not here.
+    level |= {(r["task"], r["demos"]): score(r) for r in data.demos if not r["expert"]}
     for row in data.summary:
-        expert = level[row["task"], row["expert"]]
+        expert = level[row["task"], row["expert"] or row["demos"]]
         row["expert_share"] = score(row) / expert if expert > 0 else None
     data.runs.extend(runs.collect(plan, data, level))
     return data
