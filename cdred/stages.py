@@ -217,7 +217,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
-    from cdred.envs.video import film
+    from cdred.envs.video import film, unfilmable
     from cdred.learning import training
 
     device, chosen = _device(plan.config), plan.config.evaluation
@@ -229,7 +229,9 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
-    if chosen.video:
+    if chosen.video and (reason := unfilmable(job.task)):
+        logger.warning(f"no film: {job.task} {reason}")
+    elif chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(watch, episodes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes.util
+import logging
 import os
+from functools import cache
 from pathlib import Path
 
 from cdred.errors import CdredError
@@ -46,4 +48,10 @@ def use_opengl() -> str:
     with contextlib.suppress(ImportError):
         import triton._C.libtriton  # noqa: F401
     os.environ["MUJOCO_GL"] = chosen = opengl()
+    _say(chosen)
     return chosen
+
+
+@cache
+def _say(chosen: str) -> None:
+    logging.getLogger("cdred").info(f"MuJoCo renders by {chosen} (MUJOCO_GL)")

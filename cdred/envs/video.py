@@ -1,5 +1,5 @@
-"""Films of episodes. Each is made in a process of its own: the software renderer (Mesa) and the
-compiler that torch loads (Triton) bring two LLVMs, and a process with both may crash."""
+"""Films of episodes. Each is made in a process of its own, which loads a renderer and no learner,
+and gives it back."""
 
 from __future__ import annotations
 
@@ -12,9 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from cdred.envs.rendering import opengl
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 
 SIZE = 240  # pixels, square
+
+
+def unfilmable(task: str) -> str | None:
+    """Why no machine like this one can film `task`, or None: ManiSkill2 needs a Vulkan device."""
+    if find(task).suite != "maniskill2":
+        return None
+    from cdred.envs.maniskill2 import cannot_render
+
+    return cannot_render()
 
 
 def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
@@ -22,27 +33,20 @@ def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
 
     Raises CdredError when the task cannot be rendered on this machine.
     """
+    chosen = {} if find(task).suite == "maniskill2" else {"MUJOCO_GL": opengl()}
     with tempfile.TemporaryDirectory() as folder:
         np.save(f"{folder}/actions.npy", actions)
         done = subprocess.run(
             [sys.executable, "-m", "cdred.envs.video", task, str(seed), f"{folder}/actions.npy",
              str(path)],
-            env=os.environ | {"MUJOCO_GL": renderer()}, capture_output=True, text=True,
+            env=os.environ | chosen, capture_output=True, text=True,
         )  # fmt: skip
     if done.returncode or not path.exists():
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        by = "".join(f" by {name}={value}" for name, value in chosen.items())
         raise CdredError(
-            f"{task} cannot be rendered by MUJOCO_GL={renderer()} ({reason[:150]}); install "
-            f"libosmesa6, or set evaluation.video: 0"
+            f"{task} cannot be rendered{by} ({reason[:150]}); evaluation.video: 0 does without"
         )
-
-
-def renderer() -> str:
-    """MuJoCo's OpenGL: what MUJOCO_GL says, else EGL where there is a GPU, else software."""
-    if chosen := os.environ.get("MUJOCO_GL"):
-        return chosen
-    gpu = Path("/dev/nvidia0").exists() or list(Path("/dev/dri").glob("renderD*"))
-    return "egl" if gpu else "osmesa"
 
 
 def main(task: str, seed: str, actions: str, path: str) -> None:

@@ -23,9 +23,8 @@ def load_expert(root: Path, task: str, obs: str, name: str, revision: str | None
     try:
         agent = Agent.from_pretrained(root / name if local else name, revision=revision)
     except Exception as exc:  # of whatever library reads or fetches it
-        raise CdredError(
-            f"checkpoint {name}: cannot be loaded: {str(exc).splitlines()[0]}"
-        ) from None
+        said = " ".join(str(exc).split())[:150]
+        raise CdredError(f"checkpoint {name}: cannot be loaded: {said}") from None
     spec = find(task)
     for what, has, wanted in (
         ("observations", agent.obs, obs),

@@ -89,7 +89,8 @@ def is_expert(row: Row) -> bool:
 
 def score(row: Row) -> float:
     """What the row's task measures: the share of episodes that succeed, or the mean return."""
-    return float(row["success" if TASKS[row["task"]].measure == "success" else "return_mean"])
+    column = "success" if TASKS[row["task"]].measure == "success" else "return_mean"
+    return float(row[column] or 0.0)
 
 
 def _add_evaluation(data: Data, job: Job, directory: Path, identity: Row) -> None:

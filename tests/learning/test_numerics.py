@@ -116,7 +116,7 @@ def test_each_predictor_learns_from_its_own_stream_alone() -> None:
 def test_trainable_parameters_are_the_papers(
     task: str, obs_dim: int, action_dim: int, count: int
 ) -> None:
-    agent = Agent.create(task, "cdred", obs_dim, action_dim, Settings())
+    agent = Agent.create(task, "cdred", [obs_dim], action_dim, Settings())
     assert sum(p.numel() for p in agent.parameters() if p.requires_grad) == count
 
 

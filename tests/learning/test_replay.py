@@ -15,7 +15,7 @@ def episode(number: int, steps: int) -> tuple[torch.Tensor, torch.Tensor, torch.
 
 
 def test_sampled_subsequences_are_consecutive_steps_of_one_episode() -> None:
-    replay = Replay(100, 2, 1, horizon=3, with_reward=True)
+    replay = Replay(100, [2], 1, horizon=3, with_reward=True)
     for number, steps in enumerate([5, 3, 12]):
         replay.add(*episode(number, steps))
     batch = replay.sample(2000)
@@ -32,7 +32,7 @@ def test_sampled_subsequences_are_consecutive_steps_of_one_episode() -> None:
 
 
 def test_the_oldest_episodes_give_way() -> None:
-    replay = Replay(20, 2, 1, horizon=2, with_reward=False)
+    replay = Replay(20, [2], 1, horizon=2, with_reward=False)
     for number in range(7):
         replay.add(*episode(number, 5)[:2])
     kept = {int(n) for n in replay.sample(500).obs[0, :, 0]}
@@ -45,7 +45,7 @@ def test_the_oldest_episodes_give_way() -> None:
 def test_joined_streams_hold_the_expert_first_and_no_reward() -> None:
     streams = []
     for number in (1, 2):
-        replay = Replay(10, 2, 1, horizon=2, with_reward=True)
+        replay = Replay(10, [2], 1, horizon=2, with_reward=True)
         replay.add(*episode(number, 5))
         streams.append(replay.sample(4))
     batch = join(*streams)
