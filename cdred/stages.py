@@ -153,7 +153,7 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred.learning.trainer import History
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
-    label = f"expert {job.task} {job.entry}"
+    label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
     watch.begin(label, steps, "step", machine.device_name(device))
     history = History()

@@ -394,5 +394,5 @@ def test_an_expert_without_return_leaves_nothing_to_compare(tmp_path: Path) -> N
 
     _, out = make(tmp_path / "project", write)
     text = (out / "report.md").read_text()
-    assert "seed 0: its expert's return is 0; nothing to compare with." in text
+    assert "seed 0: its expert has 0 return; nothing to compare with." in text
     assert "| 0.0 | 0.0 to 0.0 | 0.0 to 0.0 | n/a | 100.0 % |" in text  # its success is known

@@ -38,7 +38,7 @@ def test_an_artifact_says_what_it_is_and_was_made_from(trained: Project) -> None
     trained.run(*MAKE_DEMOS, "--quiet")
     manifest = json.loads((trained.root / DEMOS / "manifest.json").read_text())
     assert manifest["stage"] == "demos" and manifest["task"] == "cartpole-balance"
-    assert manifest["params"] == {"expert": "expert", "episodes": 2, "obs": "state", "seed": 0}
+    assert manifest["params"].items() >= {"expert": "expert", "episodes": 2, "seed": 0}.items()
     assert set(manifest["files"]) == {"data/main_data.hdf5", "data/metadata.json", "episodes.csv"}
     assert list(manifest["inputs"]) == [EXPERT]
     assert manifest["packages"]["mujoco"] == "3.3.7"

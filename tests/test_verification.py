@@ -75,7 +75,7 @@ def test_an_evaluation_that_cannot_be_filmed_is_not_lost(chain: Project) -> None
     command = ("cdred", "evaluate", "--task", TASK, "--run", "cdred", "--seed", "0")
     done = chain.attempt(*command, "--quiet", MUJOCO_GL="crayons")
     assert done.returncode == 2
-    assert done.stderr.startswith(f"cdred: {TASK} cannot be rendered by MUJOCO_GL=crayons")
+    assert done.stderr.startswith(f"cdred: {TASK}: no film: MUJOCO_GL=crayons: not one of")
     assert len(done.stderr.splitlines()) == 1
     assert f"missing     {EVALUATION} (begun: goes on from its saved state)" in chain.run(
         "cdred", "status"

@@ -33,7 +33,10 @@ def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
 
     Raises CdredError when the task cannot be rendered on this machine.
     """
-    chosen = {} if find(task).suite == "maniskill2" else {"MUJOCO_GL": opengl()}
+    try:
+        chosen = {} if find(task).suite == "maniskill2" else {"MUJOCO_GL": opengl()}
+    except CdredError as exc:
+        raise CdredError(f"{task}: no film: {exc}; evaluation.video: 0 does without") from None
     with tempfile.TemporaryDirectory() as folder:
         np.save(f"{folder}/actions.npy", actions)
         done = subprocess.run(
@@ -45,7 +48,7 @@ def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         by = "".join(f" by {name}={value}" for name, value in chosen.items())
         raise CdredError(
-            f"{task} cannot be rendered{by} ({reason[:150]}); evaluation.video: 0 does without"
+            f"{task}: no film{by}: {reason[:150]}; evaluation.video: 0 does without"
         )
 
 

@@ -13,7 +13,7 @@ from cdred.envs.tasks import TASKS
 from cdred.report.figures import Figures, colours
 from cdred.report.runs import acting
 from cdred.report.svg import Panel
-from cdred.report.tables import TABLES, Data, Row, score
+from cdred.report.tables import TABLES, Data, Row
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -133,13 +133,15 @@ def _verdicts(data: Data) -> list[str]:
     for r in data.summary:
         if r["method"] == "expert":
             continue
+        what = TASKS[r["task"]].measure
         name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
         if r["expert_share"] is None:
-            lines.append(f"{name}: its expert has {_score(r, 0)}; nothing to compare with.")
+            lines.append(f"{name}: its expert has 0 {what}; nothing to compare with.")
             continue
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
+        reached = _score(r) if what == "success" else f"mean return {_score(r)}"
         lines.append(
-            f"{name}: {_score(r, score(r))} over {r['episodes']} episodes, "
+            f"{name}: {reached} over {r['episodes']} episodes, "
             f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %."
         )
     return lines
@@ -151,7 +153,7 @@ def _answer(data: Data) -> dict[str, list[Any]]:
 
     def cell(run: str, task: str) -> str:
         r = found.get((run, task))
-        return f"{_score(r, score(r))} ({_percent(r['expert_share'])})" if r else ""
+        return f"{_score(r)} ({_percent(r['expert_share'])})" if r else ""
 
     names = dict.fromkeys(r["run"] for r in data.runs)
     rows = [[run, *(cell(run, task) for task in data.tasks)] for run in names]
@@ -194,10 +196,10 @@ def _tree(jobs: Iterable[Job]) -> list[str]:
     return below(None, 0)
 
 
-def _score(row: Row, value: float) -> str:
-    """A value of what the row's task measures, named where it is not the usual return."""
-    measured = TASKS[row["task"]].measure
-    return f"success {_percent(value)}" if measured == "success" else f"return {value:.1f}"
+def _score(row: Row) -> str:
+    """What the row's task measures; a return is what is meant where nothing is said."""
+    successes = TASKS[row["task"]].measure == "success"
+    return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 
 
 def _range(row: Row) -> str:

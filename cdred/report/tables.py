@@ -61,7 +61,7 @@ def collect(plan: Plan, report: Job) -> Data:
         elif job.stage == "demos":
             episodes = read_csv(directory / "episodes.csv")
             returns = [float(row["return"]) for row in episodes]
-            known = [row["success"] == "True" for row in episodes if row["success"]]
+            known = [row["success"] == "True" for row in episodes if row.get("success")]
             data.demos.append(
                 {
                     "task": job.task, "demos": job.entry, "expert": _ancestor(job, "expert"),
