@@ -47,6 +47,14 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
+        ("{preset: small, steps: 3000}", "{source: scripted}", "params.yaml:7: experts.expert.source: cup-catch has no scripted policy; Meta-World's do"),
+        ("{preset: small, steps: 3000}", "{source: checkpoint}", "params.yaml:7: experts.expert.checkpoint: missing: a directory, or a model on the Hub"),
+        ("{preset: small, steps: 3000}", "{checkpoint: mine}", "params.yaml:7: experts.expert.checkpoint: has no meaning with source: train"),
+        ("{expert: expert, episodes: 5}", "{episodes: 5}", "params.yaml:9: demos.expert-5.expert: missing, with source: expert"),
+        ("{expert: expert, episodes: 5}", "{source: minari, episodes: 5}", "params.yaml:9: demos.expert-5.path: missing, with source: minari"),
+        ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 5, path: x}", "params.yaml:9: demos.expert-5.path: has no meaning with source: expert"),
+        ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 5, obs: rbg}", "params.yaml:9: demos.expert-5.obs: no obs is called 'rbg'; did you mean 'rgb'?"),
+        ("experiment:", "expert:\n  threshold: {cup-cach: 3}\nexperiment:", "params.yaml:2: expert.threshold.cup-cach: no task is called 'cup-cach'; did you mean 'cup-catch'?"),
         ("zeta: 0.7", "zetta: 0.7", "params.yaml:15: runs.cdred.zetta: unknown key; did you mean 'zeta'?"),
         ("zeta: 0.7", "zeta: high", "params.yaml:15: runs.cdred.zeta: expected a number, got text ('high')"),
         ("zeta: 0.7", "zeta: 1.7", "params.yaml:15: runs.cdred.zeta: 1.7 is outside of 0 to 1"),

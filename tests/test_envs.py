@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import CHECKOUT
 
 from cdred.envs import maniskill2, make, make_vec, rendering
 from cdred.envs.rollout import Episode, rollout
@@ -282,6 +285,64 @@ def test_missing_assets_are_one_line_with_the_command(
     monkeypatch.setenv("MS2_ASSET_DIR", str(tmp_path))
     with pytest.raises(CdredError, match=f"{command}$"):
         make(task)
+
+
+def made_assets(folder: Path) -> None:
+    """Stand-ins for what ManiSkill2 downloads, in its layout: boxes, and boxes on hinges."""
+    import mani_skill2
+    import trimesh
+
+    bbox = {"min": [-0.02] * 3, "max": [0.02] * 3}
+    models = {name: {"bbox": bbox, "scales": [1.0], "density": 1000} for name in ("a_box", "b_box")}
+    ycb = folder / "mani_skill2_ycb"
+    for name in models:
+        (ycb / "models" / name).mkdir(parents=True)
+        trimesh.creation.box((0.04, 0.04, 0.04)).export(ycb / "models" / name / "collision.obj")
+    (ycb / "info_pick_v0.json").write_text(json.dumps(models))
+
+    listed = Path(mani_skill2.__file__).parent / "assets/partnet_mobility/meta"
+    for model, known in json.loads((listed / "info_faucet_train.json").read_text()).items():
+        here = folder / "partnet_mobility/dataset" / model
+        here.mkdir(parents=True)
+        trimesh.creation.box((0.2, 0.2, 0.5)).export(here / "box.obj")
+        shape = '<collision><geometry><mesh filename="box.obj"/></geometry></collision>'
+        links, joints = ['<link name="base"/>'], []
+        for k, (link, _, _) in enumerate(known["semantics"]):
+            links.append(f'<link name="{link}">{shape}</link>')
+            joints.append(
+                f'<joint name="joint_{k}" type="revolute"><parent link="base"/>'
+                f'<child link="{link}"/><origin xyz="{k} 0 0"/><axis xyz="0 0 1"/>'
+                f'<limit lower="0" upper="1.5"/></joint>'
+            )
+        text = f'<robot name="faucet">{"".join(links + joints)}</robot>'
+        (here / "mobility_cvx.urdf").write_text(text)
+
+
+@pytest.mark.parametrize("task", ["pick-ycb", "turn-faucet"])
+def test_tasks_with_downloaded_assets_play_once_these_are_there(task: str, tmp_path: Path) -> None:
+    """In a process of its own: ManiSkill2 reads where its assets are when it is imported."""
+    made_assets(tmp_path)
+    code = (
+        "import sys, numpy as np; sys.path.insert(0, 'tests'); from cdred.envs import make;"
+        "from test_envs import play;"
+        f"env = make('{task}'); a, b, c = (play(env, s, 10) for s in (1, 2, 1));"
+        "assert (a[0] == c[0]).all() and (a[1] == c[1]).all() and (a[0][0] != b[0][0]).any();"
+        "print(*a[0].shape, env.action_space.shape[0], 'success' in env.step(env.action_space.sample())[4])"
+    )
+
+    def run() -> subprocess.CompletedProcess[str]:
+        env = os.environ | {"MS2_ASSET_DIR": str(tmp_path)}
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=CHECKOUT, env=env, capture_output=True, text=True
+        )
+
+    done = run()
+    found = TASKS[task]
+    assert done.stdout.split() == ["11", str(found.obs_dim), str(found.action_dim), "True"], done.stderr
+    for file in ("models/b_box/collision.obj", "5076/mobility_cvx.urdf"):
+        for path in tmp_path.rglob(file):
+            path.unlink()  # as after half a download
+    assert done.returncode == 0 and "download_asset" in run().stderr.splitlines()[-1]
 
 
 def test_opengl_is_chosen_by_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import warnings
@@ -32,19 +33,15 @@ def missing_assets(task: Task) -> str | None:
     if task.simulator not in _ASSETS:
         return None
     name, path = _ASSETS[task.simulator]
-    folder = _asset_dir()
-    if (folder / path).exists():
-        return None
+    folder = Path(os.environ.get("MS2_ASSET_DIR", "data"))  # as ManiSkill2 has it
+    return None if (folder / path).exists() else _download(name, folder)
+
+
+def _download(name: str, folder: Path) -> str:
     return (
         f"its assets are not in {folder} (MS2_ASSET_DIR); "
         f"python -m mani_skill2.utils.download_asset {name}"
     )
-
-
-def _asset_dir() -> Path:
-    import os
-
-    return Path(os.environ.get("MS2_ASSET_DIR", "data"))
 
 
 def simulator(task: Task, view: int | None) -> gymnasium.Env:
@@ -85,12 +82,16 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
                 observation, reward, _, truncated, info = self.env.step(action)
                 return observation, reward, False, truncated, info
 
-        with _drawing(view is not None):
-            spec = mani_skill2.utils.registration.REGISTERED_ENVS[task.simulator]
-            env = spec.make(
-                obs_mode="state", reward_mode="dense", control_mode=_CONTROL[task.action_dim],
-                **picture,
-            )  # fmt: skip
+        spec = mani_skill2.utils.registration.REGISTERED_ENVS[task.simulator]
+        try:
+            with _drawing(view is not None):
+                env = spec.make(
+                    obs_mode="state", reward_mode="dense", control_mode=_CONTROL[task.action_dim],
+                    **picture,
+                )  # fmt: skip
+        except FileNotFoundError:  # a download that was broken off
+            reason = _download(_ASSETS[task.simulator][0], mani_skill2.ASSET_DIR)
+            raise CdredError(f"{task.simulator}: {reason}") from None
     env.metadata = {**env.metadata, "render_fps": env.control_freq}
     return Rebuilt(env)
 
