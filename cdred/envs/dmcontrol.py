@@ -16,15 +16,20 @@ if TYPE_CHECKING:
     import gymnasium
 
 
+# Its reset uploads the terrain to the graphics card, whether or not anything is to be seen.
+_DRAWS_ANYWAY = ("quadruped escape",)
+
+
 def simulator(task: Task, view: int | None) -> gymnasium.Env:
     """`task` at its own rate; with `view`, `render()` returns (view, view, 3) uint8."""
-    with warnings.catch_warnings(), _opengl(view is not None):
+    draws = view is not None or task.simulator in _DRAWS_ANYWAY
+    with warnings.catch_warnings(), _opengl(draws):
         warnings.simplefilter("ignore")  # glfw reports the missing display
         import gymnasium
         from dm_control import _render, suite
         from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
-        if view is not None and not _renders(_render):
+        if draws and not _renders(_render):
             importlib.reload(_render)  # it was chosen where nothing had to be rendered
         domain, name = task.simulator.split()
         fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
