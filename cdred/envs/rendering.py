@@ -41,12 +41,19 @@ def opengl() -> str:
     raise CdredError(f"nothing can be rendered: {missing_library(*_OPENGL[wanted or 'osmesa'])}")
 
 
-def use_opengl() -> str:
-    """Make MuJoCo render by `opengl()` from now on in this process."""
-    # Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both
-    # work; a process that loads it after Mesa ends in a segmentation fault.
+def before_mesa() -> None:
+    """Call this before a simulator that may load Mesa is imported.
+
+    Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both work;
+    a process that loads it after Mesa ends in a segmentation fault.
+    """
     with contextlib.suppress(ImportError):
         import triton._C.libtriton  # noqa: F401
+
+
+def use_opengl() -> str:
+    """Make MuJoCo render by `opengl()` from now on in this process."""
+    before_mesa()
     os.environ["MUJOCO_GL"] = chosen = opengl()
     _say(chosen)
     return chosen

@@ -60,6 +60,10 @@ class OnlineTrainer(Trainer):
         self.agent.reset()
         return Trajectory(self.env.reset(seed=(self.first_seed + self.episodes) % 2**32)[0])
 
+    def close(self) -> None:
+        super().close()
+        self.env.close()
+
     def advance(self) -> None:
         if self.step <= self.seed_steps:
             action = self.env.action_space.sample()

@@ -37,7 +37,8 @@ class Replay:
     ) -> None:  # fmt: skip
         self.horizon, self.device = horizon, torch.device(device)
         kind = torch.uint8 if len(obs_shape) == 3 else torch.float32  # pixels, or a vector
-        self.obs = torch.zeros(capacity, *obs_shape, dtype=kind, device=device)
+        # Not zeroed: the memory of rows that are never written is never touched.
+        self.obs = torch.empty(capacity, *obs_shape, dtype=kind, device=device)
         self.action = torch.zeros(capacity, action_dim, device=device)
         self.reward = torch.zeros(capacity, 1, device=device) if with_reward else None
         self.episodes: list[tuple[int, int]] = []  # (first row, steps)

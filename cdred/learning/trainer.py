@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,11 +55,19 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         raise NotImplementedError
 
+    def close(self) -> None:
+        """End the simulators. Of those left to the garbage collector, dm_control's hang on it."""
+        self.evaluator.envs.close()
+
     def run(self) -> tuple[Agent, History]:
         """Train from the start or from the monitor's saved state: the same result to the bit.
 
         Raises FloatingPointError naming a term that is not finite.
         """
+        with contextlib.closing(self):
+            return self._run()
+
+    def _run(self) -> tuple[Agent, History]:
         saved = self.monitor.saved()
         if saved is not None:
             self._restore(saved)

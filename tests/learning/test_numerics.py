@@ -12,7 +12,7 @@ from torch import nn
 
 from cdred.learning import rewards
 from cdred.learning.agent import Agent
-from cdred.learning.networks import EnsembleMLP, SimNorm
+from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, random_shift
 from cdred.learning.planner import Planner
 from cdred.learning.rewards.rnd import CoupledRND
 from cdred.learning.scale import RunningScale
@@ -153,6 +153,35 @@ def test_simnorm_is_tdmpc2s_up_to_the_order_of_features() -> None:
     x = torch.randn(4, 24)
     reference = x.view(4, 8, 3).transpose(1, 2).reshape(4, 3, 8).softmax(-1)  # 3 groups of 8
     torch.testing.assert_close(SimNorm(8)(x).view(4, 8, 3).transpose(1, 2), reference)
+
+
+def test_frames_are_moved_as_a_crop_of_the_padded_frame() -> None:
+    """DrQ's augmentation: pad by repeating the edge, crop at random; every place is drawn."""
+    frames = torch.randint(0, 256, (1000, 9, 16, 16), dtype=torch.uint8)
+    moved = random_shift(frames, pad=3)
+    padded = np.pad(frames.numpy(), ((0, 0), (0, 0), (3, 3), (3, 3)), mode="edge")
+    found = set()
+    for frame, source in zip(moved.numpy(), padded, strict=True):
+        crops = [
+            (y, x)
+            for y in range(7)
+            for x in range(7)
+            if np.array_equal(source[:, y : y + 16, x : x + 16], frame)
+        ]
+        assert len(crops) == 1
+        found.update(crops)
+    assert len(found) == 49
+
+
+def test_pixels_become_the_papers_latent_state() -> None:
+    encoder = PixelEncoder((9, 64, 64), 32, 512, 8)
+    obs = torch.randint(0, 256, (4, 3, 9, 64, 64), dtype=torch.uint8)  # horizon, batch, ...
+    z = encoder.eval()(obs)
+    assert z.shape == (4, 3, 512)
+    torch.testing.assert_close(z.sum(-1), torch.full((4, 3), 512 / 8))  # groups that sum to one
+    assert torch.equal(encoder(obs), z)
+    assert not torch.equal(encoder.train()(obs), z)  # shifted, while it trains alone
+    assert PixelEncoder((9, 64, 64), 8, 64, 8)(obs).shape == (4, 3, 64)  # another size: projected
 
 
 @pytest.mark.parametrize(("length", "expected"), [(500, 0.99), (100, 0.95), (10_000, 0.995)])

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import cdred
+from cdred.envs.make import PIXEL_SHAPE
 from cdred.envs.rollout import Episode
 from cdred.learning import interaction, trainer, training
 from cdred.learning.settings import SMALL, Settings
@@ -23,12 +24,15 @@ TOY = replace(
 )  # fmt: skip
 
 
-def demonstrations(count: int = 2) -> list[Episode]:
+def demonstrations(count: int = 2, pixels: bool = False) -> list[Episode]:
+    """Random ones for TASK, or with `pixels` for a task of Meta-World, whose episodes are short."""
     rng = np.random.default_rng(0)
     return [
         Episode(
-            rng.normal(size=(51, 5)).astype(np.float32),
-            rng.uniform(-1, 1, (50, 1)).astype(np.float32),
+            rng.integers(0, 256, (51, *PIXEL_SHAPE), np.uint8)
+            if pixels
+            else rng.normal(size=(51, 5)).astype(np.float32),
+            rng.uniform(-1, 1, (50, 4 if pixels else 1)).astype(np.float32),
             np.zeros(50, np.float32), None, k,
         )
         for k in range(count)
@@ -59,6 +63,29 @@ def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
         }  # fmt: skip
     assert hashes[0] == hashes[1]
     assert weights(train(method, seed=4)[0]) != weights(train(method, seed=3)[0])
+
+
+@pytest.mark.parametrize("method", ["cdred", "bc"])
+def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
+    """Agents of pixels: the same bytes for a seed, and the same actions when loaded again."""
+    small = replace(TOY, conv_channels=4, steps=110, seed_steps=100, eval_every=110)
+    demos, found = demonstrations(pixels=True), []
+    for _ in range(2):
+        agent, history = training.train(
+            "mw-reach", method, small, 3, demos, torch.device("cpu"), obs="rgb"
+        )
+        found.append(weights(agent))
+    assert found[0] == found[1]
+    assert agent.obs == "rgb"
+    training.write(tmp_path, agent, history)
+    again = cdred.Agent.from_pretrained(tmp_path / "pretrained_model").eval()
+    frames = demos[0].obs[:4]
+    actions = []
+    for either in (agent.eval(), again):
+        torch.manual_seed(0)
+        actions.append(either.act(frames))
+    np.testing.assert_array_equal(*actions)
+    assert np.ptp(actions[0]) > 0  # they depend on what is seen
 
 
 @pytest.mark.parametrize("method", ["cdred", "red"])
