@@ -128,7 +128,9 @@ def test_scripted_experts_and_what_others_recorded(tmp_path: Path) -> None:
     assert "2 episodes, return" in project.run(
         "cdred", "demos", "--task", "mw-reach", "--demos", "own"
     )
-    assert "all 2 episodes exactly" in project.run("cdred", "verify", "artifacts/demos/mw-reach/own")
+    assert "all 2 episodes exactly" in project.run(
+        "cdred", "verify", "artifacts/demos/mw-reach/own"
+    )
 
     shutil.copytree(project.root / "artifacts/demos/mw-reach/own/data", project.root / "recorded")
     shutil.rmtree(project.root / "artifacts")

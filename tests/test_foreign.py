@@ -32,7 +32,9 @@ def episodes(count: int = 3, obs_dim: int = 39, steps: int = 6) -> list[Episode]
 
 
 def collect(root: Path, source: str, path: str, task: str = TASK, **wanted: Any) -> list[Episode]:
-    return foreign.collect(root, task, Demos(**({"episodes": 3} | wanted), source=source, path=path))  # type: ignore[arg-type]
+    return foreign.collect(
+        root, task, Demos(**({"episodes": 3} | wanted), source=source, path=path)
+    )  # type: ignore[arg-type]
 
 
 def equal(found: list[Episode], expected: list[Episode]) -> None:
@@ -43,7 +45,7 @@ def equal(found: list[Episode], expected: list[Episode]) -> None:
 
 
 def refused(root: Path, *args: Any, **wanted: Any) -> str:
-    with pytest.raises(CdredError, match=".*") as caught:
+    with pytest.raises(CdredError) as caught:
         collect(root, *args, **wanted)
     said = str(caught.value)
     assert "\n" not in said

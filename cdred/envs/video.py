@@ -47,9 +47,7 @@ def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
     if done.returncode or not path.exists():
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         by = "".join(f" by {name}={value}" for name, value in chosen.items())
-        raise CdredError(
-            f"{task}: no film{by}: {reason[:150]}; evaluation.video: 0 does without"
-        )
+        raise CdredError(f"{task}: no film{by}: {reason[:150]}; evaluation.video: 0 does without")
 
 
 def main(task: str, seed: str, actions: str, path: str) -> None:
