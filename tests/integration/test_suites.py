@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import pytest
+import yaml
 from conftest import Project
+from killing import Stage
 
 
 def test_an_experiment_over_the_three_suites(tmp_path: Path) -> None:
@@ -20,3 +24,30 @@ def test_an_experiment_over_the_three_suites(tmp_path: Path) -> None:
     for task in ("mw-reach", "lift-cube"):
         said = project.run("cdred", "verify", f"artifacts/demos/{task}/expert-2")
         assert "all 2 episodes exactly" in said
+
+
+@pytest.mark.slow
+def test_from_pixels_through_every_stage_and_a_kill(tmp_path: Path) -> None:
+    """An expert that sees the state, its demonstrations and an agent in pixels."""
+    project = Project.create(tmp_path / "project", "config/toy.yaml")
+    data = yaml.safe_load((project.root / "params.yaml").read_text())
+    data["experiment"] |= {"tasks": ["mw-reach"], "runs": ["cdred"]}
+    data["experts"]["expert"] = {"source": "scripted"}
+    data["demos"]["expert-2"]["obs"] = "rgb"
+    tiny = {"conv_channels": 4, "steps": 120, "seed_steps": 101, "eval_every": 120}
+    data["runs"]["cdred"] |= tiny
+    data["compute"]["save_every"] = 0
+    (project.root / "params.yaml").write_text(yaml.safe_dump(data))
+    project.run("cdred", "use")
+    project.run("snakemake", "--cores", "1", "--quiet", "all")
+    said = project.run("cdred", "verify", "reports/toy")
+    assert said.count("reproduced ") == 2 and "NOT" not in said
+
+    agent = project.root / "artifacts/agents/mw-reach/cdred/seed_0"
+    expected = (agent / "manifest.json").read_bytes()  # holds the hash of every file
+    shutil.rmtree(agent)
+    arguments = ["imitate", "--task", "mw-reach", "--run", "cdred", "--seed", "0"]
+    assert Stage(project.root, *arguments, kill_at=221).wait() == -9  # a step is two changes
+    assert Stage(project.root, *arguments).wait() == 0
+    assert "going on from the state of" in (project.root / "stage.log").read_text()
+    assert (agent / "manifest.json").read_bytes() == expected
