@@ -41,8 +41,9 @@ def play(env: Any, seed: int, steps: int = 30) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_every_task_of_the_suites_has_a_name() -> None:
-    from dm_control import suite
-    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+    with rendering.importing_mujoco(drawn=False):
+        from dm_control import suite
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
     def names(wanted: str) -> set[str]:
         return {t.simulator for t in TASKS.values() if t.suite == wanted}

@@ -5,11 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from cdred.envs.rendering import use_opengl
+from cdred.envs.rendering import importing_mujoco
 from cdred.envs.tasks import Task
 
 if TYPE_CHECKING:
@@ -23,7 +21,7 @@ _DRAWS_ANYWAY = ("quadruped escape",)
 def simulator(task: Task, view: int | None) -> gymnasium.Env:
     """`task` at its own rate; with `view`, `render()` returns (view, view, 3) uint8."""
     draws = view is not None or task.simulator in _DRAWS_ANYWAY
-    with warnings.catch_warnings(), _opengl(draws):
+    with warnings.catch_warnings(), importing_mujoco(draws):
         warnings.simplefilter("ignore")  # glfw reports the missing display
         import gymnasium
         from dm_control import _render, suite
@@ -39,24 +37,6 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
         env: gymnasium.Env = DmControlCompatibilityV0(dm_env, view and "rgb_array", size)
         env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
         return gymnasium.wrappers.FlattenObservation(env)
-
-
-@contextmanager
-def _opengl(rendered: bool) -> Iterator[None]:
-    """dm_control reads MUJOCO_GL when it is imported; without pictures it must load no OpenGL."""
-    if rendered:
-        use_opengl()
-        yield
-        return
-    chosen = os.environ.get("MUJOCO_GL")
-    os.environ["MUJOCO_GL"] = "disable"
-    try:
-        yield
-    finally:
-        if chosen is None:
-            del os.environ["MUJOCO_GL"]
-        else:
-            os.environ["MUJOCO_GL"] = chosen
 
 
 def _renders(module: object) -> bool:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
-import os
 import warnings
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from cdred.envs.rendering import before_mesa
 from cdred.envs.tasks import OBS, find
 from cdred.errors import CdredError, nearest
 
@@ -66,8 +64,6 @@ def make(
             self.pending = None
             return self.env.reset(seed=chosen, options=options)
 
-    if view is not None or "MUJOCO_GL" in os.environ:  # read by mujoco itself when imported
-        before_mesa()
     suite = importlib.import_module(f"cdred.envs.{spec.suite}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.rendering import use_opengl
+from cdred.envs.rendering import importing_mujoco
 from cdred.envs.tasks import Task
 
 if TYPE_CHECKING:
@@ -18,9 +18,7 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
     `reset(seed)` draws object and goal from that seed. Rewards are the benchmark's of version 2,
     as in the paper. `info["success"]` is whether the state is a success, as a number.
     """
-    if view is not None:
-        use_opengl()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), importing_mujoco(view is not None):
         warnings.simplefilter("ignore")
         import gymnasium
         import numpy as np
@@ -58,6 +56,7 @@ def simulator(task: Task, view: int | None) -> gymnasium.Env:
 
 def scripted_policy(task: Task) -> Any:
     """The benchmark's own policy for `task`: `get_action(obs)` with the observation (39,)."""
-    from metaworld.policies import ENV_POLICY_MAP
+    with importing_mujoco(False):
+        from metaworld.policies import ENV_POLICY_MAP
 
     return ENV_POLICY_MAP[task.simulator]()  # type: ignore[abstract]

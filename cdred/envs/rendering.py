@@ -6,6 +6,7 @@ import contextlib
 import ctypes.util
 import logging
 import os
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -41,22 +42,31 @@ def opengl() -> str:
     raise CdredError(f"nothing can be rendered: {missing_library(*_OPENGL[wanted or 'osmesa'])}")
 
 
-def before_mesa() -> None:
-    """Call this before a simulator that may load Mesa is imported.
+@contextlib.contextmanager
+def importing_mujoco(drawn: bool) -> Iterator[None]:
+    """Import what needs MuJoCo in here, as it loads the OpenGL of MUJOCO_GL when it is imported.
 
-    Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both work;
-    a process that loads it after Mesa ends in a segmentation fault.
+    If something is to be `drawn`, that is `opengl()` from now on in this process; if not, none is
+    loaded, whatever a user's MUJOCO_GL says.
     """
-    with contextlib.suppress(ImportError):
-        import triton._C.libtriton  # noqa: F401
-
-
-def use_opengl() -> str:
-    """Make MuJoCo render by `opengl()` from now on in this process."""
-    before_mesa()
-    os.environ["MUJOCO_GL"] = chosen = opengl()
-    _say(chosen)
-    return chosen
+    if drawn:
+        # Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both
+        # work; a process that loads it after Mesa ends in a segmentation fault.
+        with contextlib.suppress(ImportError):
+            import triton._C.libtriton  # noqa: F401
+        os.environ["MUJOCO_GL"] = chosen = opengl()
+        _say(chosen)
+        yield
+        return
+    wanted = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        yield
+    finally:
+        if wanted is None:
+            del os.environ["MUJOCO_GL"]
+        else:
+            os.environ["MUJOCO_GL"] = wanted
 
 
 @cache
