@@ -13,14 +13,13 @@ from cdred.envs.tasks import TASKS
 from cdred.report.figures import Figures, colours
 from cdred.report.runs import acting
 from cdred.report.svg import Panel
-from cdred.report.tables import TABLES, Data, Row
+from cdred.report.tables import GOAL, TABLES, Data, Row
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from cdred.plan import Job, Plan
 
-GOAL = 0.9  # of the expert's return: what counts as having imitated it
 NUMBER = re.compile(r"-?[\d.,]+( %| MB)?|n/a")
 
 
@@ -140,9 +139,12 @@ def _verdicts(data: Data) -> list[str]:
             continue
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         reached = _score(r) if what == "success" else f"mean return {_score(r)}"
+        step = r["goal_step"]
+        first = f"; its learning curve first did at step {step:,}" if step else ""
         lines.append(
             f"{name}: {reached} over {r['episodes']} episodes, "
-            f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %."
+            f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %"
+            f"{first}."
         )
     return lines
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
+GOAL = 0.9  # of what the expert reaches: what counts as having imitated it
+
 
 @dataclass(frozen=True)
 class Data:
@@ -79,6 +81,7 @@ def collect(plan: Plan, report: Job) -> Data:
     for row in data.summary:
         expert = level[row["task"], row["expert"] or row["demos"]]
         row["expert_share"] = score(row) / expert if expert > 0 else None
+        row["goal_step"] = _goal_step(data.curves, row, GOAL * expert) if expert > 0 else None
     data.runs.extend(runs.collect(plan, data, level))
     return data
 
@@ -91,6 +94,15 @@ def score(row: Row) -> float:
     """What the row's task measures: the share of episodes that succeed, or the mean return."""
     column = "success" if TASKS[row["task"]].measure == "success" else "return_mean"
     return float(row[column] or 0.0)
+
+
+def _goal_step(curves: list[Row], agent: Row, goal: float) -> int | None:
+    """The first step at which a point of the agent's learning curve reaches `goal`."""
+    identity = ("task", "run", "seed")
+    for point in curves:  # in the order of steps
+        if all(point[key] == agent[key] for key in identity) and score(point) >= goal:
+            return int(point["step"])
+    return None
 
 
 def _add_evaluation(data: Data, job: Job, directory: Path, identity: Row) -> None:
