@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import errno
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -73,7 +75,12 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     try:
-        return _dispatch(parser().parse_args(argv))
+        status = _dispatch(parser().parse_args(argv))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # `cdred status | head`: its reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except CdredError as exc:
         print(f"cdred: {exc}", file=sys.stderr)
         to_log(f"error: {exc}")

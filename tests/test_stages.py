@@ -50,6 +50,10 @@ def test_an_artifact_says_what_it_is_and_was_made_from(trained: Project) -> None
     assert not [p for p in (trained.root / "artifacts").rglob(".*") if p.is_dir()]
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(trained: Project) -> None:
+    assert trained.attempt("bash", "-c", "cdred tasks | true").stderr == ""
+
+
 def test_without_a_terminal_progress_is_lines_and_the_log_has_them(trained: Project) -> None:
     log = (trained.root / "expert.log").read_text()
     assert re.search(
