@@ -59,6 +59,13 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
     commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
+    p.add_argument("--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"])
+    p.add_argument("--threads", type=int, default=2, metavar="N", help="(default: %(default)s)")
+    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    p.add_argument("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
+    p.add_argument("--no-compile", action="store_true", help="leave out what takes minutes")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE as well")
     p = commands.add_parser("track", help="what MLflow has not been told yet")
     p.add_argument("--deliver", action="store_true", help="tell it now")
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
@@ -123,6 +130,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         from cdred import cost
 
         print(cost.table(Plan.load()))
+    elif args.command == "bench":
+        return _bench(args)
     elif args.command == "track":
         return _track(args.deliver)
     elif args.command == "clean":
@@ -230,6 +239,24 @@ def _verify(args: argparse.Namespace) -> int:
     except ValueError:
         raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
     return 0 if verification.verify(Path(), relative, args.tolerance) else 1
+
+
+def _bench(args: argparse.Namespace) -> int:
+    for name in ("threads", "rounds"):
+        if getattr(args, name) < 1:
+            raise CdredError(f"bench: --{name} {getattr(args, name)}: at least 1")
+    if args.json and not args.json.absolute().parent.is_dir():
+        raise CdredError(f"bench: --json {args.json}: no such directory")
+    from cdred import bench
+
+    found = bench.run(
+        args.sizes, args.threads, args.device, args.rounds, not args.no_compile,
+        lambda text: print(f"bench: {text}", file=sys.stderr),
+    )  # fmt: skip
+    print(bench.table(found))
+    if args.json:
+        bench.write(found, args.json)
+    return 0
 
 
 def _track(deliver: bool) -> int:

@@ -24,7 +24,7 @@ class SimNorm(nn.Module):
         self.dim = dim
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.dim, -1)).softmax(-2).flatten(-2)
+        return x.float().unflatten(-1, (self.dim, -1)).softmax(-2).flatten(-2)
 
 
 class Activation(nn.Module):
@@ -102,7 +102,8 @@ def random_shift(frames: Tensor, pad: int = 3) -> Tensor:
 
 
 class EnsembleMLP(nn.Module):
-    """`members` MLPs of one shape, evaluated together: (members or 1, N, in) -> (members, N, out).
+    """`members` MLPs of one shape, evaluated together: (members or 1, N, in) -> (members, N, out),
+    float32 whatever the precision inside.
 
     Blocks as in `mlp`, with dropout after the first Linear (TD-MPC2's Q functions).
     `init`: "tdmpc2" (truncated normal 0.02, zero biases), or "torch" (nn.Linear's own uniform
@@ -152,4 +153,4 @@ class EnsembleMLP(nn.Module):
             x = F.layer_norm(x, x.shape[-1:])
             x = torch.addcmul(chosen(self.norm_bias[k]), x, chosen(self.norm_weight[k]))
             x = ACTIVATIONS[self.activation](x)
-        return x
+        return x.float()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from cdred.learning.settings import Settings
+from cdred.learning.speed import compiled, matrix_precision
 
 if TYPE_CHECKING:
     from cdred.learning.rewards import RewardModel
@@ -28,6 +29,8 @@ class Planner:
         self.action_dim = action_dim
         self.iterations = s.plan_iterations or (8 if action_dim >= 20 else 6)
         self.previous: Tensor | None = None
+        self._improve = compiled(self.improve, s)
+        self._prior = compiled(self.policy_actions, s)
 
     def reset(self) -> None:
         self.previous = None
@@ -41,22 +44,10 @@ class Planner:
             mean[:, :-1] = self.previous[:, 1:]
         std = torch.full_like(mean, s.plan_max_std)
         z = z[:, None].expand(-1, s.plan_samples, -1)
-        drawn = s.plan_samples - s.plan_policy_samples
-        prior = self._policy_actions(z[:, : s.plan_policy_samples])
-        for _ in range(self.iterations):
-            noise = torch.randn(count, drawn, s.horizon, self.action_dim, device=z.device)
-            gaussian = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)
-            actions = torch.cat([prior, gaussian], 1)  # (N, S, H, A)
-            value = self._value(z, actions)
-            # A value that is not a number must never win: real values are mostly negative.
-            value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
-            best, index = value.topk(s.plan_elites, dim=1)
-            elites = actions.gather(1, index[..., None, None].expand(-1, -1, *actions.shape[2:]))
-            score = (s.plan_temperature * (best - best[:, :1])).softmax(1)
-            weight = score[..., None, None]
-            mean = (weight * elites).sum(1)
-            variance = (weight * (elites - mean[:, None]).square()).sum(1)
-            std = variance.sqrt().clamp(s.plan_min_std, s.plan_max_std)
+        with matrix_precision(s, z.device):
+            prior = self._prior(z[:, : s.plan_policy_samples])
+            for _ in range(self.iterations):
+                mean, std, elites, score = self._improve(z, prior, mean, std)
         self.previous = mean
         chosen = torch.multinomial(score, 1)[:, 0]
         action = elites[torch.arange(count, device=z.device), chosen, 0]
@@ -64,7 +55,29 @@ class Planner:
             action = action + std[:, 0] * torch.randn_like(action)
         return action.clamp(-1, 1)
 
-    def _policy_actions(self, z: Tensor) -> Tensor:
+    def improve(
+        self, z: Tensor, prior: Tensor, mean: Tensor, std: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """One iteration: from z (N, S, L), the policy's actions (N, P, H, A) and the distribution
+        of actions (N, H, A) a better distribution, its elites (N, E, H, A) and their weights."""
+        s = self.s
+        drawn = s.plan_samples - s.plan_policy_samples
+        noise = torch.randn(z.shape[0], drawn, *mean.shape[1:], device=z.device)
+        gaussian = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)
+        actions = torch.cat([prior, gaussian], 1)  # (N, S, H, A)
+        value = self._value(z, actions)
+        # A value that is not a number must never win: real values are mostly negative.
+        value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+        best, index = value.topk(s.plan_elites, dim=1)
+        elites = actions.gather(1, index[..., None, None].expand(-1, -1, *actions.shape[2:]))
+        score = (s.plan_temperature * (best - best[:, :1])).softmax(1)
+        weight = score[..., None, None]
+        mean = (weight * elites).sum(1)
+        variance = (weight * (elites - mean[:, None]).square()).sum(1)
+        return mean, variance.sqrt().clamp(s.plan_min_std, s.plan_max_std), elites, score
+
+    def policy_actions(self, z: Tensor) -> Tensor:
+        """The policy's actions in the model from z (N, P, L): (N, P, H, A)."""
         actions = []
         for _ in range(self.s.horizon):
             actions.append(self.model.policy.sample(z)[0])

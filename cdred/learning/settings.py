@@ -74,6 +74,9 @@ class Settings:
     eval_every: int = 10_000  # agent steps between the points of the learning curve
     eval_episodes: int = 5
     log_every: int = 500  # updates between two rows of metrics
+    # Speed (docs/performance.md). Both change rounding, so they are a part of what a result is
+    precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
+    compile: bool = False  # update step and planner by torch.compile
     # The result is the agent after the last step, or (experts alone) at the best of those points
     keep: Literal["last", "best"] = "last"
 

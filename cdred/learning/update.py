@@ -11,6 +11,7 @@ from cdred.learning.replay import Batch
 from cdred.learning.rewards import RewardModel
 from cdred.learning.scale import RunningScale
 from cdred.learning.settings import Settings
+from cdred.learning.speed import compiled, matrix_precision
 from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
 from cdred.learning.world_model import WorldModel
 
@@ -24,7 +25,9 @@ class Learner:
     ) -> None:  # fmt: skip
         self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
         self.total_updates = total_updates
-        device = next(model.parameters()).device
+        self.device = device = next(model.parameters()).device
+        self._world_loss = compiled(self.world_loss, s)
+        self._policy_loss = compiled(self.policy_loss, s)
         self.scale = RunningScale(s.tau).to(device)
         self.updates = 0
         steps = torch.arange(s.horizon + 1, device=device)
@@ -78,7 +81,8 @@ class Learner:
         self.model.train()
         self.reward_model.train()
 
-        total_loss, zs, metrics = self.world_loss(batch)
+        with matrix_precision(self.s, self.device):
+            total_loss, zs, metrics = self._world_loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
         total_loss.backward()
         grad_norm = torch.nn.utils.clip_grad_norm_(self.world_parameters, self.s.grad_clip)
@@ -132,26 +136,30 @@ class Learner:
         action, _ = self.model.policy.sample(z_next)
         return reward + self.discount * self.model.q_pair(z_next, action, target=True).amin(0)
 
-    def _update_policy(self, zs: Tensor) -> dict[str, Tensor]:
-        """Maximum entropy on Q over detached latents (H + 1, N, L), the scale a constant."""
-        s = self.s
+    def policy_loss(self, zs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Maximum entropy on Q over detached latents (H + 1, N, L), the scale a constant; detached
+        metrics."""
         action, entropy = self.model.policy.sample(zs)
         q = self.model.q_pair(zs, action).amin(0)
         self.scale.update(q[0])
-        per_step = (s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)
+        per_step = (self.s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)
         loss = -(per_step * self.weights).mean()
+        return loss, {
+            "policy_loss": loss.detach(),
+            "policy_entropy": entropy.detach().mean(),
+            "q_scale": self.scale.value.clone(),
+        }
+
+    def _update_policy(self, zs: Tensor) -> dict[str, Tensor]:
+        with matrix_precision(self.s, self.device):
+            loss, metrics = self._policy_loss(zs)
         # Only the policy's gradients: Q is a constant here.
         gradients = torch.autograd.grad(loss, self.policy_parameters)
         for parameter, gradient in zip(self.policy_parameters, gradients, strict=True):
             parameter.grad = gradient
-        norm = torch.nn.utils.clip_grad_norm_(self.policy_parameters, s.grad_clip)
+        norm = torch.nn.utils.clip_grad_norm_(self.policy_parameters, self.s.grad_clip)
         self.policy_optimizer.step()
-        return {
-            "policy_loss": loss.detach(),
-            "policy_grad_norm": norm,
-            "policy_entropy": entropy.detach().mean(),
-            "q_scale": self.scale.value.clone(),
-        }
+        return metrics | {"policy_grad_norm": norm}
 
     def _stream_statistics(
         self, reward: Tensor, logits: Tensor, num_expert: int

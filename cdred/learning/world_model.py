@@ -24,7 +24,7 @@ class Policy(nn.Module):
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """z (..., L) -> mean before tanh and log standard deviation, each (..., A)."""
-        mean, log_std = self.net(z).chunk(2, dim=-1)
+        mean, log_std = self.net(z).float().chunk(2, dim=-1)
         half = 0.5 * (self.log_std_max - self.log_std_min)
         return mean, self.log_std_min + half * (log_std.tanh() + 1)
 
@@ -89,7 +89,7 @@ class WorldModel(nn.Module):
 
     def q_pair(self, z: Tensor, action: Tensor, target: bool = False) -> Tensor:
         """Values of two randomly chosen members, (2, ..., 1); no other member is evaluated."""
-        members = torch.randperm(self.num_q)[:2].to(z.device) if self.num_q > 2 else None
+        members = torch.randperm(self.num_q, device=z.device)[:2] if self.num_q > 2 else None
         return two_hot_inverse(self.q_logits(z, action, members, target), self.symlog_max)
 
     @torch.no_grad()

@@ -14,10 +14,12 @@ from cdred.learning import rewards
 from cdred.learning.agent import Agent
 from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, random_shift
 from cdred.learning.planner import Planner
+from cdred.learning.replay import Batch
 from cdred.learning.rewards.rnd import CoupledRND
 from cdred.learning.scale import RunningScale
 from cdred.learning.settings import SMALL, Settings, discount
 from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
+from cdred.learning.update import Learner
 
 TINY = replace(
     Settings(**SMALL), latent_dim=16, encoder_dim=16, mlp_dim=16, rnd_dim=8, target_dim=16,
@@ -182,6 +184,80 @@ def test_pixels_become_the_papers_latent_state() -> None:
     assert torch.equal(encoder(obs), z)
     assert not torch.equal(encoder.train()(obs), z)  # shifted, while it trains alone
     assert PixelEncoder((9, 64, 64), 8, 64, 8)(obs).shape == (4, 3, 64)  # another size: projected
+
+
+def test_losses_of_world_model_and_value_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Latent roll-out, consistency loss, TD target and value loss, sample by sample in float64."""
+    s = replace(TINY, horizon=3, rho=0.7, batch_size=4, num_bins=11, symlog_max=3.0)
+    agent = Agent.create("cup-catch", "cdred", (8,), 2, s)
+    model, reward_model, gamma = agent.model, agent.reward_model, 0.9
+    for parameter in model.parameters():
+        parameter.data.normal_(0, 0.4)
+    monkeypatch.setattr(  # the policy's noise has no part in this
+        model.policy, "sample", lambda z: (model.policy.mean(z), torch.zeros(*z.shape[:-1], 1))
+    )
+    learner = Learner(model, reward_model, s, gamma, 10)  # type: ignore[arg-type]
+    n = 2 * s.batch_size
+    obs, action = torch.randn(4, n, 8), torch.rand(3, n, 2) * 2 - 1
+    _, zs, metrics = learner.world_loss(Batch(obs, action, None, s.batch_size))
+
+    def linear(net: nn.Sequential, x: np.ndarray) -> np.ndarray:
+        """Linear, LayerNorm, SiLU and so on; SimNorm, if it ends so, over strided groups of 8."""
+        for layer in net:
+            if isinstance(layer, nn.Linear):
+                x = x @ layer.weight.detach().double().numpy().T
+                x = x + layer.bias.detach().double().numpy()
+            elif isinstance(layer, nn.LayerNorm):
+                x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+                x = x * layer.weight.detach().double().numpy()
+                x = x + layer.bias.detach().double().numpy()
+            elif isinstance(layer, SimNorm):
+                groups = np.exp(x).reshape(*x.shape[:-1], 8, -1)
+                x = (groups / groups.sum(-2, keepdims=True)).reshape(x.shape)
+            else:
+                x = x / (1 + np.exp(-x))
+        return x
+
+    def probabilities(logits: np.ndarray) -> np.ndarray:
+        shifted = np.exp(logits - logits.max(-1, keepdims=True))
+        return shifted / shifted.sum(-1, keepdims=True)
+
+    bins = np.linspace(-3.0, 3.0, 11)
+
+    def two_bins(value: float) -> np.ndarray:
+        """Weights that have the right mean in symlog space, on the two nearest bins."""
+        at = np.clip(np.sign(value) * np.log1p(abs(value)), -3.0, 3.0)
+        low = min(int(np.floor((at + 3.0) / 0.6)), 9)
+        weights = np.zeros(11)
+        weights[low + 1] = (at - bins[low]) / 0.6
+        weights[low] = 1 - weights[low + 1]
+        return weights
+
+    consistency = value = 0.0
+    for k in range(n):
+        z = linear(model.encoder, obs[0, k].double().numpy())
+        for t in range(3):
+            np.testing.assert_allclose(zs[t, k].detach().numpy(), z, rtol=1e-4, atol=1e-6)
+            za = np.concatenate([z, action[t, k].double().numpy()])
+            z_after = linear(model.encoder, obs[t + 1, k].double().numpy())
+            mean = linear(model.policy.net, z_after)[:2]
+            za_after = np.concatenate([z_after, np.tanh(mean)])[None]
+            q_after = []
+            for member in range(2):
+                symlog = probabilities(forward(model.target_q, member, za_after))[0] @ bins
+                q_after.append(np.sign(symlog) * np.expm1(abs(symlog)))
+            with torch.no_grad():
+                reward = reward_model(
+                    torch.tensor(z, dtype=torch.float32)[None], action[t, k][None]
+                ).item()
+            target = two_bins(reward + gamma * min(q_after))
+            z = linear(model.dynamics, za)
+            consistency += s.rho**t * ((z - z_after) ** 2).mean() / (n * 3)
+            for member in range(2):
+                predicted = probabilities(forward(model.q, member, za[None]))[0]
+                value -= s.rho**t * target @ np.log(predicted) / (n * 3 * 2)
+    assert metrics["consistency_loss"].item() == pytest.approx(consistency, rel=1e-4)
+    assert metrics["value_loss"].item() == pytest.approx(value, rel=1e-4)
 
 
 @pytest.mark.parametrize(("length", "expected"), [(500, 0.99), (100, 0.95), (10_000, 0.995)])

@@ -28,13 +28,16 @@ class TrueReward(RewardModel):
         nn.init.zeros_(self.net[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
-        return two_hot_inverse(self.net(torch.cat([z, action], -1)), self.symlog_max)
+        return two_hot_inverse(self._logits(z, action), self.symlog_max)
+
+    def _logits(self, z: Tensor, action: Tensor) -> Tensor:
+        return self.net(torch.cat([z, action], -1)).float()
 
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         assert batch.reward is not None
-        logits = self.net(torch.cat([z, action], -1))
+        logits = self._logits(z, action)
         target = two_hot(batch.reward, self.num_bins, self.symlog_max)
         loss = soft_cross_entropy(logits, target).mean((1, 2)) @ weights / len(weights)
         return loss, batch.reward, {}

@@ -1,0 +1,157 @@
+"""The options for speed: what each may change of the float32, eager result, and `cdred bench`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from test_training import TASK, TOY, demonstrations, weights
+
+from cdred.learning import speed, training
+from cdred.learning.agent import Agent
+from cdred.learning.monitor import Monitor
+from cdred.learning.replay import Batch
+from cdred.learning.settings import Settings
+from cdred.learning.update import Learner
+
+# Five members, so that two are drawn; dropout, as the paper has it; planning.
+S = replace(
+    TOY, num_q=5, dropout=0.01, mpc=True, plan_samples=32, plan_iterations=3,
+    plan_policy_samples=4, plan_elites=8,
+)  # fmt: skip
+# What an update computes from the weights alone, before rounding had time to build up.
+LOSSES = ("consistency_loss", "reward_loss", "value_loss", "policy_loss", "total_loss")
+
+
+def learned(s: Settings, updates: int = 4) -> tuple[list[dict[str, float]], np.ndarray]:
+    """The metrics of some updates on one batch, and the plan from four observations after them."""
+    torch.manual_seed(0)
+    agent = Agent.create(TASK, "cdred", (5,), 1, s)
+    own = Learner(agent.model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
+    n = 2 * s.batch_size
+    batch = Batch(
+        torch.randn(s.horizon + 1, n, 5), torch.rand(s.horizon, n, 1) * 2 - 1, None, s.batch_size
+    )
+    torch.manual_seed(1)
+    rows = [own.update(batch) for _ in range(updates)]
+    plan = agent.eval().act(np.ones((4, 5), np.float32))
+    return [{name: value.item() for name, value in row.items()} for row in rows], plan
+
+
+def assert_close(found: Any, expected: Any, tolerance: float) -> None:
+    for row, wanted in zip(found[0], expected[0], strict=True):
+        for name in LOSSES:
+            assert row[name] == pytest.approx(wanted[name], rel=tolerance, abs=tolerance), name
+
+
+def test_bfloat16_rounds_matrix_products_alone() -> None:
+    exact, rounded = learned(S), learned(replace(S, precision="bfloat16"))
+    assert_close(rounded, exact, 0.02)
+    assert rounded[0][0]["total_loss"] != exact[0][0]["total_loss"]
+    agent = Agent.create(TASK, "cdred", (5,), 1, S)
+    with speed.matrix_precision(replace(S, precision="bfloat16"), torch.device("cpu")):
+        z = agent.model.encoder(torch.randn(3, 5))
+        action, entropy = agent.model.policy.sample(z)
+        found = [z, action, entropy, agent.model.q_logits(z, action), agent.reward_model(z, action)]  # type: ignore[operator, misc]
+    assert {tensor.dtype for tensor in found} == {torch.float32}
+
+
+def test_update_and_plan_are_one_graph_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in them leaves the graph (a host sync, a loop over samples), random numbers and the
+    running scale included; without the code generator of torch.compile, to the bit."""
+    graphs: list[str] = []
+
+    def traced(function: Callable, **options: Any) -> Callable:
+        assert options["fullgraph"]
+        graphs.append(function.__name__)
+        return torch_compile(function, backend="aot_eager", fullgraph=True, dynamic=False)
+
+    torch_compile = torch.compile
+    expected = learned(S)
+    monkeypatch.setattr(torch, "compile", traced)
+    torch._dynamo.reset()
+    found = learned(replace(S, compile=True))
+    assert graphs == ["world_loss", "policy_loss", "improve", "policy_actions"]
+    assert found[0] == expected[0]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+class StoppedError(Exception):
+    """The process is gone."""
+
+
+class Kept(Monitor):
+    """Keeps the state of one step, and stops there the first time."""
+
+    def __init__(self, at: int) -> None:
+        self.at, self.steps, self.state = at, 0, None
+
+    def saved(self) -> dict[str, Any] | None:
+        return self.state
+
+    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+        self.steps += 1
+        if self.steps == self.at and self.state is None:
+            self.state = state()
+            raise StoppedError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_what_is_compiled_learns_the_same_and_resumes_to_the_same_bytes(
+    precision: Any, tmp_path: Path
+) -> None:
+    torch._dynamo.reset()
+    s = replace(S, precision=precision, compile=True)
+    tolerance = {"float32": 1e-4, "bfloat16": 0.02}[precision]
+    assert_close(learned(s), learned(replace(s, compile=False)), tolerance)
+
+    def train(monitor: Monitor) -> Agent:
+        return training.train(
+            TASK, "cdred", s, 3, demonstrations(), torch.device("cpu"), monitor
+        )[0]  # fmt: skip
+
+    monitor = Kept(at=520)
+    with pytest.raises(StoppedError):
+        train(monitor)
+    assert weights(train(monitor)) == weights(train(Monitor()))
+
+
+def test_bench_measures_every_part_and_writes_it(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["cdred", "bench", "--sizes", "small", "--rounds", "1", "--threads", "1", "--no-compile",
+         "--json", "bench.json"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "bench.json").read_text())
+    rows = {(row["operation"], row["variant"]): row for row in found["rows"]}
+    for part in ("update", "plan"):
+        for variant in ("float32", "bfloat16"):
+            row = rows[part, variant]
+            floor = row["gflop"] / found["gflops"][variant] * 1e3
+            assert row["floor_ratio"] == pytest.approx(row["ms"] / floor)
+            assert row["ratio"] == pytest.approx(rows[part, "float32"]["ms"] / row["ms"])
+            assert f"{part:19}  {variant}" in done.stdout
+    for part in ("act by the policy", "sample both streams"):
+        assert rows[part, "float32"]["ms"] > 0
+    assert {"step of cup-catch", "step of mw-reach", "step of lift-cube"} <= {k[0] for k in rows}
+
+
+def test_work_is_counted_as_the_sum_of_its_matrix_products() -> None:
+    from cdred.bench import CountedWork
+
+    with CountedWork() as work:
+        product = torch.ones(3, 4, requires_grad=True) @ torch.ones(4, 5)
+        product.sum().backward()
+    assert work.flop == 2 * 3 * 4 * 5 * 2  # forward, and back to the one that has a gradient
