@@ -14,6 +14,7 @@ import pytest
 import torch
 
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
+os.environ.pop("MUJOCO_GL", None)  # tests choose a renderer themselves
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SHIPPED = (
