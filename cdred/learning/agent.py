@@ -87,14 +87,16 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
     def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, *obs_shape) of N episodes side by side.
 
-        By MPPI if the settings say `mpc`, else by the policy prior: a sample of it if `explore` or
-        if the settings evaluate by samples, its mean otherwise. Behaviour cloning, trained without
-        a standard deviation, acts by its mean.
+        By MPPI if the settings say `mpc`, or, unless `explore`, that they evaluate so; else by the
+        policy prior: a sample of it if `explore` or if the settings evaluate by samples, its mean
+        otherwise. Behaviour cloning, trained without a standard deviation, acts by its mean.
         """
+        s = self.settings
         z = self.model.encoder(torch.as_tensor(obs, device=self.device))
-        if self.settings.mpc and isinstance(self.model, WorldModel):
+        plans = s.mpc or (s.eval_policy == "plan" and not explore)
+        if plans and isinstance(self.model, WorldModel):
             action: Tensor = self._plans().plan(z, explore)
-        elif self.method != "bc" and (explore or self.settings.eval_policy == "sample"):
+        elif self.method != "bc" and (explore or s.eval_policy == "sample"):
             action = self.model.policy.sample(z)[0]
         else:
             action = self.model.policy.mean(z)

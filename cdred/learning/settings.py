@@ -58,7 +58,8 @@ class Settings:
     discount_max: float = 0.995
     # Acting: by MPPI, or (mpc false) by the policy prior as in the authors' code
     mpc: bool = True
-    eval_policy: Literal["mean", "sample"] = "mean"  # how the policy prior acts when evaluated
+    # How an agent that acts by the policy prior is evaluated: by its mean, its samples, or by MPPI
+    eval_policy: Literal["mean", "sample", "plan"] = "mean"
     plan_iterations: int | None = None  # None: 6, or 8 when action_dim >= 20
     plan_samples: int = 512
     plan_policy_samples: int = 24

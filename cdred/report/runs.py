@@ -64,7 +64,7 @@ def acting(plan: Plan, name: str) -> str:
     settings = entry.settings if entry else plan.config.experts[name].settings
     if entry and entry.method == "bc":
         return "mean"
-    return "MPPI" if settings.mpc else settings.eval_policy
+    return "MPPI" if settings.mpc or settings.eval_policy == "plan" else settings.eval_policy
 
 
 def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:

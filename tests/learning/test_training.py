@@ -159,6 +159,18 @@ def test_acting_by_planning_is_an_option_and_deterministic() -> None:
     assert weights(train("cdred", s=planning)[0]) == weights(train("cdred", s=planning)[0])
 
 
+def test_an_agent_that_explores_by_its_policy_may_be_evaluated_by_planning() -> None:
+    planned = replace(TOY, eval_policy="plan", plan_iterations=2, plan_samples=32, plan_elites=8)
+    agent, history = train("cdred", s=planned)
+    other, by_policy = train("cdred", s=TOY)
+    assert weights(agent) == weights(other)  # nothing else changes
+    assert history.curve[-1]["return_mean"] != by_policy.curve[-1]["return_mean"]
+    agent.act(np.zeros((1, 5), np.float32), explore=True)
+    assert agent.acting_state() is None
+    agent.act(np.zeros((1, 5), np.float32))
+    assert agent.acting_state() is not None
+
+
 def test_a_loss_that_is_not_a_number_stops_the_run_by_name() -> None:
     with pytest.raises(FloatingPointError, match="loss is"):
         train("bc", s=replace(TOY, learning_rate=1e30, steps=50))
