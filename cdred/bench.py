@@ -75,10 +75,11 @@ def run(
     say("matrix products")
     rates = {p: matrix_rate(p, chosen, rounds) for p in ("float32", "bfloat16")}
     rows: list[Row] = []
-    memory: dict[str, int] = {}
+    memory: dict[str, int] = {}  # of the first sizes alone: a process remembers its peak
     for preset in presets:
         say(f"{preset}: float32{' and compiling' if compiled else ''}")
-        found, memory[preset] = learner(preset, variants, rates, chosen, rounds)
+        found, peak = learner(preset, variants, rates, chosen, rounds)
+        memory = memory or {preset: peak}
         rows += found
     say("environments")
     rows += environments(rounds)
@@ -240,7 +241,7 @@ def table(found: dict[str, Any]) -> str:
     for row in found["rows"]:
         cells.append(
             (
-                row["preset"], row["operation"], row["variant"], f"{row['ms']:.3g}",
+                row["preset"], row["operation"], row["variant"], f"{row['ms']:.4g}",
                 "" if row["ratio"] is None else f"{row['ratio']:.2f}",
                 "" if row["floor_ratio"] is None else f"{row['floor_ratio']:.2f}",
             )
