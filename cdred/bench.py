@@ -77,7 +77,7 @@ def run(
     rows: list[Row] = []
     memory: dict[str, int] = {}  # of the first sizes alone: a process remembers its peak
     for preset in presets:
-        say(f"{preset}: float32{' and compiling' if compiled else ''}")
+        say(f"{preset} sizes{', compiling' if compiled else ''}")
         found, peak = learner(preset, variants, rates, chosen, rounds)
         memory = memory or {preset: peak}
         rows += found

@@ -107,9 +107,7 @@ class Kept(Monitor):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_what_is_compiled_learns_the_same_and_resumes_to_the_same_bytes(
-    precision: Any, tmp_path: Path
-) -> None:
+def test_what_is_compiled_learns_the_same_and_resumes_to_the_same_bytes(precision: Any) -> None:
     torch._dynamo.reset()
     s = replace(S, precision=precision, compile=True)
     tolerance = {"float32": 1e-4, "bfloat16": 0.02}[precision]
