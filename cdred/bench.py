@@ -3,13 +3,14 @@
 Every variant of an operation is timed in turn, round after round, so that what disturbs the
 machine disturbs all of them; a figure is the median over the rounds. The floor of an operation is
 its matrix work alone, counted from the operation itself, at the rate at which this machine
-multiplies matrices in the same run.
+multiplies matrices in the same rounds.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import resource
 import statistics
 import time
@@ -21,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
@@ -44,7 +46,8 @@ LEAST = 0.2  # seconds that a variant is repeated for in a round
 @dataclass
 class Row:
     """Median milliseconds of one `operation` in one `variant`. `ratio`: how many times faster than
-    float32, eager. `floor_ratio`: how many times the floor."""
+    float32, eager. `gflop`: its matrix work; `gflops`: of matrix products a second, beside it.
+    `floor_ratio`: how many times the floor."""
 
     preset: str
     operation: str
@@ -52,6 +55,7 @@ class Row:
     ms: float
     ratio: float | None = None
     gflop: float | None = None
+    gflops: float | None = None
     floor_ratio: float | None = None
 
 
@@ -69,35 +73,32 @@ def run(
     say: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """Time everything and return it as plain data; `say` is told what is under way."""
-    machine.use_threads(threads)
+    machine.prepare(threads)
     chosen = machine.device(device)
     variants = [EAGER, BFLOAT16, *(COMPILED if compiled else ())]
-    say("matrix products")
-    rates = {p: matrix_rate(p, chosen, rounds) for p in ("float32", "bfloat16")}
     rows: list[Row] = []
     memory: dict[str, int] = {}  # of the first sizes alone: a process remembers its peak
     for preset in presets:
         say(f"{preset} sizes{', compiling' if compiled else ''}")
-        found, peak = learner(preset, variants, rates, chosen, rounds)
+        found, peak = learner(preset, variants, chosen, rounds)
         memory = memory or {preset: peak}
         rows += found
     say("environments")
     rows += environments(rounds)
     return {
         "machine": machine.name(), "device": machine.device_name(chosen), "threads": threads,
-        "torch": torch.__version__, "rounds": rounds, "gflops": rates, "peak_memory_mb": memory,
+        "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": memory,
         "rows": [asdict(row) for row in rows],
     }  # fmt: skip
 
 
-def matrix_rate(precision: str, device: torch.device, rounds: int) -> float:
-    """GFLOP per second of a matrix product of the paper's sizes."""
+def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]:
+    """One of the paper's sizes."""
     m, k, n = MATRICES
     dtype = getattr(torch, precision)
     a = torch.randn(m, k, dtype=dtype, device=device)
     b = torch.randn(k, n, dtype=dtype, device=device)
-    (ms,) = side_by_side([lambda: a @ b], device, rounds)
-    return 2 * m * k * n / ms / 1e6
+    return lambda: a @ b
 
 
 def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: int) -> list[float]:
@@ -138,7 +139,7 @@ class CountedWork(TorchDispatchMode):
 
 
 def learner(
-    preset: str, variants: list[Variant], rates: dict[str, float], device: torch.device, rounds: int
+    preset: str, variants: list[Variant], device: torch.device, rounds: int
 ) -> tuple[list[Row], int]:
     """Update, plan, act and replay sample of CDRED; the peak memory in MB before compiling, with a
     full replay of the preset's size."""
@@ -163,6 +164,8 @@ def learner(
         task, "cdred", (spec.obs_dim,), spec.action_dim, replace(settings, mpc=False)
     ).to(device)  # fmt: skip
 
+    products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
+    one = 2 * math.prod(MATRICES)  # floating point operations
     rows = []
     updates[0]()
     plans[0]()
@@ -170,11 +173,13 @@ def learner(
     for operation, calls in (("update", updates), ("plan", plans)):
         with CountedWork() as work:
             calls[0]()
-        times = side_by_side(calls, device, rounds)
-        for (name, precision, _), ms in zip(variants, times, strict=True):
-            floor = work.flop / 1e6 / rates[precision]
+        times = side_by_side([*calls, *products.values()], device, rounds)
+        rates = dict(zip(products, (one / ms / 1e6 for ms in times[len(calls) :]), strict=True))
+        for (name, precision, _), ms in zip(variants, times[: len(calls)], strict=True):
+            rate = rates[precision]
+            floor = work.flop / 1e6 / rate
             rows.append(
-                Row(preset, operation, name, ms, times[0] / ms, work.flop / 1e9, ms / floor)
+                Row(preset, operation, name, ms, times[0] / ms, work.flop / 1e9, rate, ms / floor)
             )
     size = settings.batch_size
     others: dict[str, Callable[[], Any]] = {
@@ -226,23 +231,23 @@ def _step(env: Any) -> None:
 
 def table(found: dict[str, Any]) -> str:
     """What `run` returned as a person reads it."""
-    rates = ", ".join(f"{rate:.0f} in {name}" for name, rate in found["gflops"].items())
     lines = [
         f"{found['machine']}, {found['device']}, {found['threads']} threads, "
         f"torch {found['torch']}",
-        f"matrix products ({' x '.join(map(str, MATRICES))}): GFLOP/s {rates}",
+        f"GFLOP/s: of matrix products ({' x '.join(map(str, MATRICES))}) beside the operation",
     ]
     lines += [
         f"peak memory, {preset} sizes, replay full: {mb} MB"
         for preset, mb in found["peak_memory_mb"].items()
     ]
-    head = ("sizes", "operation", "variant", "ms", "speed-up", "times its floor")
+    head = ("sizes", "operation", "variant", "ms", "speed-up", "GFLOP/s", "times its floor")
     cells = [head]
     for row in found["rows"]:
         cells.append(
             (
                 row["preset"], row["operation"], row["variant"], f"{row['ms']:.4g}",
                 "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+                "" if row["gflops"] is None else f"{row['gflops']:.0f}",
                 "" if row["floor_ratio"] is None else f"{row['floor_ratio']:.2f}",
             )
         )  # fmt: skip

@@ -141,7 +141,7 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 def _device(config: Config) -> Any:
     """The torch device of the configuration, its threads set."""
-    machine.use_threads(config.compute.threads)
+    machine.prepare(config.compute.threads)
     return machine.device(config.compute.device)
 
 

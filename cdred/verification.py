@@ -81,7 +81,7 @@ class Reproduction:
 
     def __init__(self, root: Path, path: str, m: dict[str, Any], tolerance: float) -> None:
         self.path, self.differences = path, differences(root, m)
-        machine.use_threads(m.get("threads", 1))
+        machine.prepare(m.get("threads", 1))
         again = _demos(root, path, m) if m["stage"] == "demos" else _evaluation(root, path, m)
         self.recorded, self.found, same_bits = again
         scale = float(np.abs(self.recorded).max())

@@ -3,13 +3,42 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ACTIVATIONS = {"mish": F.mish, "silu": F.silu}
+
+class _FusedMish(torch.autograd.Function):
+    """x tanh(softplus(x)) by one exponential and one division, for the compiler to fuse: with
+    e = exp(x) and n = e (e + 2), tanh(softplus(x)) = n / (n + 2)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        e = x.exp().clamp(max=1e8)  # where the fraction is 1 long since, and n * n still finite
+        n = e * (e + 2)
+        return x * (n / (n + 2))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        e = x.exp().clamp(max=1e8)
+        n = e * (e + 2)
+        d = n + 2
+        return gradient * ((n * d + 4 * x * e * (e + 1)) / (d * d))
+
+
+def mish(x: Tensor) -> Tensor:
+    """PyTorch's own is one call, which counts when it is not compiled, but its three
+    transcendental functions an element cost most of what surrounds a matrix product on CPU."""
+    return _FusedMish.apply(x) if torch.compiler.is_compiling() else F.mish(x)
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"mish": mish, "silu": F.silu}
 
 
 class SimNorm(nn.Module):
@@ -101,6 +130,22 @@ def random_shift(frames: Tensor, pad: int = 3) -> Tensor:
     return moved.permute(0, 3, 1, 2)
 
 
+def dropout_mask(shape: Sequence[int], p: float, device: torch.device) -> Tensor:
+    """What dropout multiplies by: 0 with probability `p`, else 1 / (1 - p), independently.
+
+    Drawn by the gaps from one zero to the next, which are geometrically distributed: for small `p`
+    a hundredth of the random numbers, whose making takes longer than the layer itself on CPU.
+    """
+    size = math.prod(shape)
+    expected = size * p
+    enough = int(expected + 10 * expected**0.5 + 10)  # ten standard deviations above the mean
+    uniform = 1 - torch.rand(enough, device=device)  # in (0, 1]
+    gaps = 1 + (uniform.log() / math.log1p(-p)).long()
+    zeros = (gaps.cumsum(0) - 1).clamp(max=size)
+    mask = torch.full((size + 1,), 1 / (1 - p), device=device)  # one more, for those beyond the end
+    return mask.index_fill(0, zeros, 0.0)[:size].view(*shape)
+
+
 class EnsembleMLP(nn.Module):
     """`members` MLPs of one shape, evaluated together: (members or 1, N, in) -> (members, N, out),
     float32 whatever the precision inside.
@@ -137,20 +182,40 @@ class EnsembleMLP(nn.Module):
 
     def forward(self, x: Tensor, members: Tensor | None = None) -> Tensor:
         """x: (members or 1, N, in). `members`: indices of those to evaluate, shape (M,)."""
+        stacks = (self.weight, self.bias, self.norm_weight, self.norm_bias)
+        weight, bias, gain, shift = (
+            [p if members is None else p[members] for p in s] for s in stacks
+        )
+        count, hidden = weight[0].shape[0], weight[0].shape[-1]
+        mask = None
+        if self.training and self.dropout > 0:
+            mask = dropout_mask((count, x.shape[1], hidden), self.dropout, x.device)
+        if not (torch.compiler.is_compiling() and x.device.type == "cpu"):
+            return self._layers(x.expand(count, -1, -1), weight, bias, gain, shift, mask)
+        # The compiler spreads the outermost loop over threads. Five members on two threads would
+        # be three and two; the rows of one member divide evenly, and stay in the cache.
+        return torch.stack(
+            [
+                self._layers(
+                    x[k if x.shape[0] > 1 else 0], [w[k] for w in weight], [b[k] for b in bias],
+                    [g[k] for g in gain], [s[k] for s in shift], None if mask is None else mask[k],
+                )
+                for k in range(count)
+            ]
+        )  # fmt: skip
 
-        def chosen(parameter: Tensor) -> Tensor:
-            return parameter if members is None else parameter[members]
-
-        last = len(self.weight) - 1
-        count = self.weight[0].shape[0] if members is None else members.shape[0]
-        x = x.expand(count, -1, -1)
-        for k, (weight, bias) in enumerate(zip(self.weight, self.bias, strict=True)):
-            x = torch.baddbmm(chosen(bias), x, chosen(weight))
-            if k == last:
-                break
-            if k == 0 and self.dropout > 0:
-                x = F.dropout(x, self.dropout, self.training)
+    def _layers(
+        self, x: Tensor, weight: list[Tensor], bias: list[Tensor], gain: list[Tensor],
+        shift: list[Tensor], mask: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """The blocks, for all members (each tensor with a leading dimension for them) or one."""
+        linear = torch.baddbmm if x.ndim == 3 else torch.addmm
+        last = len(weight) - 1
+        for k in range(last):
+            x = linear(bias[k], x, weight[k])
+            if k == 0 and mask is not None:
+                x = x * mask.to(x.dtype)
             x = F.layer_norm(x, x.shape[-1:])
-            x = torch.addcmul(chosen(self.norm_bias[k]), x, chosen(self.norm_weight[k]))
+            x = torch.addcmul(shift[k], x, gain[k])
             x = ACTIVATIONS[self.activation](x)
-        return x.float()
+        return linear(bias[last], x, weight[last]).float()

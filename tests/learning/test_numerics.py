@@ -12,7 +12,14 @@ from torch import nn
 
 from cdred.learning import rewards
 from cdred.learning.agent import Agent
-from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, random_shift
+from cdred.learning.networks import (
+    EnsembleMLP,
+    PixelEncoder,
+    SimNorm,
+    dropout_mask,
+    mish,
+    random_shift,
+)
 from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
 from cdred.learning.rewards.rnd import CoupledRND
@@ -45,6 +52,41 @@ def forward(net: EnsembleMLP, member: int, x: np.ndarray) -> np.ndarray:
             x = x * get(net.norm_weight, k) + get(net.norm_bias, k)
             x = x / (1 + np.exp(-x))
     return x
+
+
+def test_mish_for_the_compiler_is_mish(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients where it bends, and far out, where a plain quotient overflows."""
+    x = torch.cat([torch.linspace(-30, 30, 601), torch.tensor([-1e4, -90.0, 60.0, 90.0, 1e4])])
+    exact = x.double().requires_grad_()
+    (wanted,) = torch.autograd.grad(F.mish(exact).sum(), exact)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    own = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(mish(own).sum(), own)
+    torch.testing.assert_close(mish(x).double(), F.mish(exact).detach(), rtol=1e-6, atol=1e-9)
+    torch.testing.assert_close(gradient.double(), wanted, rtol=1e-6, atol=1e-6)
+    assert mish(torch.tensor(torch.nan)).isnan()
+
+
+def test_dropout_zeroes_each_unit_by_itself_with_its_probability() -> None:
+    p, shape = 0.05, (4, 500, 250)
+    mask = dropout_mask(shape, p, torch.device("cpu"))
+    assert mask.shape == shape
+    torch.testing.assert_close(mask.unique(), torch.tensor([0, 1 / (1 - p)]))
+    zero = (mask == 0).double().flatten()
+    spread = (p * (1 - p) / zero.numel()) ** 0.5
+    assert abs(zero.mean() - p) < 4 * spread
+    both = (zero[1:] * zero[:-1]).mean()  # neighbours know nothing of each other
+    assert abs(both - p**2) < 4 * (p**2 * (1 - p**2) / zero.numel()) ** 0.5
+    ends = [dropout_mask((20,), p, torch.device("cpu")) == 0 for _ in range(4000)]
+    per_unit = torch.stack(ends).double().mean(0)  # the first and the last as any other
+    assert (per_unit - p).abs().max() < 5 * (p * (1 - p) / 4000) ** 0.5
+
+
+def test_an_ensemble_drops_units_only_while_it_trains() -> None:
+    net = EnsembleMLP(3, 4, [200], 5, "silu", dropout=0.3)
+    x = torch.randn(1, 6, 4)
+    assert not torch.equal(net(x), net(x))
+    assert torch.equal(net.eval()(x), net(x))
 
 
 @pytest.mark.parametrize("transform", ["identity", "exp"])
