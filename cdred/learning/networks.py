@@ -194,13 +194,15 @@ class EnsembleMLP(nn.Module):
             return self._layers(x.expand(count, -1, -1), weight, bias, gain, shift, mask)
         # The compiler spreads the outermost loop over threads. Five members on two threads would
         # be three and two; the rows of one member divide evenly, and stay in the cache.
-        return torch.stack(
+        x = x.expand(count, -1, -1)
+        members = (slice(k, k + 1) for k in range(count))
+        return torch.cat(
             [
                 self._layers(
-                    x[k if x.shape[0] > 1 else 0], [w[k] for w in weight], [b[k] for b in bias],
-                    [g[k] for g in gain], [s[k] for s in shift], None if mask is None else mask[k],
+                    x[k], [w[k] for w in weight], [b[k] for b in bias], [g[k] for g in gain],
+                    [s[k] for s in shift], None if mask is None else mask[k],
                 )
-                for k in range(count)
+                for k in members
             ]
         )  # fmt: skip
 
@@ -208,14 +210,13 @@ class EnsembleMLP(nn.Module):
         self, x: Tensor, weight: list[Tensor], bias: list[Tensor], gain: list[Tensor],
         shift: list[Tensor], mask: Tensor | None,
     ) -> Tensor:  # fmt: skip
-        """The blocks, for all members (each tensor with a leading dimension for them) or one."""
-        linear = torch.baddbmm if x.ndim == 3 else torch.addmm
+        """The blocks of members together; each tensor's first dimension is that of members."""
         last = len(weight) - 1
         for k in range(last):
-            x = linear(bias[k], x, weight[k])
+            x = torch.baddbmm(bias[k], x, weight[k])
             if k == 0 and mask is not None:
                 x = x * mask.to(x.dtype)
             x = F.layer_norm(x, x.shape[-1:])
             x = torch.addcmul(shift[k], x, gain[k])
             x = ACTIVATIONS[self.activation](x)
-        return linear(bias[last], x, weight[last]).float()
+        return torch.baddbmm(bias[last], x, weight[last]).float()
