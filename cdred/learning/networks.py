@@ -195,14 +195,13 @@ class EnsembleMLP(nn.Module):
         # The compiler spreads the outermost loop over threads. Five members on two threads would
         # be three and two; the rows of one member divide evenly, and stay in the cache.
         x = x.expand(count, -1, -1)
-        members = (slice(k, k + 1) for k in range(count))
         return torch.cat(
             [
                 self._layers(
                     x[k], [w[k] for w in weight], [b[k] for b in bias], [g[k] for g in gain],
                     [s[k] for s in shift], None if mask is None else mask[k],
                 )
-                for k in members
+                for k in (slice(m, m + 1) for m in range(count))
             ]
         )  # fmt: skip
 
