@@ -3,7 +3,7 @@
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Agent"]
+__all__ = ["Agent", "film_episode", "pull"]
 
 
 def __getattr__(name: str) -> Any:
@@ -12,4 +12,12 @@ def __getattr__(name: str) -> Any:
         from cdred.learning.agent import Agent
 
         return Agent
+    if name == "film_episode":
+        from cdred.evaluation import film_episode
+
+        return film_episode
+    if name == "pull":
+        from cdred.hub import pull
+
+        return pull
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

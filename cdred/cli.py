@@ -36,11 +36,18 @@ def parser() -> argparse.ArgumentParser:
     for stage in STAGES:
         p = commands.add_parser(stage, help=_STAGE_HELP[stage], description=_STAGE_HELP[stage])
         if stage in ENTRY_OPTION:
-            option = ENTRY_OPTION[stage]
-            p.add_argument("--task", required=True, help="a task of the experiment")
-            p.add_argument(f"--{option}", dest="entry", required=True, metavar="NAME")
+            option, needed = ENTRY_OPTION[stage], stage != "evaluate"
+            p.add_argument("--task", required=needed, help="a task of the experiment")
+            p.add_argument(f"--{option}", dest="entry", required=needed, metavar="NAME")
         if stage in ("imitate", "evaluate"):
-            p.add_argument("--seed", type=int, required=True)
+            p.add_argument("--seed", type=int, required=stage == "imitate")
+        if stage == "evaluate":
+            p.add_argument(
+                "--checkpoint", metavar="ID[@REVISION]",
+                help="instead of all these: pull this agent from the Hub, play its evaluation "
+                "again and compare",
+            )  # fmt: skip
+            _add_tolerance(p)
         p.add_argument("--log", type=Path, metavar="FILE", help="write the log to FILE as well")
         p.add_argument("--quiet", action="store_true", help="print errors alone")
     p = commands.add_parser("use", help="make an experiment of config/ the current one")
@@ -52,11 +59,15 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("show", help="print the report's results")
     p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
     p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
-    p.add_argument(
-        "--tolerance", type=float, default=0.05, metavar="SHARE",
-        help="on another kind of machine: allowed difference of an episode's return, as a share of "
-        "the largest recorded (default: %(default)s)",
-    )  # fmt: skip
+    _add_tolerance(p)
+    p = commands.add_parser("publish", help="upload agents, and what they come from, to the Hub")
+    p.add_argument("artifact", type=Path, nargs="*", help="default: all agents of the experiment")
+    p.add_argument("--release", default=f"v{__version__}", metavar="TAG", help="(%(default)s)")
+    p.add_argument("--dry-run", "-n", action="store_true", help="only write what would be uploaded")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where a dry run writes it")
+    p = commands.add_parser("pull", help="fetch what cdred published from the Hub, and check it")
+    p.add_argument("repository", metavar="ID[@REVISION]", help="revision: commit, tag or branch")
+    p.add_argument("--dataset", action="store_true", help="demonstrations; default: an agent")
     commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
     commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
     p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
@@ -78,6 +89,14 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("container", help="run a command in the image of compute.container")
     p.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro")
     return top
+
+
+def _add_tolerance(p: argparse.ArgumentParser) -> None:
+    p.add_argument(
+        "--tolerance", type=float, default=0.05, metavar="SHARE",
+        help="on another kind of machine: allowed difference of an episode's return, as a share of "
+        "the largest recorded (default: %(default)s)",
+    )  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -105,6 +124,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    if args.command == "evaluate" and args.checkpoint is not None:
+        return _evaluate_pulled(args)
     if args.command in STAGES:
         from cdred import stages
 
@@ -122,6 +143,10 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _show()
     elif args.command == "verify":
         return _verify(args)
+    elif args.command == "publish":
+        _publish(args)
+    elif args.command == "pull":
+        _pull(args)
     elif args.command == "tasks":
         from cdred import listing
 
@@ -161,6 +186,10 @@ def _job(plan: Plan, args: argparse.Namespace) -> Job:
     """The job that the arguments name, or an error that gives the nearest valid name."""
     if args.command == "report":
         return plan.report
+    if args.command == "evaluate":
+        for name, given in (("task", args.task), ("run", args.entry), ("seed", args.seed)):
+            if given is None:
+                raise CdredError(f"evaluate: --{name}: missing (or give --checkpoint alone)")
     jobs = plan.of(args.command)
     option = ENTRY_OPTION[args.command]
     seed = getattr(args, "seed", None)
@@ -239,6 +268,46 @@ def _verify(args: argparse.Namespace) -> int:
     except ValueError:
         raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
     return 0 if verification.verify(Path(), relative, args.tolerance) else 1
+
+
+def _evaluate_pulled(args: argparse.Namespace) -> int:
+    """0 if the evaluation came back, 1 if not."""
+    from cdred import verification
+
+    for name, given in (("task", args.task), ("run", args.entry), ("seed", args.seed)):
+        if given is not None:
+            raise CdredError(f"evaluate: --{name} has no meaning with --checkpoint, which knows it")
+    name, _, revision = args.checkpoint.partition("@")
+    return 0 if verification.verify_pulled(name, revision or None, args.tolerance) else 1
+
+
+def _publish(args: argparse.Namespace) -> None:
+    import tempfile
+
+    from cdred import publishing
+
+    if args.dry_run != (args.out is not None):
+        raise CdredError("publish: --dry-run and --out DIR go together")
+    plan = Plan.load()
+    chosen = publishing.choose(plan, args.artifact)
+    if args.dry_run:
+        for folder in publishing.write(plan, chosen, args.release, args.out):
+            print(folder)
+        return
+    with tempfile.TemporaryDirectory() as aside:
+        folders = publishing.write(plan, chosen, args.release, Path(aside))
+        publishing.upload(plan, chosen, folders, args.release, print)
+
+
+def _pull(args: argparse.Namespace) -> None:
+    from cdred import hub
+
+    name, _, revision = args.repository.partition("@")
+    pulled = hub.pull(name, "dataset" if args.dataset else "model", revision or None)
+    p = pulled.publication
+    print(f"pulled      {name}: {p['kind']} of {p['task']}, release {p['release']}, intact")
+    print(f"revision    {pulled.commit}")
+    print(f"folder      {pulled.folder}")
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 PARAMS = Path("params.yaml")
 METHODS = ("cdred", "red", "bc")
+COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
 Place = dict[tuple[str, ...], str]  # key path -> "file:line"
@@ -46,11 +47,11 @@ class Expert:
     policy, or an agent that somebody trained. Other keys are learner settings over the preset."""
 
     settings: Settings
-    source: Literal["train", "scripted", "checkpoint"] = "train"
+    source: Literal["train", "scripted", "checkpoint", "hub"] = "train"
     obs: Literal["state", "rgb"] = "state"
     seed: int = 0
     checkpoint: str | None = None  # a directory, or a model on the Hugging Face Hub
-    revision: str | None = None  # of a model on the Hub
+    revision: str | None = None  # of a model on the Hub; with source: hub a commit
 
 
 @dataclass(frozen=True)
@@ -61,8 +62,10 @@ class Demos:
 
     episodes: int
     expert: str | None = None
-    source: Literal["expert", "minari", "maniskill2", "pickle"] = "expert"
-    path: str | None = None  # a file or directory, or a Minari dataset's id
+    source: Literal["expert", "minari", "maniskill2", "pickle", "hub"] = "expert"
+    # A file or directory, a Minari dataset's id, or a dataset on the Hub at the commit `revision`
+    path: str | None = None
+    revision: str | None = None
     stride: int = 1  # of a recording at another rate: every how many-th step is one of the task's
     obs: Literal["state", "rgb"] = "state"
     seed: int = 0
@@ -122,6 +125,15 @@ class Compute:
 
 
 @dataclass(frozen=True)
+class Hub:
+    """As whom, and under what terms, `cdred publish` publishes. No part of a result's identity."""
+
+    namespace: str | None = None  # a user or organisation of the Hugging Face Hub
+    license: str = "mit"
+    private: bool = False
+
+
+@dataclass(frozen=True)
 class Config:
     experiment: Experiment
     experts: dict[str, Expert]
@@ -130,6 +142,7 @@ class Config:
     expert: Acceptance = field(default_factory=Acceptance)
     evaluation: Evaluation = field(default_factory=Evaluation)
     compute: Compute = field(default_factory=Compute)
+    hub: Hub = field(default_factory=Hub)
 
 
 # Numbers outside of these ranges are errors, in whatever table they stand: name -> (low, high).
@@ -224,6 +237,7 @@ class _Reader:
             self.build(Acceptance, data.get("expert", {}), ("expert",)),
             self.build(Evaluation, data.get("evaluation", {}), ("evaluation",)),
             self.build(Compute, data.get("compute", {}), ("compute",)),
+            self.build(Hub, data.get("hub", {}), ("hub",)),
         )
         self.check_names(config)
         return config
@@ -280,20 +294,35 @@ class _Reader:
             self.fail((*path, needed), f"missing, with source: {demos.source}")
         if getattr(demos, other) is not None:
             self.fail((*path, other), f"has no meaning with source: {demos.source}")
+        if demos.source == "hub":
+            self.check_commit(path, demos.revision)
+        elif demos.revision is not None:
+            self.fail((*path, "revision"), f"has no meaning with source: {demos.source}")
         if own and demos.stride != 1:
             self.fail((*path, "stride"), "is for what others recorded")
         if own and demos.expert not in experts:
             self.unknown((*path, "expert"), "expert", str(demos.expert), experts)
 
+    def check_commit(self, path: tuple[str, ...], revision: str | None) -> None:
+        """What a result depends on must not move, as branches and tags do."""
+        if revision is None or not COMMIT.fullmatch(revision):
+            self.fail(
+                (*path, "revision"),
+                f"{revision or 'missing'}: the 40 hexadecimal digits of a commit; `cdred pull` "
+                f"prints them",
+            )
+
     def check_expert(self, name: str, expert: Expert, tasks: list[str]) -> None:
         """What an expert's source asks for is there, and nothing else."""
         path = ("experts", name)
-        wanted = expert.source == "checkpoint"
+        wanted = expert.source in ("checkpoint", "hub")
         if wanted and expert.checkpoint is None:
             self.fail((*path, "checkpoint"), "missing: a directory, or a model on the Hub")
         for key in ("checkpoint", "revision"):
             if not wanted and getattr(expert, key) is not None:
                 self.fail((*path, key), f"has no meaning with source: {expert.source}")
+        if expert.source == "hub":
+            self.check_commit(path, expert.revision)
         if expert.source == "scripted":
             if expert.obs != "state":
                 self.fail((*path, "obs"), "scripted policies look at state alone")

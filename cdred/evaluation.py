@@ -28,6 +28,18 @@ def evaluate(
     return play(agent, task, episodes, seed, "evaluation", monitor, parallel)
 
 
+def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path = VIDEO) -> Episode:
+    """One episode of the agent as it is evaluated, and a film of it at `path` (.mp4).
+
+    Raises CdredError when its task cannot be played or rendered on this machine.
+    """
+    from cdred.envs.video import film
+
+    (episode,) = play(agent, agent.task, 1, seed, "film")
+    film(agent.task, episode.seed, episode.action, Path(path))
+    return episode
+
+
 def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -> dict[str, Any]:
     """What `evaluation.json` holds: raw results per episode and their mean."""
     return {

@@ -24,6 +24,8 @@ def collect(root: Path, task: str, wanted: Demos) -> list[Episode]:
     Raises CdredError naming what is missing, cannot be read, or does not fit the task.
     """
     assert wanted.path is not None
+    if wanted.source == "hub":
+        return _pulled(task, wanted)
     reader = {"minari": _minari, "maniskill2": _maniskill2, "pickle": _pickle}[wanted.source]
     file = root / wanted.path
     if not file.exists() and wanted.source != "minari":
@@ -46,6 +48,26 @@ def collect(root: Path, task: str, wanted: Demos) -> list[Episode]:
         f"{wanted.path}: {wanted.episodes} episodes asked for, {len(episodes)} are there"
         f"{' that are wanted' if wanted.selects else ''}"
     )
+
+
+def _pulled(task: str, wanted: Demos) -> list[Episode]:
+    """The first wanted episodes of demonstrations that cdred published."""
+    from cdred import demos, hub
+
+    where = f"{wanted.path}@{wanted.revision}"
+    pulled = hub.pull(str(wanted.path), "dataset", wanted.revision)
+    recorded = (pulled.manifest["stage"], pulled.manifest["task"])
+    if recorded != ("demos", task):
+        raise CdredError(f"{where}: holds {recorded[0]} of {recorded[1]}, not demos of {task}")
+    found = [e for e in demos.read(pulled.folder) if wanted.wants(e)][: wanted.episodes]
+    for k, episode in enumerate(found):
+        _check(f"{where}, episode {k}", episode, task, wanted.obs)
+    if len(found) < wanted.episodes:
+        raise CdredError(
+            f"{where}: {wanted.episodes} episodes asked for, {len(found)} are there"
+            f"{' that are wanted' if wanted.selects else ''}"
+        )
+    return found
 
 
 Recorded = tuple[Any, Any, Any, Any, "int | None"]  # obs, action, reward, success, seed

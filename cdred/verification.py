@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from cdred.envs.rollout import Episode
 from cdred.errors import CdredError
 from cdred.plan import CODE, command, output_path
 
+Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
 Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
 
 
@@ -77,13 +79,18 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
 
 
 class Reproduction:
-    """An evaluation or demonstrations, played again with the recorded seeds."""
+    """An evaluation or demonstrations of manifest `m`, played again with the recorded seeds.
 
-    def __init__(self, root: Path, path: str, m: dict[str, Any], tolerance: float) -> None:
+    `play` returns what was recorded, what came back, and whether all that it holds has the same
+    bits. `root`: where the code is that runs.
+    """
+
+    def __init__(
+        self, root: Path, path: str, m: dict[str, Any], tolerance: float, play: Play
+    ) -> None:
         self.path, self.differences = path, differences(root, m)
         machine.prepare(m.get("threads", 1))
-        again = _demos(root, path, m) if m["stage"] == "demos" else _evaluation(root, path, m)
-        self.recorded, self.found, same_bits = again
+        self.recorded, self.found, same_bits = play()
         scale = float(np.abs(self.recorded).max())
         self.off = np.abs(self.found - self.recorded)
         self.exact = bool(same_bits and not self.off.any())
@@ -108,20 +115,27 @@ class Reproduction:
 
 
 def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
-    from cdred import evaluation
     from cdred.learning import training
 
-    recorded = evaluation.read(root / path)
     (agent_path,) = m["inputs"]
-    agent = training.load(root / agent_path).to(_device(m))
-    chosen = m["params"]
+    return _evaluate(path, training.load(root / agent_path), root / path, m)
+
+
+def _evaluate(
+    name: str, agent: Any, recorded_in: Path, m: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The evaluation of manifest `m`, recorded in a directory, and the same played by `agent`."""
+    from cdred import evaluation
+
+    recorded, chosen = evaluation.read(recorded_in), m["params"]
+    agent = agent.to(_device(m))
     episodes = evaluation.evaluate(agent, m["task"], chosen["episodes"], chosen["seed"])
     found = evaluation.results(agent, m["task"], episodes)
     returns = np.array([e["return"] for e in recorded["episodes"]])
     _agree(
-        path, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, found))
+        name, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, found))
     )
-    _agree(path, "mean return", recorded["return_mean"], float(np.mean(returns)))
+    _agree(name, "mean return", recorded["return_mean"], float(np.mean(returns)))
     rest = [[(e["length"], e["success"]) for e in r["episodes"]] for r in (recorded, found)]
     return returns, _returns(episodes), rest[0] == rest[1]
 
@@ -172,8 +186,30 @@ def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
         say(f"            {path}: no evaluation of it is here, nothing to play again")
     good = True
     for name in played:
-        outcome = Reproduction(root, name, found[name], tolerance)
+        m = found[name]
+        play = partial(_demos if m["stage"] == "demos" else _evaluation, root, name, m)
+        outcome = Reproduction(root, name, m, tolerance, play)
         for line in outcome.lines():
             say(line)
         good &= outcome.holds
     return good
+
+
+def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any = print) -> bool:
+    """Pull an agent from the Hub and play its evaluation again. Returns whether it reproduces."""
+    import cdred
+    from cdred import hub
+    from cdred.learning.agent import Agent
+
+    pulled = hub.pull(where, "model", revision)
+    name = f"{where}@{pulled.commit[:12]}"
+    m = pulled.lineage("evaluate")
+    if m is None or not (pulled.folder / "evaluation.json").exists():
+        raise CdredError(f"{name}: holds no evaluation to compare with")
+    say(f"intact      {name}: {len(pulled.publication['files'])} files")
+    agent = Agent.from_pretrained(pulled.folder)
+    play = partial(_evaluate, name, agent, pulled.folder, m)
+    outcome = Reproduction(Path(cdred.__file__).parents[1], name, m, tolerance, play)
+    for line in outcome.lines():
+        say(line)
+    return outcome.holds

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
+from cdred import hub
 from cdred.envs.tasks import TASKS
 from cdred.learning import rewards
 from cdred.learning.planner import Planner
@@ -51,6 +53,22 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
             self.model = WorldModel(self.settings, obs_shape, action_dim)
             self.reward_model = rewards.build(method, self.settings, action_dim)
         self._planner: Planner | None = None
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, name: str | Path, *, revision: str | None = None, **options: Any
+    ) -> Agent:
+        """The agent in a directory, or published on the Hub as `name` at `revision` (a commit, tag
+        or branch), ready to act.
+
+        Of the Hub only what cdred published is loaded, after its hashes were checked: the mixin's
+        own way falls back to pickle. Raises CdredError when it is refused or cannot be had.
+        """
+        folder = Path(name)
+        if not folder.is_dir():
+            folder = hub.pull(str(name), "model", revision).folder
+        with contextlib.redirect_stdout(None):  # the client prints that the directory is local
+            return super().from_pretrained(folder, **options).eval()
 
     @classmethod
     def create(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 from pathlib import Path
@@ -55,8 +54,7 @@ def load(directory: Path) -> Agent | ScriptedExpert:
     """The agent or expert of a training stage's artifact, ready to act."""
     if (directory / scripted.FILE).exists():
         return ScriptedExpert(json.loads((directory / scripted.FILE).read_text())["task"])
-    with contextlib.redirect_stdout(None):  # the Hub client prints that the directory is local
-        return Agent.from_pretrained(directory / AGENT, strict=True).eval()
+    return Agent.from_pretrained(directory / AGENT, strict=True)
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
