@@ -235,10 +235,11 @@ def _check(follow: bool) -> int:
 
 
 def _status() -> int:
-    from cdred import state
+    from cdred import manifest, state
 
     for job in (plan := Plan.load()).jobs:
-        found = "up to date" if job.up_to_date() else "stale" if job.path.exists() else "missing"
+        made = manifest.read(job.path) is not None  # engines make empty folders
+        found = "up to date" if job.up_to_date() else "stale" if made else "missing"
         begun = found != "up to date" and (state.FOLDER / job.digest / "state.pt").exists()
         print(f"{found:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
     print(f"experiment {plan.config.experiment.name}: params.yaml")
