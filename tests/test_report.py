@@ -21,7 +21,11 @@ from safetensors.numpy import save_file
 
 from cdred import config, experiments, manifest, report
 from cdred.plan import Job, Plan
-from cdred.report.statistics import bootstrap_interval
+from cdred.report.statistics import (
+    bootstrap_interval,
+    interquartile_mean,
+    probability_of_improvement,
+)
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
 UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval
@@ -231,7 +235,43 @@ def test_a_run_is_summed_up_over_its_seeds(seeds: Path) -> None:
     assert [int(rows["cup-catch", "bc"][name]) for name in costs] == [0, 0, 23, 17]
 
 
+def test_runs_are_compared_over_tasks_and_seeds(seeds: Path, made: tuple[Any, ...]) -> None:
+    """RETURNS + 10 x seed, seeds 3 and 1, against an expert of 950 on both tasks."""
+    rows = {r["run"]: r for r in read_csv(seeds / "aggregates.csv")}
+    assert list(rows) == ["cdred", "bc"]
+    shares = [(np.mean(RETURNS["cdred"]) + 10 * seed) / 950 for seed in (3, 1)] * 2
+    cdred = rows["cdred"]
+    assert (cdred["tasks"], cdred["seeds"]) == ("2", "2")
+    assert float(cdred["iqm"]) == pytest.approx(scipy.stats.trim_mean(shares, 0.25))
+    assert float(cdred["mean"]) == pytest.approx(np.mean(shares))
+    assert float(cdred["iqm_low"]) == pytest.approx(min(shares))
+    assert float(cdred["iqm_high"]) == pytest.approx(max(shares))
+    (pair,) = read_csv(seeds / "improvements.csv")
+    assert (pair["run"], pair["over"], float(pair["probability"])) == ("cdred", "bc", 1)
+    assert "### Over tasks and seeds" in (seeds / "report.md").read_text()
+    assert "### Over tasks and seeds" not in (made[1] / "report.md").read_text()
+    assert read_csv(made[1] / "aggregates.csv") == []  # of one seed nothing is said
+
+
 # ---- statistics ---------------------------------------------------------------------------------
+
+
+def test_statistics_over_tasks_are_their_definitions() -> None:
+    generator = np.random.default_rng(3)
+    x, y = generator.normal(0.6, 0.2, (5, 3)), generator.normal(0.5, 0.2, (5, 3))
+    value, low, high = interquartile_mean(x)
+    assert value == pytest.approx(scipy.stats.trim_mean(x.ravel(), 0.25))
+    # The stratified bootstrap by hand: seeds drawn with replacement within each task.
+    drawn = generator.integers(0, 5, (4000, 5, 3))
+    means = [scipy.stats.trim_mean(x[d, np.arange(3)].ravel(), 0.25) for d in drawn]
+    assert (low, high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.02)
+    assert interquartile_mean(x) == (value, low, high)
+
+    above = (x[:, None] > y[None]).mean((0, 1)).mean()
+    value, low, high = probability_of_improvement(x, y)
+    assert value == pytest.approx(above)
+    assert low < value < high
+    assert probability_of_improvement(x, x)[0] == pytest.approx(0.5)
 
 
 def test_the_interval_of_one_seed_is_scipys() -> None:

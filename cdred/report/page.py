@@ -95,6 +95,20 @@ def _context(plan: Plan, job: Job, data: Data, drawn: Figures) -> dict[str, Any]
             ]
             for r in data.summary
         ],
+        "aggregate_rows": [
+            [
+                r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
+                f"{r['iqm_low']:.3f} to {r['iqm_high']:.3f}", f"{r['mean']:.3f}",
+            ]
+            for r in data.aggregates
+        ],
+        "improvement_rows": [
+            [
+                r["run"], r["over"], f"{r['probability']:.2f}",
+                f"{r['low']:.2f} to {r['high']:.2f}",
+            ]
+            for r in data.improvements
+        ],
         "demo_rows": [
             [
                 r["task"], r["demos"], r["expert"], r["episodes"], f"{r['return_mean']:.1f}",

@@ -34,6 +34,8 @@ class Data:
     demos: list[Row] = field(default_factory=list)
     diagnostics: list[Row] = field(default_factory=list)  # the rows of every metrics.csv
     runs: list[Row] = field(default_factory=list)  # a row per task and run, over its seeds
+    aggregates: list[Row] = field(default_factory=list)  # a row per run, over tasks and seeds
+    improvements: list[Row] = field(default_factory=list)  # a row per pair of runs
     lineage: list[Row] = field(default_factory=list)
     films: list[Row] = field(default_factory=list)
 
@@ -42,7 +44,10 @@ class Data:
         return list(dict.fromkeys(row["task"] for row in self.summary))
 
 
-TABLES = ("summary", "runs", "episodes", "curves", "demos", "diagnostics", "lineage")
+TABLES = (
+    "summary", "runs", "aggregates", "improvements", "episodes", "curves", "demos", "diagnostics",
+    "lineage",
+)  # fmt: skip
 
 
 def collect(plan: Plan, report: Job) -> Data:
@@ -83,6 +88,10 @@ def collect(plan: Plan, report: Job) -> Data:
         row["expert_share"] = score(row) / expert if expert > 0 else None
         row["goal_step"] = _goal_step(data.curves, row, GOAL * expert) if expert > 0 else None
     data.runs.extend(runs.collect(plan, data, level))
+    for table, rows in zip(
+        (data.aggregates, data.improvements), runs.aggregates(data), strict=True
+    ):
+        table.extend(rows)
     return data
 
 
