@@ -97,7 +97,7 @@ print(episode.episode_return)
 `cdred evaluate --checkpoint {repository}@{publication["release"]}` plays the episodes of its
 evaluation again and compares them with the numbers above.
 
-{_provenance(publication)}{_figures(folder)}"""
+{_provenance(publication)}{_figures(folder, job)}"""
 
 
 def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -133,7 +133,7 @@ from minari import MinariDataset
 dataset = MinariDataset(pull("{repository}", "dataset", "{release}").folder / "data")
 ```
 
-{_provenance(publication)}{_figures(folder)}"""
+{_provenance(publication)}{_figures(folder, job)}"""
 
 
 def _interval(low: float, high: float) -> str:
@@ -169,9 +169,12 @@ hash of every file here.
 {links}"""
 
 
-def _figures(folder: Path) -> str:
-    figures = sorted(folder.glob("figures/*.svg"))
-    if not figures:
+def _figures(folder: Path, job: Job) -> str:
+    """The figures of the task's learning curves and of the agent itself; the others lie there."""
+    files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
+    own = f"--{job.task}--{job.entry}.svg"
+    shown = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
+    if not shown:
         return ""
-    shown = "\n".join(f"![{f.stem.replace('_', ' ')}](figures/{f.name})" for f in figures)
-    return f"\n## Figures of the experiment's report\n\n{shown}\n"
+    lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in shown)
+    return f"\n## Of the experiment's report\n\n{lines}\n"
