@@ -253,6 +253,19 @@ def test_runs_are_compared_over_tasks_and_seeds(seeds: Path, made: tuple[Any, ..
     assert read_csv(made[1] / "aggregates.csv") == []  # of one seed nothing is said
 
 
+def test_the_latex_table_is_the_runs_by_the_tasks(seeds: Path) -> None:
+    rows = {(r["run"], r["task"]): r for r in read_csv(seeds / "runs.csv")}
+    text = (seeds / "results.tex").read_text()
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    lines = [line.removesuffix(r"\\").split("&") for line in body.strip().splitlines()]
+    assert [line[0].strip() for line in lines] == ["expert", "cdred", "bc"]
+    for name, *cells in lines:
+        for task, cell in zip(("cartpole-balance", "cup-catch"), cells, strict=True):
+            r = rows[name.strip(), task]
+            numbers = [float(r[key]) for key in ("return_mean", "interval_low", "interval_high")]
+            assert [float(x) for x in re.findall(r"[\d.]+", cell)] == [round(n, 1) for n in numbers]
+
+
 # ---- statistics ---------------------------------------------------------------------------------
 
 

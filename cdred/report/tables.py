@@ -171,3 +171,23 @@ def write(data: Data, out: Path) -> None:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
+
+
+def latex(data: Data) -> str:
+    """The runs by the tasks, as a LaTeX table for a paper (booktabs): mean return with its 95 %
+    interval, or success where the suite measures it."""
+    import pandas as pd
+
+    def cell(r: Row) -> str:
+        if TASKS[r["task"]].measure == "success":
+            return f"{100 * (r['success'] or 0):.1f}\\,\\%"
+        return f"{r['return_mean']:.1f} [{r['interval_low']:.1f}, {r['interval_high']:.1f}]"
+
+    cells = {(r["run"], r["task"]): cell(r) for r in data.runs}
+    names = list(dict.fromkeys(r["run"] for r in data.runs))
+    frame = pd.DataFrame(
+        [[cells.get((name, task), "") for task in data.tasks] for name in names],
+        index=[name.replace("_", r"\_") for name in names],
+        columns=pd.Index(data.tasks, name="run"),
+    )  # fmt: skip
+    return frame.style.to_latex(hrules=True, column_format="l" + "r" * len(data.tasks))
