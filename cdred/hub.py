@@ -24,9 +24,7 @@ PUBLICATION = "publication.json"
 CARD = "README.md"
 UNLISTED = {PUBLICATION, CARD, ".gitattributes"}
 # Weights are safetensors, demonstrations Minari's HDF5, the rest is text, figures and films.
-SUFFIXES = {
-    ".csv", ".hdf5", ".json", ".lock", ".mp4", ".safetensors", ".svg", ".txt", ".yaml",
-}  # fmt: skip
+SUFFIXES = {".csv", ".hdf5", ".json", ".lock", ".mp4", ".safetensors", ".svg", ".yaml"}
 # Where artifacts keep what PyTorchModelHubMixin looks for at the top of a repository.
 WEIGHTS = "pretrained_model/"
 
@@ -77,8 +75,8 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
         first = huggingface_hub.hf_hub_download(
             repository, PUBLICATION, repo_type=kind, revision=revision
         )
-    commit = Path(first).parent.name  # the cache's folder of a snapshot
-    folder = Path(first).parent
+    folder = Path(first).parent  # of a snapshot in the cache, named by its commit
+    commit = folder.name
     names = _names(where, folder)
     if not all((folder / name).exists() for name in names):
         with one_line(where, kind):

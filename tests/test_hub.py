@@ -3,6 +3,7 @@ protocol."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -292,6 +293,11 @@ def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
     more = publication | {"files": publication["files"] | {"weights.pkl": "0" * 64}}
     weights = bytearray(good["model.safetensors"])
     weights[-1] ^= 1
+    own = publication["files"] | {"model.safetensors": hashlib.sha256(weights).hexdigest()}
+    whole = {
+        "model.safetensors": bytes(weights),
+        "publication.json": json.dumps(publication | {"files": own}).encode(),
+    }
     without = {k: v for k, v in good.items() if k != "publication.json"}
     for k, (files, reason) in enumerate(
         [
@@ -307,6 +313,7 @@ def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
             (good | {"publication.json": json.dumps(more).encode()}, "weights.pkl: refused"),
             (good | {"publication.json": b"[]"}, "publication.json: not one of cdred's"),
             (without, "has no publication.json: not published by cdred"),
+            (good | whole, "model.safetensors: differs from its manifest"),
         ]
     ):
         hub.repos["model", f"lab/other-{k}"] = other = type(repo)("model", f"lab/other-{k}")
@@ -319,7 +326,7 @@ def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
         said = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
         assert "refused:" in said
         assert reason in said
-    for k in range(6):
+    for k in range(7):
         del hub.repos["model", f"lab/other-{k}"]
     assert "has no such branch, tag or commit" in reader.refused("cdred", "pull", f"{CDRED}@v9")
     assert "no such model is there for you" in reader.refused("cdred", "pull", DEMOS)

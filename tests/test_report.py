@@ -21,11 +21,6 @@ from safetensors.numpy import save_file
 
 from cdred import config, experiments, manifest, report
 from cdred.plan import Job, Plan
-from cdred.report.statistics import (
-    bootstrap_interval,
-    interquartile_mean,
-    probability_of_improvement,
-)
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
 UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval
@@ -264,61 +259,6 @@ def test_the_latex_table_is_the_runs_by_the_tasks(seeds: Path) -> None:
             r = rows[name.strip(), task]
             numbers = [float(r[key]) for key in ("return_mean", "interval_low", "interval_high")]
             assert [float(x) for x in re.findall(r"[\d.]+", cell)] == [round(n, 1) for n in numbers]
-
-
-# ---- statistics ---------------------------------------------------------------------------------
-
-
-def test_statistics_over_tasks_are_their_definitions() -> None:
-    generator = np.random.default_rng(3)
-    x, y = generator.normal(0.6, 0.2, (5, 3)), generator.normal(0.5, 0.2, (5, 3))
-    value, low, high = interquartile_mean(x)
-    assert value == pytest.approx(scipy.stats.trim_mean(x.ravel(), 0.25))
-    # The stratified bootstrap by hand: seeds drawn with replacement within each task.
-    drawn = generator.integers(0, 5, (4000, 5, 3))
-    means = [scipy.stats.trim_mean(x[d, np.arange(3)].ravel(), 0.25) for d in drawn]
-    assert (low, high) == pytest.approx(tuple(np.percentile(means, [2.5, 97.5])), abs=0.02)
-    assert interquartile_mean(x) == (value, low, high)
-
-    above = (x[:, None] > y[None]).mean((0, 1)).mean()
-    value, low, high = probability_of_improvement(x, y)
-    assert value == pytest.approx(above)
-    assert low < value < high
-    assert probability_of_improvement(x, x)[0] == pytest.approx(0.5)
-
-
-def test_the_interval_of_one_seed_is_scipys() -> None:
-    returns = np.random.default_rng(1).gamma(2, 100, 20)
-    expected = scipy.stats.bootstrap(
-        (returns,), np.mean, n_resamples=10_000, method="percentile", rng=5
-    )
-    interval = bootstrap_interval([returns])
-    # Two draws of 10,000 means differ by less than a twentieth of their standard error.
-    assert interval == pytest.approx(
-        tuple(expected.confidence_interval), abs=0.1 * returns.std() / 20**0.5
-    )
-    assert interval == bootstrap_interval([returns])
-
-
-def test_the_interval_of_many_episodes_is_the_normal_one() -> None:
-    returns = np.random.default_rng(2).normal(500, 100, 2000)
-    error = 1.96 * returns.std() / 2000**0.5
-    mean = returns.mean()
-    assert bootstrap_interval([returns]) == pytest.approx(
-        (mean - error, mean + error), abs=0.05 * error
-    )
-
-
-def test_the_interval_of_several_seeds_covers_their_luck() -> None:
-    # Two seeds, each without spread: their mean is 0 or 1 with a quarter each.
-    assert bootstrap_interval([[0.0] * 50, [1.0] * 30]) == (0, 1)
-    assert bootstrap_interval([[7.0], [7.0], [7.0]]) == (7, 7)
-    # Seeds alike: drawing them first adds nothing to the spread of 60 episodes in three groups.
-    values = list(np.linspace(0, 1, 20))
-    error = 1.96 * float(np.std(values)) / 60**0.5
-    assert bootstrap_interval([values] * 3) == pytest.approx(
-        (0.5 - error, 0.5 + error), abs=0.05 * error
-    )
 
 
 # ---- the page and its figures -------------------------------------------------------------------
