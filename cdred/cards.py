@@ -21,6 +21,7 @@ METHODS = {
     "expert": "an expert, trained from the environment's reward",
     "cdred": "CDRED, trained from demonstrations without rewards",
     "red": "random expert distillation (CDRED at zeta 1), from demonstrations without rewards",
+    "iqmpc": "inverse soft Q learning (IQ-MPC), from demonstrations without rewards",
     "bc": "behaviour cloning of demonstrations",
 }
 

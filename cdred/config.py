@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from cdred.envs.rollout import Episode
 
 PARAMS = Path("params.yaml")
-METHODS = ("cdred", "red", "bc")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 
@@ -87,7 +86,7 @@ class Run:
     Other keys are learner settings over the preset."""
 
     settings: Settings
-    method: Literal["cdred", "red", "bc"]
+    method: Literal["cdred", "red", "iqmpc", "bc"]
     demos: str
     demo_episodes: int | None = None
 
@@ -154,7 +153,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "log_std_max": (-100, 100), "seed": (0, 2**32 - 1), "seeds": (0, 2**32 - 1),
     "num_q": (2, 100), "num_bins": (2, 10_001), "num_targets": (2, 1000),
     "save_every": (0, 1e6), "video": (0, 10_000), "min_return": (-1e12, 1e12),
-    "published_share": (0, 10),
+    "published_share": (0, 10), "zeta_end": (0, 1), "gradient_penalty": (0, 1e6),
 }  # fmt: skip
 
 
@@ -265,6 +264,9 @@ class _Reader:
             if run.settings.keep == "best":
                 reason = "the environment's reward must not choose an imitating agent"
                 self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
+            if run.settings.reward_space == "observation" and c.demos[run.demos].obs == "rgb":
+                reason = "pixels have no density of their own here; use 'latent'"
+                self.fail(("runs", name, "reward_space"), reason)
         e = c.experiment
         if not NAME.fullmatch(e.name):
             self.fail(("experiment", "name"), f"{e.name!r}: {_NAME_RULE}")
@@ -377,6 +379,18 @@ class _Reader:
         ):
             if getattr(s, low) > getattr(s, high):
                 self.fail((*path, low), f"larger than {high}")
+        plans = s.mpc or s.eval_policy == "plan"
+        if plans and s.model_free:
+            self.fail(
+                (*path, "model_free"), "nothing to plan in; set mpc: false and no eval_policy: plan"
+            )
+        if plans and s.reward_space == "observation":
+            self.fail(
+                (*path, "reward_space"),
+                "plans are latent, 'observation' is not; set mpc: false and no eval_policy: plan",
+            )
+        if s.compile and s.gradient_penalty:
+            self.fail((*path, "gradient_penalty"), "torch.compile has no second derivatives")
 
     def mapping(self, data: Any, path: tuple[str, ...], valid: list[str]) -> None:
         if not isinstance(data, dict):

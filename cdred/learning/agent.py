@@ -50,8 +50,9 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
             self.model = BehaviourCloning(self.settings, obs_shape, action_dim)
             self.reward_model = None
         else:
-            self.model = WorldModel(self.settings, obs_shape, action_dim)
-            self.reward_model = rewards.build(method, self.settings, action_dim)
+            inverse = rewards.find(method).inverse
+            self.model = WorldModel(self.settings, obs_shape, action_dim, scalar_q=inverse)
+            self.reward_model = rewards.build(method, self.settings, obs_shape, action_dim)
         self._planner: Planner | None = None
 
     @classmethod

@@ -89,8 +89,12 @@ class Planner:
         total, factor = torch.zeros(z.shape[:2], device=z.device), 1.0
         for step in range(self.s.horizon):
             action = actions[:, :, step]
-            total = total + factor * self.reward_model(z, action)[..., 0]
-            z = self.model.next(z, action)
+            z_next = self.model.next(z, action)
+            reward = self.reward_model.planned(self.model, z, action, z_next, self.discount)
+            total, z = total + factor * reward[..., 0], z_next
             factor *= self.discount
-        action, _ = self.model.policy.sample(z)
-        return total + factor * self.model.q_pair(z, action).mean(0)[..., 0]
+        action, entropy = self.model.policy.sample(z)
+        value = self.model.q_pair(z, action).mean(0)
+        if self.reward_model.inverse:
+            value = value + self.s.entropy_coef * entropy
+        return total + factor * value[..., 0]

@@ -40,7 +40,13 @@ class Settings:
     zeta: float = 0.8
     sigma: float = 1.0
     transform: Literal["identity", "exp"] = "identity"  # G
+    zeta_end: float | None = None  # zeta moves there, linearly over all updates
+    reward_space: Literal["latent", "observation"] = "latent"  # of which it estimates densities
+    # Inverse soft Q (IQ-MPC)
+    iq_alpha: float = 0.5  # of the chi-square regularisation
+    gradient_penalty: float = 0.0  # Wasserstein-1; 0: none
     # Update
+    model_free: bool = False  # no latent dynamics: an actor-critic on encodings of observations
     batch_size: int = 256  # sub-sequences from each stream
     horizon: int = 3
     rho: float = 0.5

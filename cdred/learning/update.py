@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 
 from cdred.learning.replay import Batch
-from cdred.learning.rewards import RewardModel
+from cdred.learning.rewards import RewardModel, Rollout
 from cdred.learning.scale import RunningScale
 from cdred.learning.settings import Settings
 from cdred.learning.speed import compiled, matrix_precision
-from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
 from cdred.learning.world_model import WorldModel
 
 
@@ -78,6 +77,7 @@ class Learner:
     def update(self, batch: Batch) -> dict[str, Tensor]:
         """One step on a batch. Returns detached scalars, left on the device."""
         self._set_learning_rate()
+        self.reward_model.anneal(self.updates / self.total_updates)
         self.model.train()
         self.reward_model.train()
 
@@ -98,50 +98,47 @@ class Learner:
         """The weighted sum of consistency, reward and value loss; the rolled-out latents
         (H + 1, N, L); detached metrics."""
         s, model, weights = self.s, self.model, self.weights[:-1]
-        # Latent roll-out, held to the encodings of what was really observed next.
-        with torch.no_grad():
-            z_observed = model.encoder(batch.obs[1:])  # (H, N, L)
-        rollout = [model.encoder(batch.obs[0])]
-        for action in batch.action:
-            rollout.append(model.next(rollout[-1], action))
-        zs = torch.stack(rollout)
-        errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,)
+        if s.model_free:
+            zs = model.encoder(batch.obs)
+            z_observed = zs[1:].detach()
+        else:
+            # Latent roll-out, held to the encodings of what was really observed next.
+            with torch.no_grad():
+                z_observed = model.encoder(batch.obs[1:])  # (H, N, L)
+            rollout = [model.encoder(batch.obs[0])]
+            for action in batch.action:
+                rollout.append(model.next(rollout[-1], action))
+            zs = torch.stack(rollout)
+        errors = (zs[1:] - z_observed).square().mean((1, 2))  # (H,); 0 without a model
         consistency_loss = errors @ weights / s.horizon
 
-        reward_loss, reward, metrics = self.reward_model.loss(zs[:-1], batch.action, batch, weights)
-
-        logits = model.q_logits(zs[:-1], batch.action)  # (Q, H, N, bins)
-        target = two_hot(self._td_target(z_observed, reward), s.num_bins, s.symlog_max)
-        value_loss = soft_cross_entropy(logits, target).mean((0, 2, 3)) @ weights / s.horizon
-
+        losses = self.reward_model.losses(
+            model, Rollout(zs, z_observed, batch, weights, self.discount)
+        )
         total_loss = (
             s.consistency_coef * consistency_loss
-            + s.value_coef * value_loss
-            + s.reward_coef * reward_loss
+            + s.value_coef * losses.value_loss
+            + s.reward_coef * losses.reward_loss
         )
+        metrics = losses.metrics
         with torch.no_grad():
-            metrics |= self._stream_statistics(reward, logits, batch.num_expert)
+            metrics |= _stream_statistics(losses.reward, losses.q[:, 0], batch.num_expert)
             for k, error in enumerate(errors.detach().unbind(), 1):
                 metrics[f"consistency_{k}"] = error  # k steps after the real observation
         metrics |= {
             "consistency_loss": consistency_loss.detach(),
-            "reward_loss": reward_loss.detach(),
-            "value_loss": value_loss.detach(),
+            "reward_loss": losses.reward_loss.detach(),
+            "value_loss": losses.value_loss.detach(),
         }
         return total_loss, zs, metrics
 
-    @torch.no_grad()
-    def _td_target(self, z_next: Tensor, reward: Tensor) -> Tensor:
-        """reward + discount * the smaller of two target Q at the policy's action, (H, N, 1)."""
-        action, _ = self.model.policy.sample(z_next)
-        return reward + self.discount * self.model.q_pair(z_next, action, target=True).amin(0)
-
     def policy_loss(self, zs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Maximum entropy on Q over detached latents (H + 1, N, L), the scale a constant; detached
-        metrics."""
+        """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running scale,
+        a constant here, unless Q holds the reward; detached metrics."""
         action, entropy = self.model.policy.sample(zs)
         q = self.model.q_pair(zs, action).amin(0)
-        self.scale.update(q[0])
+        if not self.reward_model.inverse:
+            self.scale.update(q[0])
         per_step = (self.s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)
         loss = -(per_step * self.weights).mean()
         return loss, {
@@ -161,17 +158,16 @@ class Learner:
         self.policy_optimizer.step()
         return metrics | {"policy_grad_norm": norm}
 
-    def _stream_statistics(
-        self, reward: Tensor, logits: Tensor, num_expert: int
-    ) -> dict[str, Tensor]:
-        """Mean and standard deviation of the reward and of Q at the first step, per stream."""
-        q = two_hot_inverse(logits[:, 0], self.s.symlog_max)  # (Q, N, 1)
-        streams = {"behaviour": slice(num_expert, None)}
-        if num_expert:
-            streams["expert"] = slice(num_expert)
-        found: dict[str, Tensor] = {}
-        for stream, part in streams.items():
-            for name, values in (("reward", reward[:, part]), ("q", q[:, part])):
-                spread, mean = torch.std_mean(values)
-                found |= {f"{name}_{stream}": mean, f"{name}_{stream}_std": spread}
-        return found
+
+def _stream_statistics(reward: Tensor, q: Tensor, num_expert: int) -> dict[str, Tensor]:
+    """Mean and standard deviation of the reward (H, N, 1) and of Q (members, N, 1) at the first
+    step, per stream."""
+    streams = {"behaviour": slice(num_expert, None)}
+    if num_expert:
+        streams["expert"] = slice(num_expert)
+    found: dict[str, Tensor] = {}
+    for stream, part in streams.items():
+        for name, values in (("reward", reward[:, part]), ("q", q[:, part])):
+            spread, mean = torch.std_mean(values)
+            found |= {f"{name}_{stream}": mean, f"{name}_{stream}_std": spread}
+    return found

@@ -58,15 +58,23 @@ def make_encoder(s: Settings, obs_shape: Sequence[int]) -> nn.Module:
 
 
 class WorldModel(nn.Module):
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+    """`scalar_q`: Q are numbers, not distributions over bins of symlog space."""
+
+    def __init__(
+        self, s: Settings, obs_shape: Sequence[int], action_dim: int, scalar_q: bool = False
+    ) -> None:
         super().__init__()
         self.symlog_max, self.num_q, self.tau = s.symlog_max, s.num_q, s.tau
+        self.scalar_q = scalar_q
         joint = s.latent_dim + action_dim
         hidden = [s.mlp_dim, s.mlp_dim]
         self.encoder = make_encoder(s, obs_shape)
-        self.dynamics = mlp(joint, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
+        self.dynamics: nn.Module = nn.Identity()  # of an agent without a model
+        if not s.model_free:
+            self.dynamics = mlp(joint, hidden, s.latent_dim, s.activation, SimNorm(s.simnorm_dim))
         self.policy = Policy(s, action_dim)
-        self.q = EnsembleMLP(s.num_q, joint, hidden, s.num_bins, s.activation, s.dropout)
+        outputs = 1 if scalar_q else s.num_bins
+        self.q = EnsembleMLP(s.num_q, joint, hidden, outputs, s.activation, s.dropout)
         nn.init.zeros_(self.q.weight[-1])
         self.target_q = copy.deepcopy(self.q).requires_grad_(False)
 
@@ -82,15 +90,19 @@ class WorldModel(nn.Module):
     def q_logits(
         self, z: Tensor, action: Tensor, members: Tensor | None = None, target: bool = False
     ) -> Tensor:
-        """Bin logits of the Q ensemble, (members, ..., B)."""
+        """Bin logits of the Q ensemble, (members, ..., B); scalars have no bins but one."""
         x = torch.cat([z, action], -1)
         net = self.target_q if target else self.q
         return net(x.flatten(0, -2).unsqueeze(0), members).unflatten(1, x.shape[:-1])
 
+    def q_values(self, logits: Tensor) -> Tensor:
+        """Values (..., 1) of the ensemble's outputs (..., B)."""
+        return logits if self.scalar_q else two_hot_inverse(logits, self.symlog_max)
+
     def q_pair(self, z: Tensor, action: Tensor, target: bool = False) -> Tensor:
         """Values of two randomly chosen members, (2, ..., 1); no other member is evaluated."""
         members = torch.randperm(self.num_q, device=z.device)[:2] if self.num_q > 2 else None
-        return two_hot_inverse(self.q_logits(z, action, members, target), self.symlog_max)
+        return self.q_values(self.q_logits(z, action, members, target))
 
     @torch.no_grad()
     def update_target_q(self) -> None:

@@ -92,7 +92,7 @@ def test_an_ensemble_drops_units_only_while_it_trains() -> None:
 @pytest.mark.parametrize("transform", ["identity", "exp"])
 def test_cdred_reward_is_the_papers_formula(transform: str) -> None:
     s = replace(TINY, alpha=0.7, zeta=0.6, sigma=1.3, transform=transform)  # type: ignore[arg-type]
-    model = CoupledRND(s, action_dim=3)
+    model = CoupledRND(s, (5,), 3)
     for parameter in model.parameters():  # large weights: the ratio term must matter
         parameter.data.normal_(0, 0.5)
     z, action = torch.rand(7, 16), torch.rand(7, 3) * 2 - 1
@@ -117,7 +117,7 @@ def test_cdred_reward_is_the_papers_formula(transform: str) -> None:
 
 
 def test_red_is_the_expert_term_alone() -> None:
-    model = rewards.build("red", TINY, 3)
+    model = rewards.build("red", TINY, (5,), 3)
     z, action = torch.rand(5, 16), torch.rand(5, 3)
     torch.testing.assert_close(model(z, action), -TINY.sigma * model.bonuses(z, action)[0])  # type: ignore[operator]
 
@@ -125,7 +125,7 @@ def test_red_is_the_expert_term_alone() -> None:
 def test_each_predictor_learns_from_its_own_stream_alone() -> None:
     from cdred.learning.replay import Batch
 
-    model = CoupledRND(TINY, 3)
+    model = CoupledRND(TINY, (5,), 3)
     z = torch.rand(3, 8, 16, requires_grad=True)
     action, weights = torch.rand(3, 8, 3), torch.tensor([1.0, 0.5, 0.25])
     batch = Batch(torch.zeros(4, 8, 1), action, None, num_expert=4)
@@ -334,10 +334,14 @@ def known_planner(reward, **changes) -> Planner:  # type: ignore[no-untyped-def]
         def sample(self, z: torch.Tensor) -> tuple[torch.Tensor, None]:
             return torch.rand_like(z) * 2 - 1, None
 
+    class Given(rewards.RewardModel):
+        def forward(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+            return reward(z, action)
+
     world = KnownWorld()
     world.policy = Uninformed()  # type: ignore[assignment, method-assign]
     settings = replace(Settings(), plan_min_std=0.01, plan_iterations=12, **changes)
-    return Planner(world, reward, settings, 0.99, 2)  # type: ignore[arg-type]
+    return Planner(world, Given(), settings, 0.99, 2)  # type: ignore[arg-type]
 
 
 def test_mppi_finds_a_known_optimum() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,6 +24,8 @@ class CoupledRND(RewardModel):
     """Two predictors distil the same K fixed random targets, one on expert and one on behavioural
     data; R = zeta G(-sigma b_E) - (1 - zeta) G(-sigma b_B) (paper, section 4).
 
+    In the latent space, or (an ablation) on observations: x = (z, a) or (s, a).
+
     The targets are parameters without gradient, so they are saved with the agent: a reloaded agent
     plans with the reward it was trained with.
     """
@@ -30,11 +33,17 @@ class CoupledRND(RewardModel):
     uses_demonstrations = True
     uses_environment_reward = False
 
-    def __init__(self, s: Settings, action_dim: int) -> None:
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
-        self.alpha, self.zeta, self.sigma, self.transform = s.alpha, s.zeta, s.sigma, s.transform
+        self.alpha, self.sigma, self.transform = s.alpha, s.sigma, s.transform
+        self.zeta: float | Tensor = s.zeta
+        self.schedule = None if s.zeta_end is None else (s.zeta, s.zeta_end)
+        if self.schedule:  # saved with the agent, which plans with the zeta it ended with
+            del self.zeta
+            self.register_buffer("zeta", torch.tensor(s.zeta))
         self.num_targets = s.num_targets
-        joint = s.latent_dim + action_dim
+        self.observed = s.reward_space == "observation"
+        joint = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
         self.targets = EnsembleMLP(
             s.num_targets, joint, [s.target_dim] * s.target_layers, s.rnd_dim, s.activation,
             init="torch",
@@ -42,6 +51,13 @@ class CoupledRND(RewardModel):
         self.predictors = EnsembleMLP(
             2, joint, [s.predictor_dim] * s.predictor_layers, s.rnd_dim, s.activation
         )
+
+    def anneal(self, progress: float) -> None:
+        """zeta moves linearly to `zeta_end`, if there is one."""
+        if self.schedule:
+            assert isinstance(self.zeta, Tensor)
+            start, end = self.schedule
+            self.zeta.fill_(start + (end - start) * progress)
 
     def bonus(self, prediction: Tensor, targets: Tensor) -> Tensor:
         """DRND's bias-corrected pseudo-count (arXiv 2401.09750, eq. 9).
@@ -77,8 +93,11 @@ class CoupledRND(RewardModel):
         """Mean squared error of each predictor, on its own stream, to a target drawn per sample.
 
         The gradient flows through z into dynamics and encoder; the targets' outputs are constants.
-        Loss and reward share one pass of the targets.
+        Loss and reward share one pass of the targets. In the observation space, z gives way to the
+        real observations.
         """
+        if self.observed:
+            z = batch.obs[:-1]
         horizon, total, _ = z.shape
         half = total // 2  # both streams have the same size: one batched product serves both
         x = torch.cat([z, action], -1).unflatten(1, (2, half)).transpose(0, 1).flatten(1, 2)

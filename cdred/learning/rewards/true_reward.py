@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,7 @@ class TrueReward(RewardModel):
     uses_demonstrations = False
     uses_environment_reward = True
 
-    def __init__(self, s: Settings, action_dim: int) -> None:
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.num_bins, self.symlog_max = s.num_bins, s.symlog_max
         hidden = [s.mlp_dim, s.mlp_dim]
