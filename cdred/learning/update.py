@@ -133,8 +133,8 @@ class Learner:
         return total_loss, zs, metrics
 
     def policy_loss(self, zs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running scale,
-        a constant here, unless Q holds the reward; detached metrics."""
+        """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running
+        scale, a constant here, unless Q holds the reward; detached metrics."""
         action, entropy = self.model.policy.sample(zs)
         q = self.model.q_pair(zs, action).amin(0)
         if not self.reward_model.inverse:

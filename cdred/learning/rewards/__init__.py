@@ -1,4 +1,4 @@
-"""Reward models: the one seam of the method. `METHODS` is the only place that knows them by name."""
+"""Reward models: the one seam of the method. Only `METHODS` knows them by name."""
 
 from __future__ import annotations
 
