@@ -22,6 +22,7 @@ METHODS = {
     "cdred": "CDRED, trained from demonstrations without rewards",
     "red": "random expert distillation (CDRED at zeta 1), from demonstrations without rewards",
     "iqmpc": "inverse soft Q learning (IQ-MPC), from demonstrations without rewards",
+    "cfil": "coupled flow imitation learning (CFIL), from demonstrations without rewards",
     "bc": "behaviour cloning of demonstrations",
 }
 

@@ -86,7 +86,7 @@ class Run:
     Other keys are learner settings over the preset."""
 
     settings: Settings
-    method: Literal["cdred", "red", "iqmpc", "bc"]
+    method: Literal["cdred", "red", "iqmpc", "cfil", "bc"]
     demos: str
     demo_episodes: int | None = None
 
@@ -154,6 +154,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "num_q": (2, 100), "num_bins": (2, 10_001), "num_targets": (2, 1000),
     "save_every": (0, 1e6), "video": (0, 10_000), "min_return": (-1e12, 1e12),
     "published_share": (0, 10), "zeta_end": (0, 1), "gradient_penalty": (0, 1e6),
+    "flow_noise": (0, 1e6), "flow_likelihood_coef": (0, 1e6),
 }  # fmt: skip
 
 
@@ -264,9 +265,7 @@ class _Reader:
             if run.settings.keep == "best":
                 reason = "the environment's reward must not choose an imitating agent"
                 self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
-            if run.settings.reward_space == "observation" and c.demos[run.demos].obs == "rgb":
-                reason = "pixels have no density of their own here; use 'latent'"
-                self.fail(("runs", name, "reward_space"), reason)
+            self.check_reward_space(name, run, c.demos[run.demos].obs)
         e = c.experiment
         if not NAME.fullmatch(e.name):
             self.fail(("experiment", "name"), f"{e.name!r}: {_NAME_RULE}")
@@ -286,6 +285,22 @@ class _Reader:
         used = {c.demos[c.runs[run].demos].expert for run in e.runs}  # None: others' recordings
         for name, expert in c.experts.items():
             self.check_expert(name, expert, e.tasks if name in used else [])
+
+    def check_reward_space(self, name: str, run: Run, obs: str) -> None:
+        """Rewards on observations: of states, and not where plans are made of latents."""
+        if run.method == "cfil":
+            path = ("runs", name, "method")
+        elif run.settings.reward_space == "observation":
+            path = ("runs", name, "reward_space")
+        else:
+            return
+        if obs == "rgb":
+            self.fail(path, "pixels have no density of their own here")
+        if run.settings.plans:
+            reason = "plans are latent, this reward is not"
+            self.fail(path, f"{reason}; set mpc: false and no eval_policy: plan")
+        if run.settings.compile and run.method == "cfil":
+            self.fail(path, "its flows cannot be compiled; set compile: false")
 
     def check_demos(self, name: str, demos: Demos, experts: list[str]) -> None:
         """Demonstrations come from an expert here, or from what others recorded."""
@@ -379,15 +394,9 @@ class _Reader:
         ):
             if getattr(s, low) > getattr(s, high):
                 self.fail((*path, low), f"larger than {high}")
-        plans = s.mpc or s.eval_policy == "plan"
-        if plans and s.model_free:
+        if s.plans and s.model_free:
             self.fail(
                 (*path, "model_free"), "nothing to plan in; set mpc: false and no eval_policy: plan"
-            )
-        if plans and s.reward_space == "observation":
-            self.fail(
-                (*path, "reward_space"),
-                "plans are latent, 'observation' is not; set mpc: false and no eval_policy: plan",
             )
         if s.compile and s.gradient_penalty:
             self.fail((*path, "gradient_penalty"), "torch.compile has no second derivatives")

@@ -45,6 +45,10 @@ class Settings:
     # Inverse soft Q (IQ-MPC)
     iq_alpha: float = 0.5  # of the chi-square regularisation
     gradient_penalty: float = 0.0  # Wasserstein-1; 0: none
+    # Coupled flows (CFIL), sized as the predictors are
+    flow_transforms: int = 2
+    flow_noise: float = 0.05  # standard deviation, on observations and actions
+    flow_likelihood_coef: float = 0.1
     # Update
     model_free: bool = False  # no latent dynamics: an actor-critic on encodings of observations
     batch_size: int = 256  # sub-sequences from each stream
@@ -86,6 +90,11 @@ class Settings:
     compile: bool = False  # update step and planner by torch.compile
     # The result is the agent after the last step, or (experts alone) at the best of those points
     keep: Literal["last", "best"] = "last"
+
+    @property
+    def plans(self) -> bool:
+        """Whether the agent plans, while it learns or when it is evaluated."""
+        return self.mpc or self.eval_policy == "plan"
 
 
 # A size that learns cup-catch in minutes on two cores, acting by the policy prior.

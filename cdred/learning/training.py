@@ -29,7 +29,8 @@ def train(
     task: str, method: str, settings: Settings, seed: int, demonstrations: list[Episode],
     device: torch.device, monitor: Monitor | None = None, obs: str = "state",
 ) -> tuple[Agent, History]:  # fmt: skip
-    """Train by `method`: `expert` (true reward, no demonstrations), `cdred`, `red`, `iqmpc`, `bc`.
+    """Train by `method`: `expert` (true reward, no demonstrations), `cdred`, `red`,
+    `iqmpc`, `cfil` or `bc`.
 
     `obs` is the observation mode; that of the demonstrations, if there are any.
     """

@@ -16,6 +16,7 @@ from cdred.learning import training
 from cdred.learning.agent import Agent
 from cdred.learning.replay import Batch
 from cdred.learning.rewards import Rollout
+from cdred.learning.rewards.flow import CoupledFlow
 from cdred.learning.rewards.inverse import InverseSoftQ
 from cdred.learning.rewards.rnd import CoupledRND
 from cdred.learning.update import Learner
@@ -186,3 +187,41 @@ def test_iqmpc_learns_with_its_options(changes: dict[str, Any]) -> None:
     agent, history = train("iqmpc", s=s)
     assert weights(agent) == weights(train("iqmpc", s=s)[0])
     assert all(np.isfinite(value) for row in history.metrics for value in row.values())
+
+
+def test_coupled_flows_bound_is_donsker_varadhans() -> None:
+    """Loss and reward from the flows' own densities, in float64; without noise."""
+    s = replace(TINY, flow_noise=0.0, flow_likelihood_coef=0.3)
+    model = CoupledFlow(s, (5,), 3)
+    obs, action, weights_ = torch.randn(3, 8, 5), torch.rand(2, 8, 3), torch.tensor([1.0, 0.5])
+    batch = Batch(obs, action, None, num_expert=4)
+    loss, reward, _ = model.loss(torch.zeros(2, 8, 16), action, batch, weights_)
+    x = torch.cat([obs[:-1], action], -1)
+    expert, behaviour = (d.detach().double().numpy() for d in model.log_densities(x))
+    ratio = 6 * np.tanh((behaviour - expert) / 15)
+    np.testing.assert_allclose(reward[..., 0], -ratio, rtol=1e-4, atol=1e-5)
+    expected = 0.0
+    for t, weight in enumerate((1.0, 0.5)):
+        bound = ratio[t, 4:].mean() - np.log(np.exp(ratio[t, :4]).mean())
+        likelihood = expert[t, :4].mean() + behaviour[t, 4:].mean()
+        expected -= weight * (bound + 0.3 * likelihood) / 2
+    assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_coupled_flows_find_the_log_ratio_of_two_gaussians() -> None:
+    """Of N(+1/2, 1) and N(-1/2, 1) in one of two dimensions: log p_E - log p_B = x."""
+    model = CoupledFlow(replace(TINY, flow_noise=0.0, flow_transforms=1), (1,), 1)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    for _ in range(400):
+        obs, action = torch.randn(2, 512, 1), torch.randn(1, 512, 1)
+        obs[:, :256] += 0.5
+        obs[:, 256:] -= 0.5
+        batch = Batch(obs, action, None, num_expert=256)
+        loss, *_ = model.loss(torch.zeros(1, 512, 16), action, batch, torch.ones(1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    at = torch.linspace(-1, 1, 9)[:, None]
+    found = model(at, torch.zeros(9, 1)).detach()
+    # squash() has slope 6/15 at 0, but its own optimum is the log ratio itself, within its bounds
+    torch.testing.assert_close(found, at, atol=0.25, rtol=0)

@@ -49,7 +49,7 @@ def weights(agent: torch.nn.Module) -> str:
     return hashlib.sha256(blob).hexdigest()
 
 
-@pytest.mark.parametrize("method", ["expert", "cdred", "red", "iqmpc", "bc"])
+@pytest.mark.parametrize("method", ["expert", "cdred", "red", "iqmpc", "cfil", "bc"])
 def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
     hashes = []
     for name in ("one", "two"):
@@ -88,7 +88,7 @@ def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
     assert np.ptp(actions[0]) > 0  # they depend on what is seen
 
 
-@pytest.mark.parametrize("method", ["cdred", "red", "iqmpc"])
+@pytest.mark.parametrize("method", ["cdred", "red", "iqmpc", "cfil"])
 def test_imitation_never_uses_the_environments_reward(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from cdred.learning.rewards.base import Losses, RewardModel, Rollout
+from cdred.learning.rewards.flow import CoupledFlow
 from cdred.learning.rewards.inverse import InverseSoftQ
 from cdred.learning.rewards.rnd import CoupledRND
 from cdred.learning.rewards.true_reward import TrueReward
@@ -18,6 +19,7 @@ METHODS: dict[str, type[RewardModel]] = {
     "cdred": CoupledRND,
     "red": CoupledRND,  # random expert distillation: the expert term alone
     "iqmpc": InverseSoftQ,
+    "cfil": CoupledFlow,
 }
 IMPLIED: dict[str, dict[str, float]] = {"red": {"zeta": 1.0}}
 

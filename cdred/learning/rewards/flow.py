@@ -1,0 +1,77 @@
+"""Coupled flow imitation learning: CFIL (arXiv 2305.00303), the paper's model-free baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+import zuko
+from torch import Tensor, nn
+
+from cdred.learning.rewards.base import RewardModel
+from cdred.learning.settings import Settings
+
+if TYPE_CHECKING:
+    from cdred.learning.replay import Batch
+
+
+class CoupledFlow(RewardModel):
+    """Two masked autoregressive flows on observations and actions x = (s, a), of the expert's and
+    of the agent's data. The log ratio of their densities, l = log p_B(x) - log p_E(x), squashed, is
+    trained to the optimum of the Donsker-Varadhan bound of KL(B || E); the reward is R = -l.
+
+    Not in the latent space: groups of SimNorm sum to one, so there is no density to speak of.
+    """
+
+    uses_demonstrations = True
+    uses_environment_reward = False
+
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+        super().__init__()
+        hidden = [s.predictor_dim] * s.predictor_layers
+        self.expert, self.behaviour = (
+            zuko.flows.MAF(
+                obs_shape[0] + action_dim, transforms=s.flow_transforms, hidden_features=hidden,
+                activation=nn.SiLU,
+            )
+            for _ in range(2)
+        )  # fmt: skip
+        self.noise, self.likelihood_coef = s.flow_noise, s.flow_likelihood_coef
+
+    def log_densities(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """log p_E and log p_B at x (..., S + A), each (...)."""
+        return self.expert().log_prob(x), self.behaviour().log_prob(x)
+
+    @staticmethod
+    def squash(log_ratio: Tensor) -> Tensor:
+        """Keeps exp(l) and rewards in bounds, as published."""
+        return 6 * torch.tanh(log_ratio / 15)
+
+    def forward(self, obs: Tensor, action: Tensor) -> Tensor:
+        """R(s, a): observations (..., S), actions (..., A) -> (..., 1)."""
+        expert, behaviour = self.log_densities(torch.cat([obs, action], -1))
+        return -self.squash(behaviour - expert)[..., None]
+
+    def loss(
+        self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The negative bound, E_B[l] - log E_E[exp l], and each flow's negative log-likelihood of
+        its own data. Noise makes densities of data that lie on a surface finite."""
+        obs, experts = batch.obs[:-1], slice(batch.num_expert)
+        others = slice(batch.num_expert, None)
+        with torch.no_grad():
+            reward = self(obs, action)
+        x = torch.cat([obs, action], -1)
+        expert, behaviour = self.log_densities(x + self.noise * torch.randn_like(x))
+        log_ratio = self.squash(behaviour - expert)  # (H, N)
+        mean_exp = log_ratio[:, experts].logsumexp(1) - torch.tensor(float(batch.num_expert)).log()
+        bound = log_ratio[:, others].mean(1) - mean_exp
+        likelihood = expert[:, experts].mean(1) + behaviour[:, others].mean(1)
+        loss = -(bound + self.likelihood_coef * likelihood) @ weights / len(weights)
+        metrics = {
+            "divergence_bound": bound.detach().mean(),
+            "expert_log_likelihood": expert[:, experts].detach().mean(),
+            "behaviour_log_likelihood": behaviour[:, others].detach().mean(),
+        }
+        return loss, reward, metrics
