@@ -1,0 +1,159 @@
+"""`cdred cost --estimate`: what an experiment would take at the rates that `cdred bench` measured.
+
+The matrix work of an update and of a plan is counted for each entry's own sizes, and divided by the
+rate at which the benchmarked update and plan got theirs done; the environments' steps come on top.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cdred.bench import ENVIRONMENTS, CountedWork
+from cdred.config import Expert, Run
+from cdred.envs.tasks import TASKS
+from cdred.errors import CdredError
+from cdred.learning.agent import Agent
+from cdred.learning.replay import Batch
+from cdred.learning.settings import Settings, discount
+from cdred.learning.update import Learner
+from cdred.plan import Job, Plan
+
+HEAD = ("task", "entry", "jobs", "updates", "plans", "hours each", "hours", "replay")
+MEGABYTE = 2**20
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Of one machine: by preset, operation and variant the GFLOP a millisecond; by suite the
+    milliseconds of an agent step."""
+
+    gflop_per_ms: dict[tuple[str, str, str], float]
+    step_ms: dict[str, float]
+    where: str
+
+
+def read(path: Path) -> Rates:
+    """What `cdred bench --json` wrote. Raises CdredError when it did not."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        rates = {
+            (row["preset"], row["operation"], row["variant"]): row["gflop"] / row["ms"]
+            for row in found["rows"]
+            if row["gflop"]
+        }
+        steps = {row["operation"]: row["ms"] for row in found["rows"]}
+        where = f"{found['machine']}, {found['device']}, {found['threads']} threads"
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CdredError(f"{path}: not what `cdred bench --json {path.name}` writes") from None
+    by_suite = {
+        TASKS[task].suite: steps[f"step of {task}"]
+        for task in ENVIRONMENTS
+        if f"step of {task}" in steps
+    }
+    return Rates(rates, by_suite, where)
+
+
+def table(plan: Plan, path: Path) -> str:
+    """A line per task and entry that is trained, and their sum."""
+    rates = read(path)
+    groups: dict[tuple[str, str], list[Job]] = {}
+    for job in plan.jobs:
+        if _trained(plan, job):
+            groups.setdefault((job.task, job.entry), []).append(job)
+    lines, total = [HEAD], 0.0
+    counted: dict[tuple[Any, ...], tuple[float, float]] = {}
+    for (task, entry), jobs in groups.items():
+        method, s = _method(plan, jobs[0])
+        key = (task, method, s)
+        counted[key] = counted.get(key) or work(task, method, s)
+        updates, plans = _counts(task, method, s)
+        hours = _hours(rates, task, s, updates * counted[key][0], plans * counted[key][1])
+        total += hours * len(jobs)
+        spec = TASKS[task]
+        replay = 4 * s.buffer_size * (spec.obs_dim + spec.action_dim) / MEGABYTE
+        lines.append(
+            (
+                task, entry, str(len(jobs)), f"{updates:,}", f"{plans:,}", f"{hours:.1f}",
+                f"{hours * len(jobs):.1f}", "" if method == "bc" else f"{replay:.0f} MB",
+            )
+        )  # fmt: skip
+    lines.append(("all", "", str(sum(map(len, groups.values()))), "", "", "", f"{total:.1f}", ""))
+    wide = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
+    names = 2  # columns; the others are numbers
+    shown = [
+        "  ".join(
+            cell.ljust(width) if k < names else cell.rjust(width)
+            for k, (cell, width) in enumerate(zip(line, wide, strict=True))
+        )
+        for line in lines
+    ]
+    note = "Training alone, at the rates of an otherwise idle machine:"
+    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in shown)])
+
+
+def work(task: str, method: str, s: Settings) -> tuple[float, float]:
+    """GFLOP of an update, and of a plan for one episode (0 where nothing is planned)."""
+    spec = TASKS[task]
+    eager = s.__class__(**(vars(s) | {"compile": False, "precision": "float32"}))
+    agent = Agent.create(task, method, (spec.obs_dim,), spec.action_dim, eager).eval()
+    n, experts = s.batch_size, 0 if method == "expert" else s.batch_size
+    obs = torch.zeros(s.horizon + 1, n + experts, spec.obs_dim)
+    action = torch.zeros(s.horizon, n + experts, spec.action_dim)
+    with CountedWork() as update:
+        if method == "bc":
+            agent.model.policy.mean(agent.model.encoder(obs[0, :n])).sum().backward()
+        else:
+            assert agent.reward_model is not None
+            reward = torch.zeros(s.horizon, n, 1) if method == "expert" else None
+            gamma = discount(spec.episode_length, s)
+            learner = Learner(agent.model, agent.reward_model, eager, gamma, 1)  # type: ignore[arg-type]
+            learner.update(Batch(obs, action, reward, experts))
+    with CountedWork() as plan:
+        if s.plans and method != "bc":
+            agent.act(obs[0, :1].numpy(), explore=s.mpc)
+    return update.flop / 1e9, plan.flop / 1e9
+
+
+def _trained(plan: Plan, job: Job) -> bool:
+    if job.stage == "expert":
+        return plan.config.experts[job.entry].source == "train"
+    return job.stage == "imitate"
+
+
+def _method(plan: Plan, job: Job) -> tuple[str, Settings]:
+    entry: Expert | Run = (
+        plan.config.experts[job.entry] if job.stage == "expert" else plan.config.runs[job.entry]
+    )
+    return getattr(entry, "method", "expert"), entry.settings
+
+
+def _counts(task: str, method: str, s: Settings) -> tuple[int, int]:
+    """Updates of a training, and plans: an agent step's, and those of the learning curve."""
+    if method == "bc":
+        return s.steps, 0
+    length = TASKS[task].episode_length
+    random_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
+    points = -(-s.steps // s.eval_every)
+    acting = max(s.steps - random_steps, 0) if s.mpc else 0
+    curve = points * s.eval_episodes * length if s.plans else 0
+    return int(s.steps * s.updates_per_step), acting + curve
+
+
+def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop: float) -> float:
+    preset = "paper" if s.mlp_dim > 128 else "small"
+    variant = s.precision + (" compiled" if s.compile else "")
+
+    def ms(operation: str, gflop: float) -> float:
+        for name in (variant, s.precision):  # a bench without compiling tells of the eager ones
+            if (found := rates.gflop_per_ms.get((preset, operation, name))) is not None:
+                return gflop / found
+        raise CdredError(f"the benchmark has no {preset} sizes; run `cdred bench --sizes {preset}`")
+
+    steps = s.steps + -(-s.steps // s.eval_every) * s.eval_episodes * TASKS[task].episode_length
+    stepping = steps * rates.step_ms.get(TASKS[task].suite, 0.0)
+    return (ms("update", update_gflop) + ms("plan", plan_gflop) + stepping) / 3.6e6
