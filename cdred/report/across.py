@@ -18,7 +18,7 @@ from cdred.report.statistics import (
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
 
-LEVELS = 101  # of a performance profile
+LEVELS = 51  # of a performance profile
 
 
 def fill(data: Data) -> None:

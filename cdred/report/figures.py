@@ -12,6 +12,7 @@ from cdred.report import overview
 from cdred.report.contents import DIAGNOSTICS, LOSSES
 from cdred.report.lines import collected, line, logarithmic, over_steps
 from cdred.report.svg import COLOURS, INK, Panel, draw
+from cdred.report.tables import score
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
@@ -83,13 +84,13 @@ def _learning_curves(data: Data, task: str) -> Panel:
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
     successes = TASKS[task].measure == "success"
-    name, column = ("success", "success") if successes else ("return", "return_mean")
+    name = TASKS[task].measure
     form = ".2f" if successes else ".0f"
 
     def plot(axes: Any) -> None:
         lowest = 0.0
         for run in runs:
-            mean = run[column]
+            mean = score(run)
             lowest = min(lowest, 0.0 if successes else run["return_min"])
             if run["method"] == "expert":
                 axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:{form}}")
@@ -97,17 +98,18 @@ def _learning_curves(data: Data, task: str) -> Panel:
                 text = f"{run['run']} (final) {mean:{form}}"
                 axes.axhline(mean, color=colour[run["run"]], ls="-.", label=text)
             else:
-                rows = [r for r in data.curves if (r["task"], r["run"]) == (task, run["run"])]
-                lowest = min([lowest, *(float(r[column]) for r in rows)])
-                line(axes, rows, column, "step", color=colour[run["run"]], label=run["run"])
+                of_run = (r for r in data.curves if (r["task"], r["run"]) == (task, run["run"]))
+                rows = [r | {name: score(r)} for r in of_run]
+                lowest = min([lowest, *(r[name] for r in rows)])
+                line(axes, rows, name, "step", color=colour[run["run"]], label=run["run"])
         for row in data.demos:
             if row["task"] == task:
-                text = f"{row['demos']} (demos) {row[column]:{form}}"
-                axes.axhline(row[column], color=INK, alpha=0.6, ls=":", label=text)
+                text = f"{row['demos']} (demos) {score(row):{form}}"
+                axes.axhline(score(row), color=INK, alpha=0.6, ls=":", label=text)
         axes.set(ylabel=name, ylim=(None if lowest < 0 else 0, None))
         over_steps(axes, "agent steps")
 
-    levels = ", ".join(f"{run['run']} {run[column]:{form}}" for run in runs)
+    levels = ", ".join(f"{run['run']} {score(run):{form}}" for run in runs)
     label = f"Learning curves on {task}: {name} over agent steps. At the end: {levels}."
     return draw(f"learning_curves--{task}", task, label, plot)
 

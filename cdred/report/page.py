@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cdred.plan import Job, Plan
 
-NUMBER = re.compile(r"-?[\d.,]+( %| MB| \(fails\))?|n/a|never")
+NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never")
 
 
 def write(plan: Plan, job: Job, data: Data, drawn: Figures, out: Path) -> None:
@@ -35,6 +35,11 @@ def write(plan: Plan, job: Job, data: Data, drawn: Figures, out: Path) -> None:
     for task in data.tasks if several else []:
         part = words.context(plan, job, data.only(task)) | shared | {"drawn": drawn.only(task)}
         _fill("task.html", part | _HTML | {"task": task}, out / task_page(task))
+
+
+def write_cost(context: dict[str, Any], file: Path) -> None:
+    """The page of what the machines took; see measured.py."""
+    _fill("cost.html", context | _HTML | {"table": _table, "colours": {}}, file)
 
 
 def _fill(template: str, context: dict[str, Any], file: Path) -> None:

@@ -110,9 +110,10 @@ def is_expert(row: Row) -> bool:
 
 
 def score(row: Row) -> float:
-    """What the row's task measures: the share of episodes that succeed, or the mean return."""
+    """What the row's task measures: the share of episodes that succeed, or the mean return. What
+    nobody knows to have succeeded has not."""
     column = "success" if TASKS[row["task"]].measure == "success" else "return_mean"
-    return float(row[column] or 0.0)
+    return float(row.get(column) or 0.0)
 
 
 def _first_step(curves: list[Row], agent: Row, goal: float) -> int | None:
@@ -173,11 +174,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def write(data: Data, out: Path) -> None:
-    """A CSV file per table; a column that only some rows have is empty in the others."""
+    """A CSV file per table."""
     for name in TABLES:
-        rows = getattr(data, name)
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(out / f"{name}.csv", getattr(data, name))
+
+
+def write_csv(file: Path, rows: list[Row]) -> None:
+    """A column that only some rows have is empty in the others."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
