@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdred.report.lines import over_steps
 from cdred.report.svg import INK, Panel, draw
+from cdred.report.tables import GOAL
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
@@ -29,9 +30,7 @@ def _profiles(data: Data, colours: dict[str, str]) -> Panel:
         axes.set(ylim=(0, 1.02), xlim=(min(_column(data.profiles, "expert_share")), None))
 
     said = ", ".join(f"{run} {_at_goal(_of(data.profiles, run)):.2f}" for run in colours)
-    label = (
-        f"Performance profiles: which share of seeds and tasks is above 90 % of the expert: {said}."
-    )
+    label = f"Performance profiles. Seeds and tasks above {GOAL} of the expert's score: {said}."
     return draw("profiles", "Performance profiles", label, plot)
 
 
@@ -77,6 +76,4 @@ def _band(axes: Any, x: list[float], rows: list[Row], colour: str, **style: Any)
 
 
 def _at_goal(rows: list[Row]) -> float:
-    from cdred.report.tables import GOAL
-
     return min(rows, key=lambda row: abs(row["expert_share"] - GOAL))["above"]

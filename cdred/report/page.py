@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from cdred.plan import Job, Plan
 
-NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never")
+NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never|")
 
 
 def write(plan: Plan, job: Job, data: Data, drawn: Figures, out: Path) -> None:
@@ -72,7 +72,12 @@ def _to_html() -> Callable[[str], str]:
     parser = MarkdownIt("commonmark", {"html": True}).enable("table")
     parser.add_render_rule("table_open", lambda self, *_: opened())
     parser.add_render_rule("table_close", lambda self, *_: closed())
-    return lambda text: parser.render(re.sub(r"\n{3,}", "\n\n", text)).strip()
+
+    def rendered(text: str) -> str:
+        text = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
+        return parser.render(re.sub(r"\n{3,}", "\n\n", text)).strip()
+
+    return rendered
 
 
 # ---- how it is shown: the two sets of parts -----------------------------------------------------

@@ -193,8 +193,8 @@ def _gradients(data: Data) -> list[list[Any]]:
                 norms = (_short(r["grad_norm_mean"]), _short(r["grad_norm_max"]))
                 found.append([task, r["run"], *norms, *measured])
         for name, mean, largest, source in published.gradient_norms(task):
-            norms = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
-            found.append([task, f"{name}, published", *norms, source])
+            known = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
+            found.append([task, f"{name}, published", *known, source])
     return found
 
 
