@@ -8,6 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import statistics
+import time
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -235,7 +237,21 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(watch, episodes)
+    watch.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
     logger.info(f"{said(episodes)} over {len(episodes)} episodes")
+
+
+def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:
+    """The median time to act once on one observation, of `most` at most and for a few `seconds`."""
+    agent.reset()
+    times: list[float] = []
+    for obs in observations[: most + 1]:
+        start = time.perf_counter()
+        agent.act(obs[None])
+        times.append(1000 * (time.perf_counter() - start))
+        if sum(times) > 1000 * seconds:
+            break
+    return round(statistics.median(times[1:] or times), 3)  # the first warms up
 
 
 def _parallel(plan: Plan) -> bool:
@@ -252,9 +268,14 @@ def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
 
 def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import report
+    from cdred.report import measured
 
     watch.begin(f"report {job.entry}", 0, "", "cpu")
     report.write(plan, job, out)
+    try:
+        measured.write(plan, job)
+    except OSError as exc:  # a log must not cost the work it tells of
+        logger.warning(f"{exc.filename}: cannot be written: {exc.strerror}")
 
 
 _WORK: dict[str, Callable[[Plan, Job, Path, Watch], None]] = {

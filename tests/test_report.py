@@ -21,6 +21,7 @@ from safetensors.numpy import save_file
 
 from cdred import config, experiments, manifest, report
 from cdred.plan import Job, Plan
+from cdred.report import contents, measured
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
 UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval
@@ -133,10 +134,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
 
 
 @pytest.fixture(scope="module")
-def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
     return make(
         tmp_path_factory.mktemp("seeds"), seeds=[3, 1], tasks=["cartpole-balance", "cup-catch"]
-    )[1]
+    )
+
+
+@pytest.fixture
+def seeds(several: tuple[Plan, Path]) -> Path:
+    return several[1]
 
 
 class Page(HTMLParser):
@@ -261,12 +267,140 @@ def test_the_latex_table_is_the_runs_by_the_tasks(seeds: Path) -> None:
             assert [float(x) for x in re.findall(r"[\d.]+", cell)] == [round(n, 1) for n in numbers]
 
 
+def test_the_latex_tables_hold_aggregates_and_published_numbers(seeds: Path) -> None:
+    for name in ("results", "aggregates", "published"):
+        text = (seeds / f"{name}.tex").read_text()
+        columns = re.search(r"\\begin{tabular}{([lr]+)}", text)
+        body = text.split(r"\toprule")[1].split(r"\bottomrule")[0].replace(r"\midrule", "")
+        lines = [line for line in body.strip().splitlines() if line]
+        assert columns and {line.count("&") + 1 for line in lines} == {len(columns[1])}
+        assert all(line.endswith(r"\\") for line in lines)
+        assert not re.search(r"(?<!\\)[%_#$]", text)
+    rows = {r["run"]: r for r in read_csv(seeds / "aggregates.csv")}
+    assert f"{float(rows['cdred']['iqm']):.3f}" in (seeds / "aggregates.tex").read_text()
+    assert "983.8" in (seeds / "published.tex").read_text()
+
+
+# ---- over tasks and seeds, and beside others' numbers -------------------------------------------
+
+
+def test_profiles_and_sample_efficiency_are_over_tasks_and_seeds(seeds: Path) -> None:
+    shares = [(np.mean(RETURNS["cdred"]) + 10 * seed) / 950 for seed in (3, 1)] * 2
+    profile = [r for r in read_csv(seeds / "profiles.csv") if r["run"] == "cdred"]
+    for row in profile:
+        level = float(row["expert_share"])
+        assert float(row["above"]) == pytest.approx(np.mean([s > level for s in shares]))
+        assert float(row["low"]) <= float(row["above"]) <= float(row["high"])
+    assert (float(profile[0]["expert_share"]), float(profile[-1]["expert_share"])) == (0, 1)
+    rows = read_csv(seeds / "efficiency.csv")
+    assert {row["run"] for row in rows} == {"cdred"}  # BC does not interact
+    found = [(int(r["step"]), float(r["iqm"])) for r in rows]
+    assert found == [(100, pytest.approx(5 / 950)), (200, pytest.approx(880 / 950))]
+    text = (seeds / "report.md").read_text()
+    assert "![Performance profiles" in text and "![Sample efficiency" in text
+
+
+def test_the_first_steps_at_half_and_at_the_goal(made: tuple[Plan, Path]) -> None:
+    row = next(r for r in read_csv(made[1] / "summary.csv") if r["run"] == "cdred")
+    assert (row["half_step"], row["goal_step"]) == ("200", "200")
+    text = (made[1] / "report.md").read_text()
+    assert "| cartpole-balance | cdred | 0 | 200 | 200 | 520 |" in text
+    assert "No profiles and no interquartile means over steps: it takes two seeds" in text
+    assert read_csv(made[1] / "profiles.csv") == read_csv(made[1] / "efficiency.csv") == []
+
+
+def test_published_numbers_stand_beside_ours_or_are_not_available(seeds: Path) -> None:
+    rows = {(r["task"], r["run"]): r for r in read_csv(seeds / "published.csv")}
+    expert = rows["cup-catch", "expert"]
+    assert (float(expert["measured"]), float(expert["published"])) == (950, 983.8)
+    assert "TD-MPC2" in expert["source"]
+    assert (rows["cup-catch", "cdred"]["published"], rows["cup-catch", "cdred"]["source"]) == (
+        "",
+        "",
+    )
+    text = " ".join((seeds / "report.md").read_text().split())
+    assert "| cup-catch | cdred | CDRED | return | 880.0 | not available | not available |" in text
+    assert "| cartpole-balance | expert | expert | return | 950.0 | not available |" in text
+    assert "On hopper-hop, which is not measured here, it reports a mean of 1.3" in text
+
+
+def test_the_papers_numbers_are_found_by_task_and_method(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "evaluate":
+            found = json.loads((directory / "evaluation.json").read_text())
+            for k, episode in enumerate(found["episodes"]):
+                episode["success"] = job.entry == "expert" or k == 0
+            (directory / "evaluation.json").write_text(json.dumps(found))
+
+    tasks = ["lift-cube", "hopper-hop", "mw-box-close"]
+    _, out = make(tmp_path / "project", write, tasks=tasks, runs=["bc"])
+    text = " ".join((out / "report.md").read_text().split())
+    assert "| lift-cube | bc | BC | success | 50.0 % | not available | not available |" in text
+    assert "| lift-cube | none | CDRED | success | not run | 93.0 % | arXiv 2505.02228" in text
+    assert "| hopper-hop | bc | 1.7 | 30 | measured |" in text
+    assert "| hopper-hop | IQ-MPC, published | 324.8 | 8538.6 | arXiv 2505.02228 table 9 |" in text
+    assert "Of six tasks of Meta-World together the paper gives success 0.81 to 0.99" in text
+    row = next(
+        r for r in read_csv(out / "runs.csv") if (r["task"], r["run"]) == ("lift-cube", "bc")
+    )
+    assert float(row["success_low"]) < float(row["success"]) == 0.5 < float(row["success_high"])
+
+
+# ---- what the machines took ---------------------------------------------------------------------
+
+
+def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
+    made: tuple[Plan, Path], tmp_path: Path
+) -> None:
+    plan = made[0]
+    job = plan.job("imitate", "cartpole-balance", "cdred", 0)
+    evaluation = plan.evaluate(job)
+
+    def event(of: Job, attempt: str, name: str, seconds: float, **values: Any) -> str:
+        row = {"event": name, "digest": of.digest, "host": "h", "pid": 1, "attempt": attempt}
+        return json.dumps(row | {"seconds": seconds, "peak_memory_mb": 900} | values) + "\n"
+
+    def write(of: Job, *lines: str) -> None:
+        file = (plan.root / of.log).with_name("runtime.jsonl")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("".join(lines))
+
+    lines = [
+        event(job, "a", "start", 1.0, device="cpu"),
+        event(job, "a", "interval", 60.0, updates_per_second=50.0),  # killed
+        event(job, "b", "start", 1.0, device="cpu"),
+        event(job, "b", "end", 40.0),
+        event(plan.report, "c", "end", 7777.0),  # of something else
+        '{"event": "cut',
+    ]
+    write(job, *lines)
+    measured.write(plan, plan.report)
+    folder = (plan.root / plan.report.log).parent
+    page = (folder / "cost.html").read_text()
+    assert "0:01:40" in page and "900 MB" in page and "7777" not in page
+    assert "Energy was not recorded" in page and "energy</th>" not in page
+    assert "Of 2 of 3 agents nothing is recorded here" in page
+
+    write(job, *lines[:-1], event(job, "b", "end", 40.0, energy_joules=7200.0))
+    write(evaluation, event(evaluation, "d", "acting", 3.0, ms_per_action=1.234))
+    measured.write(plan, plan.report)
+    page = (folder / "cost.html").read_text()
+    assert "2.0 Wh" in page and "1.23" in page and "not recorded" not in page
+    row = next(r for r in read_csv(folder / "cost.csv") if r["run"] == "cdred")
+    assert (row["seconds"], row["attempts"], row["energy_joules"]) == ("100.0", "2", "7200.0")
+    report.write(plan, plan.report, tmp_path)
+    assert manifest.hash_tree(tmp_path) == manifest.hash_tree(made[1])
+
+
 # ---- the page and its figures -------------------------------------------------------------------
 
 
 def test_the_html_needs_nothing_else(made: tuple[Plan, Path], seeds: Path) -> None:
-    for out in (made[1], seeds):
-        text = (out / "report.html").read_text()
+    pages = [made[1] / "report.html", *seeds.glob("*.html")]
+    assert len(pages) == 1 + 3
+    for file in pages:
+        out, text = file.parent, file.read_text()
         page = Page(text)
         tags = Counter(tag for tag, _ in page.tags)
         assert (
@@ -279,7 +413,10 @@ def test_the_html_needs_nothing_else(made: tuple[Plan, Path], seeds: Path) -> No
         for tag, attributes in page.tags:
             for name in ("src", "href", "xlink:href"):
                 value = attributes.get(name)
-                assert value is None or value.startswith(("data:", "#")), (tag, value)
+                if tag == "a" and value:  # a page beside it, which leads back
+                    assert (out / value).is_file()
+                else:
+                    assert value is None or value.startswith(("data:", "#")), (tag, value)
         assert not re.search(r"@import|url\((?!#)", text)
         ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
         assert set(ids.values()) == {1}
@@ -293,14 +430,14 @@ def test_the_html_needs_nothing_else(made: tuple[Plan, Path], seeds: Path) -> No
 def test_figures_follow_the_page(made: tuple[Plan, Path]) -> None:
     page = (made[1] / "report.html").read_text()
     files = sorted(made[1].glob("*.svg"))
-    assert len(files) == page.count("<svg") == 1 + 4 + 3 + 5
+    assert len(files) == page.count("<svg") == 2 + 4 + 3 + 5
     for file in files:
         text = file.read_text().strip()
         assert text in page
         root = ElementTree.fromstring(text)
         assert root.get("role") == "img" and "cartpole-balance" in (root.get("aria-label") or "")
         words = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
-        assert {"agent steps", "updates"} & set(words)
+        assert {"agent steps", "updates", "return"} & set(words)
         assert "currentColor" in text and not re.search("#0{3,6}|font-family: |<metadata", text)
     markdown = (made[1] / "report.md").read_text()
     assert sorted(re.findall(r"!\[[^]]+\]\((.*\.svg)\)", markdown)) == [file.name for file in files]
@@ -349,6 +486,43 @@ def test_the_same_results_give_the_same_bytes(made: tuple[Plan, Path], tmp_path:
     assert manifest.hash_tree(tmp_path) == manifest.hash_tree(made[1])
 
 
+def test_several_tasks_have_a_page_each(made: tuple[Plan, Path], seeds: Path) -> None:
+    assert not list(made[1].glob("task--*"))  # the only task's page is the report
+    main = (seeds / "report.html").read_text()
+    links = [link["href"] for link in Page(main).of("a")]
+    assert links == ["task--cartpole-balance.html", "task--cup-catch.html"]
+    assert main.count("<svg") == 2 + 2  # over all tasks, and a learning curve each
+    for link, other in zip(links, ("cup-catch", "cartpole-balance"), strict=True):
+        text = (seeds / str(link)).read_text()
+        own = str(link).removeprefix("task--").removesuffix(".html")
+        drawn = [f for f in seeds.glob(f"*--{own}*.svg") if f.read_text().strip() in text]
+        assert len(drawn) == text.count("<svg") == 2 + 4 + 3 + 5
+        assert text.count("<video") == 2 and other not in text
+        assert Page(text).of("a") == [{"href": "report.html"}]
+        for row in read_csv(seeds / "episodes.csv"):
+            if row["task"] == own:
+                assert f"{float(row['return']):.1f}" in text
+
+
+def test_snakemake_finds_all_that_it_shows(
+    made: tuple[Plan, Path], several: tuple[Plan, Path], tmp_path: Path
+) -> None:
+    def without_metrics(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage in ("expert", "imitate"):
+            write_csv(directory / "metrics.csv", [])
+
+    for plan, out in (made, several, make(tmp_path / "bare", without_metrics)):
+        shown = contents.shown(plan.config)
+        assert {item.file for item in shown} >= {f.name for f in out.glob("*.[chs][stv][vmg]*")}
+        for item in shown:
+            assert (out / item.file).stat().st_size, item.file
+            caption = CHECKOUT / "workflow/report" / f"{item.caption}.rst"
+            assert caption.read_text().strip().endswith(".")
+    captions = {f.stem for f in (CHECKOUT / "workflow/report").glob("*.rst")}
+    assert captions == {item.caption for item in contents.shown(several[0].config)}
+
+
 # ---- experiments that lack something ------------------------------------------------------------
 
 
@@ -387,7 +561,9 @@ def test_an_expert_without_return_leaves_nothing_to_compare(tmp_path: Path) -> N
                 episode |= {"return": 0.0, "success": job.entry == "cdred"}
             (directory / "evaluation.json").write_text(json.dumps(found))
 
-    _, out = make(tmp_path / "project", write)
+    _, out = make(tmp_path / "project", write, seeds=[0, 1])
     text = (out / "report.md").read_text()
     assert "seed 0: its expert has 0 return; nothing to compare with." in text
+    assert "no expert has a score above 0 on cartpole-balance" in text
+    assert "nothing recorded" in (out / "profiles.svg").read_text()  # for Snakemake
     assert "| 0.0 | 0.0 to 0.0 | 0.0 to 0.0 | n/a | 100.0 % |" in text  # its success is known

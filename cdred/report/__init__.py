@@ -1,4 +1,4 @@
-"""The report of an experiment: tidy tables, figures and a page, from finished artifacts."""
+"""The report of an experiment: tidy tables, figures and pages, from finished artifacts."""
 
 from __future__ import annotations
 
@@ -10,13 +10,17 @@ if TYPE_CHECKING:
 
 
 def write(plan: Plan, job: Job, out: Path) -> None:
-    """Write the experiment's tables as CSV and LaTeX, figures as SVG, report.md, report.html."""
-    from cdred.report import figures, page, tables
+    """Write the experiment's tables as CSV and LaTeX, figures as SVG, report.md, report.html, and
+    of several tasks a page each."""
+    from cdred.report import contents, figures, latex, page, svg, tables
 
     data = tables.collect(plan, job)
     tables.write(data, out)
-    (out / "results.tex").write_text(tables.latex(data), encoding="utf-8")
+    latex.write(data, out)
     drawn = figures.make(data)
     for panel in drawn.panels:
         (out / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
     page.write(plan, job, data, drawn, out)
+    for file in (out / item.file for item in contents.shown(plan.config)):
+        if file.suffix == ".svg" and not file.exists():  # Snakemake counts on it
+            file.write_text(svg.nothing(file.stem).svg + "\n", encoding="utf-8")

@@ -3,24 +3,20 @@ have the colour of the text."""
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cdred.envs.tasks import TASKS
+from cdred.report import overview
+from cdred.report.contents import DIAGNOSTICS, LOSSES
+from cdred.report.lines import collected, line, logarithmic, over_steps
 from cdred.report.svg import COLOURS, INK, Panel, draw
+from cdred.report.tables import score
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
 
-LOSSES = {
-    "consistency_loss": "Consistency loss",
-    "reward_loss": "Reward loss",
-    "value_loss": "Value loss",
-    "policy_loss": "Policy loss",
-    "bc_loss": "Cloning loss",
-}
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -28,7 +24,9 @@ DASHES = ("-", "--", ":", "-.")
 class Figures:
     """Panels by task, or by task and run; what an experiment does not have is left out."""
 
+    across: list[Panel]  # over all tasks and seeds
     curves: dict[str, Panel]
+    episodes: dict[str, Panel]
     diagnostics: dict[tuple[str, str], list[Panel]]
     gradients: dict[str, list[Panel]]
     losses: dict[str, list[Panel]]
@@ -37,9 +35,23 @@ class Figures:
     def panels(self) -> list[Panel]:
         groups = (self.diagnostics, self.gradients, self.losses)
         return [
+            *self.across,
             *self.curves.values(),
+            *self.episodes.values(),
             *(p for group in groups for ps in group.values() for p in ps),
         ]
+
+    def overview(self) -> Figures:
+        """The panels that tasks are compared by."""
+        return Figures(self.across, self.curves, {}, {}, {}, {})
+
+    def only(self, task: str) -> Figures:
+        """The panels of one task."""
+        return Figures(
+            [], {task: self.curves[task]}, {task: self.episodes[task]},
+            {key: panels for key, panels in self.diagnostics.items() if key[0] == task},
+            {task: self.gradients[task]}, {task: self.losses[task]},
+        )  # fmt: skip
 
 
 def colours(data: Data) -> dict[str, str]:
@@ -50,7 +62,9 @@ def colours(data: Data) -> dict[str, str]:
 
 def make(data: Data) -> Figures:
     return Figures(
+        overview.make(data, colours(data)) if data.aggregates else [],
         {task: _learning_curves(data, task) for task in data.tasks},
+        {task: _episodes(data, task) for task in data.tasks},
         {
             (run["task"], run["run"]): _diagnostics(data, run)
             for run in data.runs
@@ -70,13 +84,13 @@ def _learning_curves(data: Data, task: str) -> Panel:
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
     successes = TASKS[task].measure == "success"
-    name, column = ("success", "success") if successes else ("return", "return_mean")
+    name = TASKS[task].measure
     form = ".2f" if successes else ".0f"
 
     def plot(axes: Any) -> None:
         lowest = 0.0
         for run in runs:
-            mean = run[column]
+            mean = score(run)
             lowest = min(lowest, 0.0 if successes else run["return_min"])
             if run["method"] == "expert":
                 axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:{form}}")
@@ -84,19 +98,57 @@ def _learning_curves(data: Data, task: str) -> Panel:
                 text = f"{run['run']} (final) {mean:{form}}"
                 axes.axhline(mean, color=colour[run["run"]], ls="-.", label=text)
             else:
-                rows = [r for r in data.curves if (r["task"], r["run"]) == (task, run["run"])]
-                lowest = min([lowest, *(float(r[column]) for r in rows)])
-                _line(axes, rows, column, "step", color=colour[run["run"]], label=run["run"])
+                of_run = (r for r in data.curves if (r["task"], r["run"]) == (task, run["run"]))
+                rows = [r | {name: score(r)} for r in of_run]
+                lowest = min([lowest, *(r[name] for r in rows)])
+                line(axes, rows, name, "step", color=colour[run["run"]], label=run["run"])
         for row in data.demos:
             if row["task"] == task:
-                text = f"{row['demos']} (demos) {row[column]:{form}}"
-                axes.axhline(row[column], color=INK, alpha=0.6, ls=":", label=text)
+                text = f"{row['demos']} (demos) {score(row):{form}}"
+                axes.axhline(score(row), color=INK, alpha=0.6, ls=":", label=text)
         axes.set(ylabel=name, ylim=(None if lowest < 0 else 0, None))
-        _over_steps(axes, "agent steps")
+        over_steps(axes, "agent steps")
 
-    levels = ", ".join(f"{run['run']} {run[column]:{form}}" for run in runs)
+    levels = ", ".join(f"{run['run']} {score(run):{form}}" for run in runs)
     label = f"Learning curves on {task}: {name} over agent steps. At the end: {levels}."
     return draw(f"learning_curves--{task}", task, label, plot)
+
+
+def _episodes(data: Data, task: str) -> Panel:
+    """The return of every evaluation episode, a row of points per seed, with the seed's mean."""
+    runs = [run for run in data.runs if run["task"] == task]
+    colour = colours(data)
+    found = [row for row in data.episodes if row["task"] == task]
+    succeed = any(row["success"] is not None for row in found)
+
+    def plot(axes: Any) -> None:
+        for k, run in enumerate(runs):
+            agents = [r for r in data.summary if (r["task"], r["run"]) == (task, run["run"])]
+            ink = colour.get(run["run"], INK)
+            for n, agent in enumerate(agents):
+                height = k + 0.6 * ((n + 0.5) / len(agents) - 0.5)
+                mine = [r for r in found if (r["run"], r["seed"]) == (run["run"], agent["seed"])]
+                for filled in (True, False):
+                    points = [r["return"] for r in mine if (r["success"] is not False) == filled]
+                    axes.plot(
+                        points, [height] * len(points), ls="", marker="o", ms=4.5, alpha=0.6,
+                        mfc=ink if filled else "none", mec=ink, mew=0.8,
+                    )  # fmt: skip
+                mean = agent["return_mean"]
+                axes.plot([mean, mean], [height - 0.13, height + 0.13], color=INK, lw=2)
+        axes.set_yticks(range(len(runs)), [run["run"] for run in runs])
+        lowest = min(0.0, *(row["return"] for row in found))
+        axes.set(
+            ylim=(len(runs) - 0.5, -0.5), xlabel="return", xlim=(None if lowest < 0 else 0, None)
+        )
+        axes.grid(visible=False, axis="y")
+
+    what = (
+        "filled where it succeeds; a bar is a seed's mean" if succeed else "a bar is a seed's mean"
+    )
+    spans = ", ".join(f"{r['run']} {r['return_min']:.0f} to {r['return_max']:.0f}" for r in runs)
+    label = f"Return of each evaluation episode on {task}, {what}: {spans}."
+    return draw(f"episodes--{task}", f"Evaluation episodes on {task}", label, plot)
 
 
 def _diagnostics(data: Data, run: Row) -> list[Panel]:
@@ -112,8 +164,8 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
         def plot(axes: Any) -> None:
             for stream, (text, ink) in streams.items():
                 name = f"{quantity}_{stream}"
-                _line(axes, rows, name, spread=f"{name}_std", color=ink, label=text)
-            _over_steps(axes, "agent steps")
+                line(axes, rows, name, spread=f"{name}_std", color=ink, label=text)
+            over_steps(axes, "agent steps")
 
         return plot
 
@@ -123,26 +175,29 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
             for stream, (text, _) in streams.items():
                 dash = "-" if stream == predictor else "--"
                 name, label = f"{predictor}_error_on_{stream}", f"{whose} on {text}"
-                _line(axes, rows, name, color=ink, ls=dash, label=label)
-        _logarithmic(axes, _values(rows, pairs))
-        _over_steps(axes, "agent steps")
+                line(axes, rows, name, color=ink, ls=dash, label=label)
+        logarithmic(axes, collected(rows, pairs))
+        over_steps(axes, "agent steps")
 
     def consistency(axes: Any) -> None:
         for k, name in enumerate(horizon):
             label = f"{k + 1} step{'s' if k else ''} ahead"
-            _line(axes, rows, name, color=colour, ls=DASHES[k % len(DASHES)], label=label)
-        _logarithmic(axes, _values(rows, horizon))
-        _over_steps(axes, "agent steps")
+            line(axes, rows, name, color=colour, ls=DASHES[k % len(DASHES)], label=label)
+        logarithmic(axes, collected(rows, horizon))
+        over_steps(axes, "agent steps")
 
     where = f"of {run['run']} on {run['task']} over agent steps"
     pairs = [f"{p}_error_on_{s}" for p in streams for s in streams]
+    drawn = {
+        "reward": (["reward_expert", "reward_behaviour"], on_streams("reward")),
+        "q": (["q_expert", "q_behaviour"], on_streams("q")),
+        "errors": (pairs, errors),
+        "consistency": (horizon, consistency),
+    }
     return [
-        _panel("reward", "Reward", where, rows, ["reward_expert", "reward_behaviour"],
-               on_streams("reward"), run),
-        _panel("q", "Q", where, rows, ["q_expert", "q_behaviour"], on_streams("q"), run),
-        _panel("errors", "Errors of the two predictors", where, rows, pairs, errors, run),
-        _panel("consistency", "Latent consistency", where, rows, horizon, consistency, run),
-    ]  # fmt: skip
+        _panel(kind, DIAGNOSTICS[kind], where, rows, names, plot, run)
+        for kind, (names, plot) in drawn.items()
+    ]
 
 
 def _gradients(data: Data, task: str) -> list[Panel]:
@@ -150,16 +205,16 @@ def _gradients(data: Data, task: str) -> list[Panel]:
     found = [(run, _metrics(data, run)) for run in data.runs if run["task"] == task]
     found = [(run, rows) for run, rows in found if rows]
     names = ["grad_norm", "grad_norm_max"]
-    values = [value for _, rows in found for value in _values(rows, names)]
+    values = [value for _, rows in found for value in collected(rows, names)]
     colour = colours(data)
 
     def of(run: Row, rows: list[Row]) -> Panel:
         def plot(axes: Any) -> None:
             ink = colour.get(run["run"], INK)
-            _line(axes, rows, "grad_norm_max", color=ink, ls="--", label="largest of an interval")
-            _line(axes, rows, "grad_norm", color=ink, label="mean of an interval")
-            _logarithmic(axes, values)
-            _over_steps(axes, _steps(run))
+            line(axes, rows, "grad_norm_max", color=ink, ls="--", label="largest of an interval")
+            line(axes, rows, "grad_norm", color=ink, label="mean of an interval")
+            logarithmic(axes, values)
+            over_steps(axes, _steps(run))
 
         where = f"of {run['run']} on {task} over {_steps(run)}"
         title = f"Gradient norm of {run['run']}"
@@ -184,10 +239,10 @@ def _losses(data: Data, task: str) -> list[Panel]:
         def plot(axes: Any) -> None:
             for run, rows in found:
                 ink = colour.get(run["run"], INK)
-                _line(axes, rows, name, color=ink, label=run["run"])
+                line(axes, rows, name, color=ink, label=run["run"])
             if name != "policy_loss":  # which may be negative
-                _logarithmic(axes, [v for _, rows in found for v in _values(rows, [name])])
-            _over_steps(axes, _steps(found[0][0]))
+                logarithmic(axes, [v for _, rows in found for v in collected(rows, [name])])
+            over_steps(axes, _steps(found[0][0]))
 
         levels = ", ".join(f"{run['run']} {rows[-1][name]:.3g}" for run, rows in found)
         label = f"{title} on {task} over {_steps(found[0][0])}. Last values: {levels}."
@@ -215,53 +270,3 @@ def _panel(
     last = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in names)
     label = f"{what} {where}. Last values: {last}."
     return draw(f"{kind}--{run['task']}--{run['run']}", title or what, label, plot)
-
-
-def _line(
-    axes: Any, rows: list[Row], name: str, key: str = "update", spread: str = "", **style: Any
-) -> None:
-    """The mean over seeds at each `key`, over steps. The band is the range over seeds, or the mean
-    less and plus `spread`, a standard deviation."""
-    points: dict[int, list[Row]] = {}
-    for row in rows:
-        points.setdefault(int(row[key]), []).append(row)
-    if not points:
-        return
-    at = [points[k] for k in sorted(points)]
-    steps = [int(group[0]["step"]) for group in at]
-    values = [[float(row[name]) for row in group] for group in at]
-    mean = [statistics.fmean(v) for v in values]
-    low, high = [min(v) for v in values], [max(v) for v in values]
-    if spread:
-        widths = [statistics.fmean(float(row[spread]) for row in group) for group in at]
-        low = [m - w for m, w in zip(mean, widths, strict=True)]
-        high = [m + w for m, w in zip(mean, widths, strict=True)]
-    axes.plot(steps, mean, marker="o" if len(steps) == 1 else "", **style)
-    if low != high:
-        axes.fill_between(steps, low, high, color=style["color"], alpha=0.18, lw=0)
-
-
-def _values(rows: list[Row], names: list[str]) -> list[float]:
-    return [row[name] for row in rows for name in names]
-
-
-def _logarithmic(axes: Any, values: list[float]) -> None:
-    """A logarithmic scale that spans `values`, unless they are too close together for one."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    positive = [value for value in values if value > 0]
-    if not positive or max(positive) < 4 * min(positive):
-        return
-    low, high = min(positive) / 1.3, max(positive) * 1.3
-    axes.set(yscale="log", ylim=(low, high))
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _over_steps(axes: Any, text: str) -> None:
-    from matplotlib.ticker import EngFormatter, MaxNLocator
-
-    axes.set(xlabel=text, xlim=(0, None))
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cdred.envs.tasks import TASKS
-from cdred.report.statistics import (
-    bootstrap_interval,
-    interquartile_mean,
-    probability_of_improvement,
-)
+from cdred.report.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
     from cdred.plan import Plan
@@ -41,6 +37,16 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
         level = expert_score[task, first["expert"] or first["demos"]]
         known = [agent["success"] for agent in agents if agent["success"] is not None]
         success = statistics.fmean(known) if known else None
+        outcomes = [
+            [
+                float(won)
+                for won in _of(data.episodes, task, run, agent["seed"], "success")
+                if won is not None
+            ]
+            for agent in agents
+            if agent["success"] is not None
+        ]
+        success_low, success_high = bootstrap_interval(outcomes) if outcomes else (None, None)
         reached = success if TASKS[task].measure == "success" else mean
         found.append(
             {
@@ -50,7 +56,7 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
                 "return_mean": mean, "interval_low": low, "interval_high": high,
                 "return_min": min(agent["return_min"] for agent in agents),
                 "return_max": max(agent["return_max"] for agent in agents),
-                "success": success,
+                "success": success, "success_low": success_low, "success_high": success_high,
                 "expert": first["expert"], "demos": first["demos"],
                 "expert_share": (reached or 0.0) / level if level > 0 else None,
             }
@@ -58,35 +64,6 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
             | _cost(plan, data, first, folders[task, run, first["seed"]])
         )  # fmt: skip
     return found
-
-
-def aggregates(data: Data) -> tuple[list[Row], list[Row]]:
-    """Over tasks and seeds, as shares of what the expert reaches: a row per imitating run, and one
-    per pair of runs. Empty unless all runs have the same tasks and seeds, several of the latter.
-    """
-    agents = [row for row in data.summary if row["method"] != "expert"]
-    tasks = list(dict.fromkeys(row["task"] for row in agents))
-    seeds = list(dict.fromkeys(row["seed"] for row in agents))
-    names = list(dict.fromkeys(row["run"] for row in agents))
-    share = {(r["run"], r["seed"], r["task"]): r["expert_share"] for r in agents}
-    wanted = [(run, seed, task) for run in names for seed in seeds for task in tasks]
-    if len(seeds) < 2 or any(share.get(key) is None for key in wanted):
-        return [], []
-    scores = {
-        run: np.array([[share[run, seed, task] for task in tasks] for seed in seeds], float)
-        for run in names
-    }
-    size = {"tasks": len(tasks), "seeds": len(seeds)}
-    over = []
-    for run, table in scores.items():
-        iqm, low, high = interquartile_mean(table)
-        estimate = {"iqm": iqm, "iqm_low": low, "iqm_high": high, "mean": float(table.mean())}
-        over.append({"run": run} | size | estimate)
-    pairs = []
-    for x, y in combinations(names, 2):
-        value, low, high = probability_of_improvement(scores[x], scores[y])
-        pairs.append({"run": x, "over": y} | {"probability": value, "low": low, "high": high})
-    return over, pairs
 
 
 def acting(plan: Plan, name: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,28 @@ def bootstrap_interval(
 def interquartile_mean(shares: np.ndarray) -> Estimate:
     """The mean of the middle half of normalised scores (seeds, tasks), with rliable's stratified
     bootstrap, which draws seeds within each task (arXiv 2108.13264)."""
-    from rliable.metrics import aggregate_iqm
+    return interquartile_means(shares[..., None])[0]
 
-    return _estimate(lambda x: np.array([aggregate_iqm(x)]), shares)
+
+def interquartile_means(shares: np.ndarray) -> list[Estimate]:
+    """As `interquartile_mean`, at each point of learning curves (seeds, tasks, points)."""
+    from scipy.stats import trim_mean
+
+    def statistic(x: np.ndarray) -> np.ndarray:
+        """rliable's aggregate_iqm of every point at once."""
+        return np.asarray(trim_mean(x.reshape(-1, x.shape[-1]), proportiontocut=0.25, axis=0))
+
+    return _estimates(statistic, shares)
+
+
+def performance_profile(shares: np.ndarray, levels: np.ndarray) -> list[Estimate]:
+    """Which share of normalised scores (seeds, tasks) is above each of `levels`, with the same
+    bootstrap (arXiv 2108.13264, section 4.2)."""
+    from rliable.library import create_performance_profile
+
+    with _fixed_random_numbers():
+        value, interval = create_performance_profile({"": shares}, levels, reps=AGGREGATE_RESAMPLES)
+    return _listed(value[""], interval[""])
 
 
 def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
@@ -52,17 +72,28 @@ def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
     half (arXiv 2108.13264, section 4.3)."""
     from rliable.metrics import probability_of_improvement as improvement
 
-    return _estimate(lambda a, b: np.array([improvement(a, b)]), (x, y))
+    return _estimates(lambda a, b: np.array([improvement(a, b)]), (x, y))[0]
 
 
-def _estimate(statistic: Callable[..., np.ndarray], scores: Any) -> Estimate:
-    """Fixed random numbers: the same scores give the same interval."""
+def _estimates(statistic: Callable[..., np.ndarray], scores: Any) -> list[Estimate]:
     from rliable.library import get_interval_estimates
 
-    before = np.random.get_state()  # rliable draws from it, whatever generator it is given
+    with _fixed_random_numbers():
+        value, interval = get_interval_estimates({"": scores}, statistic, reps=AGGREGATE_RESAMPLES)
+    return _listed(value[""], interval[""])
+
+
+def _listed(value: np.ndarray, interval: np.ndarray) -> list[Estimate]:
+    return [(float(v), float(a), float(b)) for v, a, b in zip(value, *interval, strict=True)]
+
+
+@contextlib.contextmanager
+def _fixed_random_numbers() -> Iterator[None]:
+    """The same scores give the same interval: rliable draws from numpy's global generator, whatever
+    generator it is given."""
+    before = np.random.get_state()
     np.random.seed(0)
     try:
-        value, interval = get_interval_estimates({"": scores}, statistic, reps=AGGREGATE_RESAMPLES)
+        yield
     finally:
         np.random.set_state(before)
-    return float(value[""][0]), float(interval[""][0, 0]), float(interval[""][1, 0])

@@ -76,6 +76,16 @@ def draw(name: str, title: str, label: str, plot: Callable[[Any], None]) -> Pane
     return Panel(name, label, _tidy(text.getvalue(), label))
 
 
+def nothing(name: str) -> Panel:
+    """A panel for what there is nothing to draw of."""
+
+    def plot(axes: Any) -> None:
+        axes.text(0.5, 0.5, "nothing recorded to draw", ha="center", va="center")
+        axes.set_axis_off()
+
+    return draw(name, name, f"{name}: nothing was recorded.", plot)
+
+
 def _tidy(text: str, label: str) -> str:
     """One line that can stand alone or in a page: no ids but those referred to, no global styles,
     the reader's own font, and INK as the colour of the text around."""

@@ -6,12 +6,13 @@ from __future__ import annotations
 import csv
 import json
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdred.envs.tasks import TASKS
-from cdred.report import runs
+from cdred.report import across, published, runs
+from cdred.report.contents import TABLES
 
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 GOAL = 0.9  # of what the expert reaches: what counts as having imitated it
+HALF = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,9 @@ class Data:
     runs: list[Row] = field(default_factory=list)  # a row per task and run, over its seeds
     aggregates: list[Row] = field(default_factory=list)  # a row per run, over tasks and seeds
     improvements: list[Row] = field(default_factory=list)  # a row per pair of runs
+    profiles: list[Row] = field(default_factory=list)  # a row per run and share of the expert
+    efficiency: list[Row] = field(default_factory=list)  # a row per run and step, over all of it
+    published: list[Row] = field(default_factory=list)  # a row per task and run, and the paper's
     lineage: list[Row] = field(default_factory=list)
     films: list[Row] = field(default_factory=list)
 
@@ -43,11 +48,13 @@ class Data:
     def tasks(self) -> list[str]:
         return list(dict.fromkeys(row["task"] for row in self.summary))
 
-
-TABLES = (
-    "summary", "runs", "aggregates", "improvements", "episodes", "curves", "demos", "diagnostics",
-    "lineage",
-)  # fmt: skip
+    def only(self, task: str) -> Data:
+        """What is about one task."""
+        rows = {
+            f.name: [r for r in getattr(self, f.name) if r.get("task") == task]
+            for f in fields(self)
+        }
+        return Data(**rows)
 
 
 def collect(plan: Plan, report: Job) -> Data:
@@ -78,20 +85,23 @@ def collect(plan: Plan, report: Job) -> Data:
                 }
             )  # fmt: skip
         data.lineage.append(
-            {"artifact": job.path.as_posix(), "digest": job.digest, "command": _short(job.command)}
-        )
+            {
+                "task": job.task, "artifact": job.path.as_posix(), "digest": job.digest,
+                "command": _short(job.command),
+            }
+        )  # fmt: skip
     level = {(r["task"], r["run"]): score(r) for r in data.summary if is_expert(r)}
     # Who imitates what others recorded is held against the recordings: their expert is not here.
     level |= {(r["task"], r["demos"]): score(r) for r in data.demos if not r["expert"]}
     for row in data.summary:
         expert = level[row["task"], row["expert"] or row["demos"]]
+        row["expert_score"] = expert
         row["expert_share"] = score(row) / expert if expert > 0 else None
-        row["goal_step"] = _goal_step(data.curves, row, GOAL * expert) if expert > 0 else None
+        for name, share in (("half_step", HALF), ("goal_step", GOAL)):
+            row[name] = _first_step(data.curves, row, share * expert) if expert > 0 else None
     data.runs.extend(runs.collect(plan, data, level))
-    for table, rows in zip(
-        (data.aggregates, data.improvements), runs.aggregates(data), strict=True
-    ):
-        table.extend(rows)
+    data.published.extend(published.compare(plan, data))
+    across.fill(data)
     return data
 
 
@@ -100,12 +110,13 @@ def is_expert(row: Row) -> bool:
 
 
 def score(row: Row) -> float:
-    """What the row's task measures: the share of episodes that succeed, or the mean return."""
+    """What the row's task measures: the share of episodes that succeed, or the mean return. What
+    nobody knows to have succeeded has not."""
     column = "success" if TASKS[row["task"]].measure == "success" else "return_mean"
-    return float(row[column] or 0.0)
+    return float(row.get(column) or 0.0)
 
 
-def _goal_step(curves: list[Row], agent: Row, goal: float) -> int | None:
+def _first_step(curves: list[Row], agent: Row, goal: float) -> int | None:
     """The first step at which a point of the agent's learning curve reaches `goal`."""
     identity = ("task", "run", "seed")
     for point in curves:  # in the order of steps
@@ -163,31 +174,15 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 
 
 def write(data: Data, out: Path) -> None:
-    """A CSV file per table; a column that only some rows have is empty in the others."""
+    """A CSV file per table."""
     for name in TABLES:
-        rows = getattr(data, name)
-        columns = list(dict.fromkeys(column for row in rows for column in row))
-        with (out / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_csv(out / f"{name}.csv", getattr(data, name))
 
 
-def latex(data: Data) -> str:
-    """The runs by the tasks, as a LaTeX table for a paper (booktabs): mean return with its 95 %
-    interval, or success where the suite measures it."""
-    import pandas as pd
-
-    def cell(r: Row) -> str:
-        if TASKS[r["task"]].measure == "success":
-            return f"{100 * (r['success'] or 0):.1f}\\,\\%"
-        return f"{r['return_mean']:.1f} [{r['interval_low']:.1f}, {r['interval_high']:.1f}]"
-
-    cells = {(r["run"], r["task"]): cell(r) for r in data.runs}
-    names = list(dict.fromkeys(r["run"] for r in data.runs))
-    frame = pd.DataFrame(
-        [[cells.get((name, task), "") for task in data.tasks] for name in names],
-        index=[name.replace("_", r"\_") for name in names],
-        columns=pd.Index(data.tasks, name="run"),
-    )  # fmt: skip
-    return frame.style.to_latex(hrules=True, column_format="l" + "r" * len(data.tasks))
+def write_csv(file: Path, rows: list[Row]) -> None:
+    """A column that only some rows have is empty in the others."""
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.DictWriter(opened, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -9,6 +9,7 @@ from cdred import container as containers
 from cdred import machine
 from cdred import plan as planning
 from cdred.errors import CdredError
+from cdred.report import contents
 
 
 def refuse(message):
