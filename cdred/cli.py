@@ -68,8 +68,17 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("pull", help="fetch what cdred published from the Hub, and check it")
     p.add_argument("repository", metavar="ID[@REVISION]", help="revision: commit, tag or branch")
     p.add_argument("--dataset", action="store_true", help="demonstrations; default: an agent")
+    p = commands.add_parser(
+        "results", help="enter what is finished into results/, for docs/results.md"
+    )
+    p.add_argument("--page", action="store_true", help="only write docs/results.md again")
+    p.add_argument("--force", action="store_true", help="even if agents entered before are lost")
     commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
-    commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p = commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p.add_argument(
+        "--estimate", type=Path, metavar="FILE",
+        help="what it would take at the rates that `cdred bench --json FILE` measured",
+    )  # fmt: skip
     p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
     p.add_argument("--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"])
     p.add_argument("--threads", type=int, default=2, metavar="N", help="(default: %(default)s)")
@@ -151,10 +160,10 @@ def _dispatch(args: argparse.Namespace) -> int:
         from cdred import listing
 
         print("\n".join(listing.lines()))
+    elif args.command == "results":
+        _results(args)
     elif args.command == "cost":
-        from cdred import cost
-
-        print(cost.table(Plan.load()))
+        print(_cost(args.estimate))
     elif args.command == "bench":
         return _bench(args)
     elif args.command == "track":
@@ -309,6 +318,26 @@ def _pull(args: argparse.Namespace) -> None:
     print(f"pulled      {name}: {p['kind']} of {p['task']}, release {p['release']}, intact")
     print(f"revision    {pulled.commit}")
     print(f"folder      {pulled.folder}")
+
+
+def _cost(benchmark: Path | None) -> str:
+    plan = Plan.load()
+    if benchmark is None:
+        from cdred import cost
+
+        return cost.table(plan)
+    from cdred import estimate
+
+    return estimate.table(plan, benchmark)
+
+
+def _results(args: argparse.Namespace) -> None:
+    from cdred import results
+
+    if not args.page:
+        print(results.enter(Plan.load(), args.force))
+    results.PAGE.write_text(results.page(), encoding="utf-8")
+    print(results.PAGE)
 
 
 def _bench(args: argparse.Namespace) -> int:

@@ -46,6 +46,9 @@ def lacking(data: Data) -> str:
     agents = imitating(data)
     if len({row["seed"] for row in agents}) < 2:
         return "it takes two seeds at least"
+    runs, seeds = ({row[key] for row in agents} for key in ("run", "seed"))
+    if len(agents) < len(runs) * len(seeds) * len(data.tasks):
+        return "not every run is there on every task with every seed"
     without = list(dict.fromkeys(r["task"] for r in agents if r["expert_share"] is None))
     if without:
         return f"no expert has a score above 0 on {', '.join(without)}"

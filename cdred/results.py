@@ -1,0 +1,182 @@
+"""`cdred results`: what an experiment measured, as small tables to commit, and docs/results.md from
+them. Results accumulate: what is up to date is entered, and what was entered before is not lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cdred import manifest
+from cdred.envs.tasks import TASKS
+from cdred.errors import CdredError
+from cdred.plan import CODE, Job, Plan
+from cdred.report import tables
+
+FOLDER = Path("results")
+PAGE = Path("docs/results.md")
+# Raw scores, runs over their seeds, the figures' data, and, where every run is there on every task
+# and seed, what is said over tasks.
+TABLES = ("summary", "runs", "curves", "demos", "published", "aggregates", "improvements")
+INTRODUCTION = """# Results
+
+What was measured so far, at the size for two cores, from the tables in `results/`: `cdred results`
+writes this page. `cdred use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred
+results` enters what of it is finished. Shares are of the measured expert's score. Intervals are at
+95 %, by bootstrap over seeds and episodes; over tasks by rliable. Gradient norms are before clipping,
+over all updates. `manifest.json` beside the tables names the commit, and each artifact's digest."""
+WORDS = "words.md"  # by hand: what holds, what does not, what is not known
+
+
+def enter(plan: Plan, force: bool = False) -> Path:
+    """Write the tables of what is up to date into results/EXPERIMENT/.
+
+    Raises CdredError when there is nothing, or when agents entered before would be lost.
+    """
+    name = plan.config.experiment.name
+    folder = plan.root / FOLDER / name
+    jobs = _finished(plan)
+    agents = {job.path.as_posix(): job for job in jobs if job.stage == "imitate"}
+    if not agents:
+        raise CdredError(f"experiment {name!r}: no evaluated agent is up to date; run it first")
+    before = _entered(folder)
+    lost = [path for path in before if path not in agents]
+    if lost and not force:
+        raise CdredError(
+            f"{FOLDER / name}: {len(lost)} of its agents are not here as they are now, as "
+            f"{lost[0]}; make them, or give them up by --force"
+        )
+    data = tables.collect(plan, replace(plan.report, inputs=tuple(jobs)))
+    folder.mkdir(parents=True, exist_ok=True)
+    for table in TABLES:
+        file, rows = folder / f"{table}.csv", getattr(data, table)
+        if rows:
+            tables.write_csv(file, rows)
+        else:
+            file.unlink(missing_ok=True)
+    (folder / manifest.NAME).write_text(
+        json.dumps(_provenance(plan, jobs), indent=1) + "\n", encoding="utf-8"
+    )
+    return folder
+
+
+def _finished(plan: Plan) -> list[Job]:
+    """Of the report's inputs what is up to date and evaluated, with all that it was made from."""
+    fresh = {job.path: job for job in plan.report.inputs if job.up_to_date(plan.root)}
+    evaluated = {job.inputs[0].path for job in fresh.values() if job.stage == "evaluate"}
+
+    def whole(job: Job) -> bool:
+        if job.stage == "demos":
+            return all(whole(source) for source in job.inputs)
+        if job.stage == "evaluate":
+            return whole(job.inputs[0])
+        there = job.path in fresh and job.path in evaluated
+        return there and all(whole(source) for source in job.inputs)
+
+    return [job for job in fresh.values() if whole(job)]
+
+
+def _entered(folder: Path) -> list[str]:
+    """The agents of which results stand there."""
+    try:
+        found = json.loads((folder / manifest.NAME).read_text(encoding="utf-8"))
+    except OSError:
+        return []
+    return [path for path in found["artifacts"] if path.startswith("artifacts/agents/")]
+
+
+def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
+    """Of each artifact what identifies it: derivation, contents, and the machine's kind."""
+    artifacts = {}
+    for job in jobs:
+        found = manifest.read(plan.root / job.path)
+        assert found is not None
+        artifacts[job.path.as_posix()] = {
+            key: found[key] for key in ("digest", "code", "inputs", "machine", "device")
+        } | {"sha256": manifest.hash_file(plan.root / job.path / manifest.NAME)}
+    return {
+        "experiment": plan.config.experiment.name,
+        "commit": _commit(plan.root),
+        "artifacts": artifacts,
+    }
+
+
+def _commit(root: Path) -> str:
+    """The last one that changed what training depends on; `-dirty` with changes after it."""
+
+    def git(*words: str) -> str:
+        command = ["git", *words, "--", *CODE["imitate"]]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    return git("log", "-1", "--format=%H") + ("-dirty" if git("status", "--porcelain") else "")
+
+
+# ---- docs/results.md --------------------------------------------------------------------------
+
+
+def page(root: Path = Path()) -> str:
+    """docs/results.md, from the tables of results/ alone."""
+    parts = [INTRODUCTION]
+    for folder in sorted(p for p in (root / FOLDER).glob("*") if (p / "runs.csv").is_file()):
+        parts.append(_section(folder))
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(folder: Path) -> str:
+    runs, summary = (tables.read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
+    lines = [f"## {folder.name}"]
+    if (folder / WORDS).is_file():
+        lines.append((folder / WORDS).read_text(encoding="utf-8").strip())
+    head = ["task", "run", "seeds", "score", "95 % interval", "of the expert", "each seed",
+            "first at 90 %", "gradient norm, mean / max"]  # fmt: skip
+    rows = []
+    for run in runs:
+        own = [r for r in summary if (r["task"], r["run"]) == (run["task"], run["run"])]
+        rows.append(_row(run, own))
+    lines.append(_markdown(head, rows))
+    if (folder / "aggregates.csv").is_file():
+        lines.append(_markdown(
+            ["run", "tasks", "seeds", "interquartile mean of shares", "95 % interval"],
+            [
+                [r["run"], r["tasks"], r["seeds"], f"{float(r['iqm']):.3f}",
+                 f"{float(r['iqm_low']):.3f} to {float(r['iqm_high']):.3f}"]
+                for r in tables.read_csv(folder / "aggregates.csv")
+            ],
+        ))  # fmt: skip
+    return "\n\n".join(lines)
+
+
+def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
+    """A run's line; numbers as a person reads them."""
+    successes = TASKS[run["task"]].measure == "success"
+    column, low, high = (
+        ("success", "success_low", "success_high")
+        if successes
+        else ("return_mean", "interval_low", "interval_high")
+    )
+
+    def shown(text: str) -> str:
+        return f"{100 * float(text):.0f} %" if successes else f"{float(text):.1f}"
+
+    steps = [agent["goal_step"] for agent in agents]
+    learned = run["method"] not in ("expert", "bc")
+    norms = ""
+    if run["grad_norm_mean"]:
+        norms = f"{float(run['grad_norm_mean']):.2f} / {float(run['grad_norm_max']):.1f}"
+    return [
+        run["task"], run["run"], run["seeds"], shown(run[column]),
+        f"{shown(run[low])} to {shown(run[high])}",
+        f"{100 * float(run['expert_share']):.1f} %" if run["expert_share"] else "",
+        ", ".join(shown(agent[column]) for agent in agents),
+        ", ".join(f"{int(step):,}" if step else "never" for step in steps) if learned else "",
+        norms,
+    ]  # fmt: skip
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
