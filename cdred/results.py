@@ -26,8 +26,8 @@ INTRODUCTION = """# Results
 What was measured so far, at the size for two cores, from the tables in `results/`: `cdred results`
 writes this page. `cdred use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred
 results` enters what of it is finished. Shares are of the measured expert's score. Intervals are at
-95 %, by bootstrap over seeds and episodes; over tasks by rliable. Gradient norms are before clipping,
-over all updates. `manifest.json` beside the tables names the commit, and each artifact's digest."""
+95 %, by bootstrap over seeds and episodes; over tasks by rliable. Gradient norms are those before
+clipping, over all updates. `manifest.json` beside the tables names the commit and the artifacts."""
 WORDS = "words.md"  # by hand: what holds, what does not, what is not known
 
 

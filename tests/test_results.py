@@ -1,0 +1,71 @@
+"""Results that accumulate: tables of what is finished, and the page made of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import CHECKOUT, Project
+
+from cdred import results
+from cdred.manifest import hash_tree
+
+CDRED = "artifacts/agents/cartpole-balance/cdred/seed_0"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("results") / "project")
+    (project.root / "docs").mkdir()
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "cdred: experiment 'toy': no evaluated agent is up to date; run it first\n"
+    )
+    project.run("snakemake", "--cores", "2", "--quiet", "all")
+    project.run("cdred", "results")
+    return project
+
+
+def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> None:
+    entered = made.root / "results/toy"
+    for name in ("summary", "runs", "curves", "demos", "published"):
+        report = (made.root / f"reports/toy/{name}.csv").read_bytes()
+        assert (entered / f"{name}.csv").read_bytes() == report
+    assert not (entered / "aggregates.csv").exists()  # of one seed
+    provenance = json.loads((entered / "manifest.json").read_text())
+    own = json.loads((made.root / CDRED / "manifest.json").read_text())
+    assert provenance["artifacts"][CDRED]["digest"] == own["digest"]
+    (entered / "words.md").write_text("Nothing is learned here.\n")
+    page = made.root / "docs/results.md"
+    page.unlink()
+    made.run("cdred", "results", "--page")
+    text = page.read_text()
+    assert "## toy\n\nNothing is learned here.\n\n| task | run |" in text
+    rows = [line.split(" | ")[:3] for line in text.splitlines() if "cartpole-balance" in line]
+    assert rows == [["| cartpole-balance", run, "1"] for run in ("expert", "cdred", "bc")]
+
+
+def test_what_is_not_finished_is_left_out_and_nothing_entered_is_lost(
+    made: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    before = hash_tree(project.root / "results")
+    shutil.rmtree(project.root / "artifacts/evaluations/cartpole-balance/cdred")
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"cdred: results/toy: 1 of its agents are not here as they are now, as {CDRED}; make them, "
+        "or give them up by --force\n"
+    )
+    assert hash_tree(project.root / "results") == before
+    project.run("cdred", "results", "--force")
+    runs = [line.split(",")[1] for line in (project.root / "results/toy/runs.csv").open()]
+    assert runs == ["run", "expert", "bc"]
+
+
+def test_the_committed_page_is_that_of_the_committed_tables() -> None:
+    page = (CHECKOUT / results.PAGE).read_text(encoding="utf-8")
+    assert page == results.page(CHECKOUT)
