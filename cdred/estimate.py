@@ -7,7 +7,8 @@ rate at which the benchmarked update and plan got theirs done; the environments'
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import torch
 
 from cdred.bench import ENVIRONMENTS, CountedWork
 from cdred.config import Expert, Run
+from cdred.envs.make import PIXEL_SHAPE
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
+from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
 from cdred.learning.settings import Settings, discount
 from cdred.learning.update import Learner
+from cdred.learning.world_model import WorldModel
 from cdred.plan import Job, Plan
 
 HEAD = ("task", "entry", "jobs", "updates", "plans", "hours each", "hours", "replay")
@@ -69,13 +73,15 @@ def table(plan: Plan, path: Path) -> str:
     counted: dict[tuple[Any, ...], tuple[float, float]] = {}
     for (task, entry), jobs in groups.items():
         method, s = _method(plan, jobs[0])
-        key = (task, method, s)
-        counted[key] = counted.get(key) or work(task, method, s)
+        obs = _obs(plan, jobs[0])
+        key = (task, method, s, obs)
+        counted[key] = counted.get(key) or work(task, method, s, obs)
         updates, plans = _counts(task, method, s)
         hours = _hours(rates, task, s, updates * counted[key][0], plans * counted[key][1])
         total += hours * len(jobs)
         spec = TASKS[task]
-        replay = 4 * s.buffer_size * (spec.obs_dim + spec.action_dim) / MEGABYTE
+        row = math.prod(PIXEL_SHAPE) if obs == "rgb" else 4 * spec.obs_dim  # bytes
+        replay = s.buffer_size * (row + 4 * spec.action_dim) / MEGABYTE
         lines.append(
             (
                 task, entry, str(len(jobs)), f"{updates:,}", f"{plans:,}", f"{hours:.1f}",
@@ -96,26 +102,37 @@ def table(plan: Plan, path: Path) -> str:
     return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in shown)])
 
 
-def work(task: str, method: str, s: Settings) -> tuple[float, float]:
-    """GFLOP of an update, and of a plan for one episode (0 where nothing is planned)."""
+def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float, float]:
+    """GFLOP of an update, and of a plan for one episode (0 where nothing is planned). Counted on
+    tensors that have shapes alone: nothing is computed."""
     spec = TASKS[task]
-    eager = s.__class__(**(vars(s) | {"compile": False, "precision": "float32"}))
-    agent = Agent.create(task, method, (spec.obs_dim,), spec.action_dim, eager).eval()
+    shape = (spec.obs_dim,) if obs == "state" else PIXEL_SHAPE
+    eager = replace(s, compile=False, precision="float32")
     n, experts = s.batch_size, 0 if method == "expert" else s.batch_size
-    obs = torch.zeros(s.horizon + 1, n + experts, spec.obs_dim)
-    action = torch.zeros(s.horizon, n + experts, spec.action_dim)
-    with CountedWork() as update:
-        if method == "bc":
-            agent.model.policy.mean(agent.model.encoder(obs[0, :n])).sum().backward()
-        else:
-            assert agent.reward_model is not None
-            reward = torch.zeros(s.horizon, n, 1) if method == "expert" else None
-            gamma = discount(spec.episode_length, s)
-            learner = Learner(agent.model, agent.reward_model, eager, gamma, 1)  # type: ignore[arg-type]
-            learner.update(Batch(obs, action, reward, experts))
-    with CountedWork() as plan:
-        if s.plans and method != "bc":
-            agent.act(obs[0, :1].numpy(), explore=s.mpc)
+    agent = Agent.create(task, method, shape, spec.action_dim, eager).to("meta")
+    model, reward_model = agent.model, agent.reward_model
+    gamma = discount(spec.episode_length, s)
+    with torch.device("meta"):
+        seen = torch.zeros(s.horizon + 1, n + experts, *shape)
+        action = torch.zeros(s.horizon, n + experts, spec.action_dim)
+        with CountedWork() as update:
+            if not isinstance(model, WorldModel) or reward_model is None:
+                model.policy.mean(model.encoder(seen[0, :n])).sum().backward()
+            else:
+                reward = torch.zeros(s.horizon, n, 1) if method == "expert" else None
+                learner = Learner(model, reward_model, eager, gamma, 1)
+                loss, zs, _ = learner.world_loss(Batch(seen, action, reward, experts))
+                loss.backward()
+                torch.autograd.grad(learner.policy_loss(zs.detach())[0], learner.policy_parameters)
+        with CountedWork() as plan, torch.no_grad():
+            if s.plans and isinstance(model, WorldModel) and reward_model is not None:
+                planner = Planner(model, reward_model, eager, gamma, spec.action_dim)
+                z = model.encoder(seen[0, :1])
+                z = z[:, None].expand(-1, s.plan_samples, -1)
+                prior = planner.policy_actions(z[:, : s.plan_policy_samples])
+                mean = torch.zeros(1, s.horizon, spec.action_dim)
+                for _ in range(planner.iterations):
+                    planner.improve(z, prior, mean, torch.ones_like(mean))
     return update.flop / 1e9, plan.flop / 1e9
 
 
@@ -132,6 +149,12 @@ def _method(plan: Plan, job: Job) -> tuple[str, Settings]:
     return getattr(entry, "method", "expert"), entry.settings
 
 
+def _obs(plan: Plan, job: Job) -> str:
+    if job.stage == "expert":
+        return plan.config.experts[job.entry].obs
+    return plan.config.demos[plan.config.runs[job.entry].demos].obs
+
+
 def _counts(task: str, method: str, s: Settings) -> tuple[int, int]:
     """Updates of a training, and plans: an agent step's, and those of the learning curve."""
     if method == "bc":
@@ -145,7 +168,7 @@ def _counts(task: str, method: str, s: Settings) -> tuple[int, int]:
 
 
 def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop: float) -> float:
-    preset = "paper" if s.mlp_dim > 128 else "small"
+    preset = "paper" if s.mlp_dim >= 128 else "small"
     variant = s.precision + (" compiled" if s.compile else "")
 
     def ms(operation: str, gflop: float) -> float:
