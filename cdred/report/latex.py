@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdred.envs.tasks import TASKS
+from cdred.report import published
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
@@ -15,10 +16,10 @@ MISSING = "n/a"
 
 def write(data: Data, out: Path) -> None:
     """results.tex and published.tex; aggregates.tex, without rows where nothing is compared."""
-    for name, text in {
-        "results": results(data), "aggregates": aggregates(data), "published": published(data),
+    for name, table in {
+        "results": results, "aggregates": aggregates, "published": beside_published,
     }.items():  # fmt: skip
-        (out / f"{name}.tex").write_text(text, encoding="utf-8")
+        (out / f"{name}.tex").write_text(table(data), encoding="utf-8")
 
 
 def results(data: Data) -> str:
@@ -29,8 +30,8 @@ def results(data: Data) -> str:
         if TASKS[r["task"]].measure == "success":
             if r["success"] is None:
                 return MISSING
-            low, high = (100 * r[key] for key in ("success_low", "success_high"))
-            return f"{_value(r['success'], 'success')} [{low:.1f}, {high:.1f}]"
+            mean, low, high = (100 * r[f"success{end}"] for end in ("", "_low", "_high"))
+            return f"{mean:.1f} % [{low:.1f}, {high:.1f}]"
         return f"{r['return_mean']:.1f} [{r['interval_low']:.1f}, {r['interval_high']:.1f}]"
 
     cells = {(r["run"], r["task"]): cell(r) for r in data.runs}
@@ -49,21 +50,10 @@ def aggregates(data: Data) -> str:
     return _table(["run", "tasks", "seeds", "IQM [95 % interval]", "mean"], rows, "lrrrr")
 
 
-def published(data: Data) -> str:
+def beside_published(data: Data) -> str:
     """What was measured beside what was published, with its source."""
-    rows = [
-        [r["task"], r["run"] or MISSING, r["method"], r["measure"],
-         _value(r["measured"], r["measure"]), _value(r["published"], r["measure"]), r["source"]]
-        for r in data.published
-    ]  # fmt: skip
     head = ["task", "run", "method", "measure", "measured", "published", "source"]
-    return _table(head, rows, "llllrrl")
-
-
-def _value(value: float | None, measure: str) -> str:
-    if value is None:
-        return MISSING
-    return f"{100 * value:.1f} %" if measure == "success" else f"{value:.1f}"
+    return _table(head, published.in_text(data), "llllrrl")
 
 
 def _table(head: list[str], rows: list[list[Any]], columns: str) -> str:

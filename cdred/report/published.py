@@ -6,7 +6,7 @@ from __future__ import annotations
 import csv
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cdred.envs.tasks import SUITES, TASKS
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cdred.plan import Plan
     from cdred.report.tables import Data, Row
 
+UNKNOWN = "not available"
 FILE = Path(__file__).with_name("published.csv")
 EXPERT = "TD-MPC2, arXiv 2310.16828, results/ of its code"
 NAMES = {"cdred": "CDRED", "iqmpc": "IQ-MPC", "bc": "BC"}
@@ -62,6 +63,26 @@ def _task(plan: Plan, data: Data, task: str) -> list[Row]:
                 }
             )  # fmt: skip
     return found
+
+
+def in_text(data: Data) -> list[list[Any]]:
+    """The rows of `compare` as they are shown: task, run, method, measure, measured, published,
+    source."""
+
+    def value(row: Row, name: str, missing: str) -> str:
+        if row[name] is None:
+            return missing
+        success = row["measure"] == "success"
+        return f"{100 * row[name]:.1f} %" if success else f"{row[name]:.1f}"
+
+    return [
+        [
+            row["task"], row["run"] or "none", NAMES.get(row["method"], row["method"]),
+            row["measure"], value(row, "measured", "not run" if not row["run"] else "n/a"),
+            value(row, "published", UNKNOWN), row["source"] or UNKNOWN,
+        ]
+        for row in data.published
+    ]  # fmt: skip
 
 
 def _known(task: str, metric: str, method: str) -> dict[str, str] | None:

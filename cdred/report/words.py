@@ -14,9 +14,7 @@ from cdred.report.tables import GOAL, Data, Row
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
 
-UNKNOWN = "not available"
 NEVER = "never"
-NAMELESS = "none"
 
 
 def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
@@ -68,18 +66,11 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
             for r in data.improvements
         ],
         "first_rows": _first_steps(plan, data),
-        "published_rows": [
-            [
-                r["task"], r["run"] or NAMELESS, published.NAMES.get(r["method"], r["method"]),
-                r["measure"], _measured(r["measured"], r["measure"], "not run"),
-                _measured(r["published"], r["measure"], UNKNOWN), r["source"] or UNKNOWN,
-            ]
-            for r in data.published
-        ],
+        "published_rows": published.in_text(data),
         "published_in_words": published.in_words({TASKS[task].suite for task in data.tasks}),
         "demo_rows": [
             [
-                r["task"], r["demos"], r["expert"] or UNKNOWN, r["episodes"],
+                r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
                 f"{r['return_mean']:.1f}", _range(r),
             ]
             for r in data.demos
@@ -257,12 +248,6 @@ def _success_interval(row: Row) -> str:
 
 def _percent(share: float | None) -> str:
     return "n/a" if share is None else f"{100 * share:.1f} %"
-
-
-def _measured(value: float | None, measure: str, missing: str) -> str:
-    if value is None:
-        return missing
-    return _percent(value) if measure == "success" else f"{value:.1f}"
 
 
 def _short(value: float | None) -> str:
