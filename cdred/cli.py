@@ -68,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
     p = commands.add_parser("pull", help="fetch what cdred published from the Hub, and check it")
     p.add_argument("repository", metavar="ID[@REVISION]", help="revision: commit, tag or branch")
     p.add_argument("--dataset", action="store_true", help="demonstrations; default: an agent")
+    p = commands.add_parser("register", help="enter evaluated agents into MLflow's model registry")
+    p.add_argument(
+        "artifact", type=Path, nargs="*", help="default: all agents and experts with weights"
+    )
     commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
     commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
     p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
@@ -147,6 +151,11 @@ def _dispatch(args: argparse.Namespace) -> int:
         _publish(args)
     elif args.command == "pull":
         _pull(args)
+    elif args.command == "register":
+        from cdred import registering
+
+        plan = Plan.load()
+        registering.register(plan, registering.choose(plan, args.artifact), print)
     elif args.command == "tasks":
         from cdred import listing
 

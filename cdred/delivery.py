@@ -117,7 +117,7 @@ class Delivery:
         """The run of a spool: found if it was made by a delivery that did not come to note it."""
         from mlflow.entities import Dataset, DatasetInput, Param
 
-        experiment = self._experiment(line["experiment"])
+        experiment = self.experiment(line["experiment"])
         tags = line["tags"] | {"cdred.key": key}
         if line["parent"]:
             tags["mlflow.parentRunId"] = self._parent(experiment, line["parent"])
@@ -133,7 +133,8 @@ class Delivery:
             self.client.log_inputs(run_id, [DatasetInput(dataset)])
         return run_id
 
-    def _experiment(self, name: str) -> str:
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of this name, which is made if there is none."""
         from mlflow.exceptions import MlflowException
 
         if name not in self._experiments:
