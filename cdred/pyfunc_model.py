@@ -6,11 +6,15 @@ MLflow runs it when the model is loaded; the weights are safetensors beside it. 
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import Any
 
 import mlflow
 import numpy as np
 from mlflow.pyfunc import PythonModel
+
+# The signature is logged with the model; from hints MLflow would make another.
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class AgentModel(PythonModel):
@@ -29,7 +33,6 @@ class AgentModel(PythonModel):
 
         The same call gives the same actions. An agent that acts by samples wants another seed at
         each step of an episode; one that plans does so from nothing, as at an episode's first step.
-        Without type hints, of which MLflow would make another signature than the agent's own.
         """
         import torch
 
