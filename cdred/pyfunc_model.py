@@ -6,15 +6,11 @@ MLflow runs it when the model is loaded; the weights are safetensors beside it. 
 from __future__ import annotations
 
 import threading
-import warnings
 from typing import Any
 
 import mlflow
 import numpy as np
 from mlflow.pyfunc import PythonModel
-
-# The signature is logged with the model; from hints MLflow would make another.
-warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class AgentModel(PythonModel):
@@ -26,7 +22,9 @@ class AgentModel(PythonModel):
         self.agent = Agent.from_pretrained(context.artifacts["agent"], strict=True)
         self._lock = threading.Lock()  # a server's threads share torch's generator
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    def predict(
+        self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, *obs_shape), as the agent is evaluated:
 
             torch.manual_seed(params["seed"]); agent.reset(); agent.act(model_input)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import evaluation, manifest
+from cdred import manifest
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 
@@ -98,6 +98,8 @@ def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
 
 def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> str:
     from mlflow.exceptions import MlflowException
+
+    from cdred import evaluation
 
     client, name = delivery.client, model_name(job)
     found = evaluation.read(plan.root / plan.evaluate(job).path)
