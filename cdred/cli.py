@@ -73,6 +73,10 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--page", action="store_true", help="only write docs/results.md again")
     p.add_argument("--force", action="store_true", help="even if agents entered before are lost")
+    p = commands.add_parser("register", help="enter evaluated agents into MLflow's model registry")
+    p.add_argument(
+        "artifact", type=Path, nargs="*", help="default: all agents and experts with weights"
+    )
     commands.add_parser("tasks", help="the tasks, their sizes, and what is missing on this machine")
     p = commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
     p.add_argument(
@@ -156,6 +160,11 @@ def _dispatch(args: argparse.Namespace) -> int:
         _publish(args)
     elif args.command == "pull":
         _pull(args)
+    elif args.command == "register":
+        from cdred import registering
+
+        plan = Plan.load()
+        registering.register(plan, registering.choose(plan, args.artifact), print)
     elif args.command == "tasks":
         from cdred import listing
 

@@ -93,6 +93,7 @@ class Delivery:
                 for name, value in line["tags"].items():
                     self.client.set_tag(sent["run_id"], name, value)
                 self.client.set_terminated(sent["run_id"], line["status"], line["time"])
+                self._drop_doubles(sent["run_id"])
                 ended = True
         self._log(sent, metrics)
         if lines:
@@ -117,7 +118,7 @@ class Delivery:
         """The run of a spool: found if it was made by a delivery that did not come to note it."""
         from mlflow.entities import Dataset, DatasetInput, Param
 
-        experiment = self._experiment(line["experiment"])
+        experiment = self.experiment(line["experiment"])
         tags = line["tags"] | {"cdred.key": key}
         if line["parent"]:
             tags["mlflow.parentRunId"] = self._parent(experiment, line["parent"])
@@ -133,7 +134,8 @@ class Delivery:
             self.client.log_inputs(run_id, [DatasetInput(dataset)])
         return run_id
 
-    def _experiment(self, name: str) -> str:
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of this name, which is made if there is none."""
         from mlflow.exceptions import MlflowException
 
         if name not in self._experiments:
@@ -160,14 +162,37 @@ class Delivery:
             run_id = self._find(experiment, key)
             if run_id is None:
                 tags = {"cdred.key": key}
-                run_id = self.client.create_run(experiment, tags=tags, run_name=task).info.run_id
-                self.client.set_terminated(run_id)
+                own = self.client.create_run(experiment, tags=tags, run_name=task).info.run_id
+                self.client.set_terminated(own)
+                run_id = self._find(experiment, key)  # another checkout's, if that was first
+                if run_id != own:
+                    self.client.delete_run(own)
+            assert run_id is not None
             self._parents[experiment, task] = run_id
         return self._parents[experiment, task]
 
     def _find(self, experiment: str, key: str) -> str | None:
-        found = self.client.search_runs([experiment], f"tags.`cdred.key` = '{key}'", max_results=1)
+        found = self._keyed(experiment, key)
         return found[0].info.run_id if found else None
+
+    def _keyed(self, experiment: str, key: str) -> list[Any]:
+        oldest = ["attributes.start_time ASC"]
+        return self.client.search_runs([experiment], f"tags.`cdred.key` = '{key}'", order_by=oldest)
+
+    def _drop_doubles(self, run_id: str) -> None:
+        """A server that was too slow makes the run of a request that was given up as well as that
+        of its repetition: keep the one that was written to, and the parent that it has."""
+        run = self.client.get_run(run_id)
+        parent = run.data.tags.get("mlflow.parentRunId")
+        for keep in [run, *([self.client.get_run(parent)] if parent else [])]:
+            experiment = keep.info.experiment_id
+            for other in self._keyed(experiment, keep.data.tags["cdred.key"]):
+                of = f"tags.`mlflow.parentRunId` = '{other.info.run_id}'"
+                used = other.info.run_id == keep.info.run_id or self.client.search_runs(
+                    [experiment], of, max_results=1
+                )
+                if not used:
+                    self.client.delete_run(other.info.run_id)
 
 
 def _beside(file: Path) -> Path:

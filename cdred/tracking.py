@@ -17,6 +17,7 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +29,7 @@ from cdred.progress import logger
 SPOOL = Path(".cdred/mlflow")
 PREFIX = {
     "metrics": "train", "curve": "curve", "episodes": "episode", "result": "result",
-    "runtime": "system",
+    "runtime": "system", "machine": "system",
 }  # fmt: skip
 SERVER = "MLFLOW_TRACKING_URI"
 ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is there
@@ -61,6 +62,7 @@ class Tracker:
         self.file: Path | None = None  # until `start`
         self.known: dict[str, tuple[float, float]] = {}  # table -> (step, update) spooled last
         self._ensured = -math.inf
+        self._lock = threading.Lock()  # samples come from a thread of their own
 
     @harmless
     def start(self, device: str) -> None:
@@ -94,6 +96,12 @@ class Tracker:
         self._write({"kind": "metrics", "table": table, "at": at, "values": values})
         if time.monotonic() - self._ensured > ENSURE_EVERY:
             self._ensure_delivery()
+
+    @harmless
+    def sample(self, values: dict[str, float]) -> None:
+        """System metrics. As MLflow's own, they count samples, here over all attempts."""
+        step = int(self.known.get("machine", (-1, 0))[0]) + 1
+        self.row("machine", {"step": step, **values})
 
     @harmless
     def end(self, status: str, **tags: str) -> None:
@@ -147,7 +155,7 @@ class Tracker:
     def _write(self, line: dict[str, Any]) -> None:
         if self.file is None:
             return
-        with self.file.open("ab+") as out:
+        with self._lock, self.file.open("ab+") as out:
             torn = b""
             if out.tell():  # what a kill or a full disk cut short must not swallow this line
                 out.seek(-1, os.SEEK_END)

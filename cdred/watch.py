@@ -1,4 +1,5 @@
-"""A running job's connection to the outside: progress, resume state, runtime log, tracking."""
+"""A running job's connection to the outside: progress, resume state, runtime log, tracking,
+samples of its machine."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from cdred import machine, manifest
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.progress import Progress, logger
+from cdred.sampling import Sampler
 from cdred.state import State
 from cdred.tracking import Tracker
 
@@ -25,8 +27,10 @@ class Watch(Monitor):
     def __init__(self, plan: Plan, job: Job) -> None:
         self.job, self.compute = job, plan.config.compute
         self.state = State(plan.root, job)
-        self.runtime = Runtime(plan.root / job.log.with_name("runtime.jsonl"), job)
         self.tracker = Tracker(plan, job)
+        self.sampler = Sampler(self.tracker.sample if self.tracker.on else None)
+        file = plan.root / job.log.with_name("runtime.jsonl")
+        self.runtime = Runtime(file, job, self.sampler)
         self.root = plan.root
         self.devices: list[str] = []  # that took part, in order
         self.machines = [machine.name()]
@@ -38,6 +42,7 @@ class Watch(Monitor):
         self.label, self.total, self.unit, self.devices = label, total, unit, [device]
         self.runtime.write("start", device=device, threads=self.compute.threads)
         self.tracker.start(device)
+        self.sampler.start()
 
     def saved(self) -> dict[str, Any] | None:
         found = self.state.load()
@@ -83,6 +88,7 @@ class Watch(Monitor):
         self.tracker.end(status, **{"cdred.error": f"{type(exc).__name__}: {exc}"[:500]})
 
     def close(self) -> None:
+        self.sampler.stop()
         if self.bar is not None:
             self.bar.close()
 
@@ -95,11 +101,12 @@ class Runtime:
     """`runtime.jsonl` beside the log: what depends on the machine and stays out of artifacts.
 
     Every attempt at a job writes a `start`; `interval` rows with updates per second and memory;
-    and an `end` when the artifact is in place.
+    and an `end` when the artifact is in place. `energy_joules` of the machine since the attempt
+    began, where it is counted.
     """
 
-    def __init__(self, file: Path, job: Job) -> None:
-        self.file, self.job = file, job
+    def __init__(self, file: Path, job: Job, sampler: Sampler) -> None:
+        self.file, self.job, self.sampler = file, job, sampler
         self.started = self.last = time.monotonic()
         self.attempt = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.updates: float | None = None
@@ -112,6 +119,8 @@ class Runtime:
             "attempt": self.attempt,
             "seconds": round(time.monotonic() - self.started, 3), **values, **memory(),
         }  # fmt: skip
+        if self.sampler.joules is not None:
+            row["energy_joules"] = self.sampler.joules
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             with self.file.open("a", encoding="utf-8") as out:

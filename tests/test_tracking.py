@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import Project
+from servers import free_port, wait_until
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -36,8 +37,6 @@ print("RUNS " + json.dumps(found))
 
 
 def runs(project: Project, uri: str) -> list[dict]:
-    import json
-
     out = project.run("python", "-c", QUERY, uri)
     return json.loads(next(x for x in out.splitlines() if x.startswith("RUNS "))[5:])
 
@@ -51,19 +50,6 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project.edit("params.yaml", "tracking: none", "tracking: mlflow")
     project.save()
     return project
-
-
-def free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_until(condition, seconds: float = 120) -> None:  # type: ignore[no-untyped-def]
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.2)
 
 
 def spooled(project: Project) -> list[Path]:
@@ -93,6 +79,21 @@ def test_a_run_arrives_by_itself_with_all_that_it_is(tracked: Project) -> None:
             expected = sorted((int(row["step"]), float(row[name])) for row in rows)
             assert sorted(map(tuple, run["metrics"][f"{prefix}/{name}"])) == expected
     assert run["metrics"]["system/updates_per_second"][-1][1] > 0
+    samples = [step for step, _ in run["metrics"]["system/cpu_utilization_percentage"]]
+    assert samples and sorted(samples) == list(range(len(samples)))
+    assert run["metrics"]["system/system_memory_usage_megabytes"][-1][1] > 0
+
+
+def test_cost_shows_energy_where_it_was_counted(tracked: Project) -> None:
+    assert "energy" not in tracked.run("cdred", "cost")
+    log = tracked.root / f"logs/experts/{TASK}/expert/runtime.jsonl"
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    rows[-1]["energy_joules"] = 12_345.6
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    head, *lines = tracked.run("cdred", "cost").splitlines()
+    assert "energy" in head and "12.3 kJ" in lines[-1]
+    (expert,) = [line for line in lines if line.startswith("artifacts/experts/")]
+    assert expert.index("12.3 kJ") == head.index("energy")
 
 
 def test_a_dead_server_changes_nothing_and_gets_all_of_it_later(
