@@ -16,7 +16,7 @@ from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 
 LOCK = "requirements.lock"
-NEEDED = ("huggingface-hub", "mlflow", "numpy", "safetensors", "torch", "tqdm")
+NEEDED = ("huggingface-hub", "mlflow", "numpy", "safetensors", "torch", "tqdm", "zuko")
 CODE = Path(__file__).with_name("pyfunc_model.py")
 EXAMPLES = 2  # observations in the model's input example
 # Beside delivery's: a model is larger than a batch of metrics.
