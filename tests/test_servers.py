@@ -133,7 +133,9 @@ def is_whole(server: MlflowServer, run: Run) -> bool:
     return run.info.status == "FINISHED"
 
 
-@pytest.mark.parametrize("backend", ["on_sqlite", "on_postgresql"])
+@pytest.mark.parametrize(
+    "backend", [pytest.param("on_sqlite", marks=pytest.mark.slow), "on_postgresql"]
+)
 def test_parallel_jobs_of_two_checkouts_lose_nothing(
     backend: str, template: Project, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -207,6 +209,7 @@ def evaluated(
     return project
 
 
+@pytest.mark.slow
 def test_a_stage_beside_a_server_that_hangs_makes_the_same_bytes(
     on_sqlite: MlflowServer, evaluated: Project, template: Project, tmp_path: Path
 ) -> None:
@@ -247,7 +250,7 @@ def test_a_registered_agent_comes_back_through_the_server(
         "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py",
         "input_example.json", "serving_input_example.json", "model.safetensors", "config.json",
     }  # fmt: skip
-    assert {path.suffix for path in names if "code" in path.parts} <= {".py", ".j2", ".css"}
+    assert {path.suffix for path in names if "code" in path.parts} <= {".py", ".j2", ".css", ".csv"}
 
     # Somebody else: another directory, no checkout, only the server's address.
     agent = Agent.from_pretrained(evaluated.root / AGENT / "pretrained_model")
