@@ -83,6 +83,10 @@ def parser() -> argparse.ArgumentParser:
         "--estimate", type=Path, metavar="FILE",
         help="what it would take at the rates that `cdred bench --json FILE` measured",
     )  # fmt: skip
+    p = commands.add_parser(
+        "gridworld", help="what coupling does, computed exactly in a small grid"
+    )
+    p.add_argument("--out", type=Path, metavar="FILE.png", help="draw it as well")
     p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
     p.add_argument("--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"])
     p.add_argument("--threads", type=int, default=2, metavar="N", help="(default: %(default)s)")
@@ -173,6 +177,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         _results(args)
     elif args.command == "cost":
         print(_cost(args.estimate))
+    elif args.command == "gridworld":
+        _gridworld(args.out)
     elif args.command == "bench":
         return _bench(args)
     elif args.command == "track":
@@ -327,6 +333,18 @@ def _pull(args: argparse.Namespace) -> None:
     print(f"pulled      {name}: {p['kind']} of {p['task']}, release {p['release']}, intact")
     print(f"revision    {pulled.commit}")
     print(f"folder      {pulled.folder}")
+
+
+def _gridworld(out: Path | None) -> None:
+    from cdred import gridworld
+
+    if out and (out.suffix != ".png" or not out.absolute().parent.is_dir()):
+        raise CdredError(f"gridworld: --out {out}: the name of a .png in a directory that exists")
+    found = gridworld.run()
+    print(gridworld.table(found))
+    if out:
+        gridworld.draw(found, out)
+        print(out)
 
 
 def _cost(benchmark: Path | None) -> str:

@@ -1,0 +1,142 @@
+"""`cdred gridworld`: what coupling does, exactly, in a small grid where everything can be computed.
+
+No networks: a predictor's bonus at x is that of a count, 1 / (1 + n rho(x)), of the n samples whose
+distribution is rho. Occupancies follow from linear equations, policies from soft value iteration
+(entropy coefficient `TEMPERATURE`), both exact. The reward is CDRED's,
+
+    R(s, a) = -zeta b(s, a; expert) + (1 - zeta) b(s, a; own),
+
+and zeta 1 is RED. What the agent did before stays in its replay, as in training.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZE = 9
+MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0), (0, 0))  # the last stays
+GAMMA = 0.95
+TEMPERATURE = 0.02
+SAMPLES = 1_000  # n, of each stream
+ROUNDS = 40
+ZETAS = (1.0, 0.8, 0.5)  # RED, the paper's, and equal weights
+SLIP = 0.1  # how often the expert moves at random
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one zeta: state occupancy (S,) of each round's policy, and its total variation distance
+    from the expert's, over states and actions."""
+
+    zeta: float
+    occupancies: list[np.ndarray]
+    distances: list[float]
+
+
+def transitions() -> np.ndarray:
+    """The next state of each state and action, (S, A); who runs into a wall stays."""
+    rows, columns = np.divmod(np.arange(SIZE**2), SIZE)
+    after = []
+    for dy, dx in MOVES:
+        y, x = (np.clip(c + d, 0, SIZE - 1) for c, d in ((rows, dy), (columns, dx)))
+        after.append(y * SIZE + x)
+    return np.stack(after, 1)
+
+
+def expert_policy() -> np.ndarray:
+    """From the first corner along two sides to the opposite one, where it stays: (S, A)."""
+    columns = np.arange(SIZE**2) % SIZE
+    rows = np.arange(SIZE**2) // SIZE
+    policy = np.full((SIZE**2, len(MOVES)), SLIP / len(MOVES))
+    chosen = np.where(columns < SIZE - 1, 0, np.where(rows < SIZE - 1, 1, 4))
+    policy[np.arange(SIZE**2), chosen] += 1 - SLIP
+    return policy
+
+
+def occupancy(policy: np.ndarray) -> np.ndarray:
+    """The discounted distribution over states and actions (S, A) of a policy that starts in the
+    first state: d(s) = (1 - gamma) start(s) + gamma sum of d(s') over what leads to s."""
+    states, after = len(policy), transitions()
+    flow = np.zeros((states, states))  # from, to
+    for action in range(len(MOVES)):
+        np.add.at(flow, (np.arange(states), after[:, action]), policy[:, action])
+    start = np.zeros(states)
+    start[0] = 1 - GAMMA
+    visits = np.linalg.solve(np.eye(states) - GAMMA * flow.T, start)
+    return visits[:, None] * policy
+
+
+def bonus(density: np.ndarray) -> np.ndarray:
+    return 1 / (1 + SAMPLES * density)
+
+
+def reward(expert: np.ndarray, own: np.ndarray, zeta: float) -> np.ndarray:
+    return -zeta * bonus(expert) + (1 - zeta) * bonus(own)
+
+
+def best_policy(rewards: np.ndarray) -> np.ndarray:
+    """The policy (S, A) of most reward and entropy, by soft value iteration to its fixed point."""
+    after, value = transitions(), np.zeros(len(rewards))
+    while True:
+        q = (rewards + GAMMA * value[after]) / TEMPERATURE
+        top = q.max(1, keepdims=True)
+        total = np.exp(q - top).sum(1, keepdims=True)
+        new = TEMPERATURE * (top + np.log(total))[:, 0]
+        if np.abs(new - value).max() < 1e-10:
+            return np.exp(q - top) / total
+        value = new
+
+
+def imitate(zeta: float, rounds: int = ROUNDS) -> Found:
+    """Rounds of: act, add to the replay, learn the policy of the reward that follows."""
+    expert = occupancy(expert_policy())
+    policy = np.full(expert.shape, 1 / len(MOVES))
+    replay: list[np.ndarray] = []
+    found = Found(zeta, [], [])
+    for _ in range(rounds):
+        own = occupancy(policy)
+        replay.append(own)
+        found.occupancies.append(own.sum(1))
+        found.distances.append(float(np.abs(own - expert).sum() / 2))
+        policy = best_policy(reward(expert, np.mean(replay, 0), zeta))
+    return found
+
+
+def run() -> list[Found]:
+    return [imitate(zeta) for zeta in ZETAS]
+
+
+def table(found: list[Found]) -> str:
+    """Distances from the expert over rounds, in a line for each zeta."""
+    shown = [k for k in (1, 2, 3, 5, 10, 20, ROUNDS) if k <= len(found[0].distances)]
+    lines = ["total variation distance between agent and expert, over rounds of learning"]
+    lines.append("zeta" + "".join(f"{k:>8}" for k in shown))
+    for one in found:
+        cells = "".join(f"{one.distances[k - 1]:8.3f}" for k in shown)
+        lines.append(f"{one.zeta:4.1f}{cells}{'  RED' if one.zeta == 1 else ''}")
+    return "\n".join(lines)
+
+
+def draw(found: list[Found], file: Path) -> None:
+    """Where the expert and each agent are in the end, and the distances over rounds."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3 * (len(found) + 2), 3), layout="constrained")
+    axes: list[Any] = list(figure.subplots(1, len(found) + 2))
+    expert = occupancy(expert_policy()).sum(1)
+    maps = [("expert", expert)]
+    maps += [(f"zeta {f.zeta:g}", np.mean(f.occupancies[-10:], 0)) for f in found]
+    for panel, (title, visits) in zip(axes, maps, strict=False):
+        grid = np.log10(visits.reshape(SIZE, SIZE).clip(1e-4))
+        panel.imshow(grid, vmin=-4, vmax=0, cmap="viridis")
+        panel.set(title=title, xticks=[], yticks=[])
+    for one in found:
+        rounds = range(1, len(one.distances) + 1)
+        axes[-1].plot(rounds, one.distances, label=f"zeta {one.zeta:g}")
+    axes[-1].set(title="distance from the expert", xlabel="round", ylim=(0, 1))
+    axes[-1].legend(frameon=False)
+    figure.savefig(file, dpi=80)
