@@ -158,6 +158,17 @@ _RANGES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
+_METHODS = typing.get_args(typing.get_type_hints(Run)["method"])
+# Settings that ask something of one kind of reward.
+_OF_METHODS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("cdred",): ("zeta", "zeta_end"),  # red is zeta 1
+    ("cdred", "red"): ("alpha", "num_targets", "transform", "reward_space"),
+    ("iqmpc",): ("iq_alpha", "gradient_penalty"),
+    ("cfil",): ("flow_transforms", "flow_noise", "flow_likelihood_coef"),
+    ("cdred", "red", "iqmpc", "cfil"): ("model_free",),
+}
+
+
 def load(path: Path = PARAMS) -> Config:
     """Read and validate a complete configuration.
 
@@ -370,6 +381,8 @@ class _Reader:
             if not isinstance(preset, str) or preset not in PRESETS:
                 self.unknown((*path, "preset"), "preset", str(preset), list(PRESETS))
             settings = PRESETS[preset] | {k: v for k, v in data.items() if k in known}
+            if cls is Run:
+                self.check_meaning(data, path)
             data = {k: v for k, v in data.items() if k not in known and k != "preset"}
         self.mapping(data, path, valid)
         values = self.values(cls, data, path)
@@ -381,6 +394,15 @@ class _Reader:
             if required and name not in values:
                 self.fail((*path, name), "missing")
         return cls(**values)
+
+    def check_meaning(self, data: dict[str, Any], path: tuple[str, ...]) -> None:
+        """What a run says of its method's reward, its reward has: else it would be an experiment
+        that never happened."""
+        method = data.get("method")
+        for methods, keys in _OF_METHODS.items():
+            for key in keys:
+                if key in data and method in _METHODS and method not in methods:
+                    self.fail((*path, key), f"has no meaning with method: {method}")
 
     def check_settings(self, s: Settings, path: tuple[str, ...]) -> None:
         if s.latent_dim % s.simnorm_dim:

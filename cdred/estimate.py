@@ -43,6 +43,8 @@ class Rates:
 
 def read(path: Path) -> Rates:
     """What `cdred bench --json` wrote. Raises CdredError when it did not."""
+    if not path.is_file():
+        raise CdredError(f"{path}: no such file; `cdred bench --json {path}` writes it")
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         rates = {
@@ -53,7 +55,7 @@ def read(path: Path) -> Rates:
         steps = {row["operation"]: row["ms"] for row in found["rows"]}
         where = f"{found['machine']}, {found['device']}, {found['threads']} threads"
     except (OSError, ValueError, KeyError, TypeError):
-        raise CdredError(f"{path}: not what `cdred bench --json {path.name}` writes") from None
+        raise CdredError(f"{path}: not what `cdred bench --json` writes") from None
     by_suite = {
         TASKS[task].suite: steps[f"step of {task}"]
         for task in ENVIRONMENTS
@@ -175,7 +177,9 @@ def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop
         for name in (variant, s.precision):  # a bench without compiling tells of the eager ones
             if (found := rates.gflop_per_ms.get((preset, operation, name))) is not None:
                 return gflop / found
-        raise CdredError(f"the benchmark has no {preset} sizes; run `cdred bench --sizes {preset}`")
+        raise CdredError(
+            f"the benchmark has no {preset} sizes; `cdred bench --sizes {preset} --json FILE` has"
+        )
 
     steps = s.steps + -(-s.steps // s.eval_every) * s.eval_episodes * TASKS[task].episode_length
     stepping = steps * rates.step_ms.get(TASKS[task].suite, 0.0)

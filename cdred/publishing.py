@@ -156,7 +156,7 @@ def _write(
         "repository": one.repository, "experiment": plan.config.experiment.name,
         "artifact": one.job.path.as_posix(), "task": one.job.task, "entry": one.job.entry,
         "seed": one.job.seed, "digest": one.job.digest,
-        "command": f"snakemake --cores all {one.job.path}",
+        "command": f"snakemake --cores all {one.job.path / manifest.NAME}",
         "links": links, "lineage": lineage,
         "files": manifest.hash_tree(folder) | {
             manifest.NAME: manifest.hash_file(folder / manifest.NAME)

@@ -23,11 +23,12 @@ PAGE = Path("docs/results.md")
 TABLES = ("summary", "runs", "curves", "demos", "published", "aggregates", "improvements")
 INTRODUCTION = """# Results
 
-What was measured so far, at the size for two cores, from the tables in `results/`: `cdred results`
-writes this page. `cdred use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred
-results` enters what of it is finished. Shares are of the measured expert's score. Intervals are at
-95 %, by bootstrap over seeds and episodes; over tasks by rliable. Gradient norms are those before
-clipping, over all updates. `manifest.json` beside the tables names the commit and the artifacts."""
+What was measured so far, from the tables in `results/`: `cdred results` writes this page. `cdred
+use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred results` enters what of
+it is finished. Shares are of the measured expert's score. Intervals are at 95 %, by bootstrap over
+seeds and episodes; over tasks by rliable. Gradient norms are those before clipping, over all
+updates. `manifest.json` beside the tables names the artifacts, and the last commit that changed
+what their training depends on."""
 WORDS = "words.md"  # by hand: what holds, what does not, what is not known
 
 
@@ -46,9 +47,11 @@ def enter(plan: Plan, force: bool = False) -> Path:
     lost = [path for path in before if path not in agents]
     if lost and not force:
         raise CdredError(
-            f"{FOLDER / name}: {len(lost)} of its agents are not here as they are now, as "
-            f"{lost[0]}; make them, or give them up by --force"
+            f"{FOLDER / name}: would lose {len(lost)} agents that are not up to date and evaluated "
+            f"here: {lost[0]}; run the experiment, or drop them by --force"
         )
+    for job in jobs:
+        manifest.verify(plan.root / job.path, job.command)
     data = tables.collect(plan, replace(plan.report, inputs=tuple(jobs)))
     folder.mkdir(parents=True, exist_ok=True)
     for table in TABLES:
@@ -81,11 +84,14 @@ def _finished(plan: Plan) -> list[Job]:
 
 def _entered(folder: Path) -> list[str]:
     """The agents of which results stand there."""
+    file = folder / manifest.NAME
     try:
-        found = json.loads((folder / manifest.NAME).read_text(encoding="utf-8"))
-    except OSError:
+        found = json.loads(file.read_text(encoding="utf-8"))["artifacts"]
+    except FileNotFoundError:
         return []
-    return [path for path in found["artifacts"] if path.startswith("artifacts/agents/")]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise CdredError(f"{file}: damaged; take it from git again, or remove it") from None
+    return [path for path in found if path.startswith("artifacts/agents/")]
 
 
 def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
@@ -121,7 +127,7 @@ def _commit(root: Path) -> str:
 def page(root: Path = Path()) -> str:
     """docs/results.md, from the tables of results/ alone."""
     parts = [INTRODUCTION]
-    for folder in sorted(p for p in (root / FOLDER).glob("*") if (p / "runs.csv").is_file()):
+    for folder in sorted(p.parent for p in (root / FOLDER).glob("*/runs.csv")):
         parts.append(_section(folder))
     return "\n\n".join(parts) + "\n"
 
@@ -132,7 +138,7 @@ def _section(folder: Path) -> str:
     if (folder / WORDS).is_file():
         lines.append((folder / WORDS).read_text(encoding="utf-8").strip())
     head = ["task", "run", "seeds", "score", "95 % interval", "of the expert", "each seed",
-            "first at 90 %", "gradient norm, mean / max"]  # fmt: skip
+            "first at 90 %, agent steps", "gradient norm, mean / max"]  # fmt: skip
     rows = []
     for run in runs:
         own = [r for r in summary if (r["task"], r["run"]) == (run["task"], run["run"])]

@@ -80,9 +80,10 @@ def test_planning_is_counted_while_learning_and_in_the_curve() -> None:
 def test_what_is_no_benchmark_or_of_other_sizes_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.json"
     file.write_text("{}")
-    for path in (file, tmp_path / "none.json"):
-        with pytest.raises(CdredError, match=f"{path}: not what `cdred bench --json"):
-            estimate.read(path)
+    with pytest.raises(CdredError, match=f"{file}: not what `cdred bench --json` writes"):
+        estimate.read(file)
+    with pytest.raises(CdredError, match=r"none\.json: no such file; `cdred bench --json"):
+        estimate.read(tmp_path / "none.json")
     rates = estimate.read(benchmark(tmp_path / "paper.json", preset="paper"))
-    with pytest.raises(CdredError, match="no small sizes; run `cdred bench --sizes small"):
+    with pytest.raises(CdredError, match="no small sizes; `cdred bench --sizes small --json"):
         estimate._hours(rates, "cup-catch", S, 1.0, 0.0)

@@ -57,13 +57,33 @@ def test_what_is_not_finished_is_left_out_and_nothing_entered_is_lost(
     done = project.attempt("cdred", "results")
     assert done.returncode == 2
     assert done.stderr == (
-        f"cdred: results/toy: 1 of its agents are not here as they are now, as {CDRED}; make them, "
-        "or give them up by --force\n"
+        "cdred: results/toy: would lose 1 agents that are not up to date and evaluated here: "
+        f"{CDRED}; run the experiment, or drop them by --force\n"
     )
     assert hash_tree(project.root / "results") == before
     project.run("cdred", "results", "--force")
     runs = [line.split(",")[1] for line in (project.root / "results/toy/runs.csv").open()]
     assert runs == ["run", "expert", "bc"]
+
+
+def test_what_is_damaged_is_refused(made: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    before = hash_tree(project.root / "results")
+    evaluation = project.root / "artifacts/evaluations/cartpole-balance/cdred/seed_0"
+    text = (evaluation / "evaluation.json").read_text()
+    (evaluation / "evaluation.json").write_text(text.replace('"return": ', '"return": 9'))
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "evaluation.json" in done.stderr
+    assert hash_tree(project.root / "results") == before
+    (evaluation / "evaluation.json").write_text(text)
+    (project.root / "results/toy/manifest.json").write_text("<<<<<<< HEAD")
+    done = project.attempt("cdred", "results")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "cdred: results/toy/manifest.json: damaged; take it from git again, or remove it\n",
+    )
 
 
 def test_the_committed_page_is_that_of_the_committed_tables() -> None:
