@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -135,11 +134,11 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     """
     import httpx2
     from huggingface_hub import errors
+    from huggingface_hub.utils import logging
 
     hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
-    client = logging.getLogger("huggingface_hub")
-    level = client.level
-    client.setLevel(logging.ERROR)  # it warns of each attempt
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()  # else it warns of each attempt
     try:
         yield
     except errors.RevisionNotFoundError:
@@ -163,8 +162,8 @@ def one_line(where: str, kind: str) -> Iterator[None]:
             f"{where}: {hub} wants a token: set HF_TOKEN (inside a container too) or run "
             f"`hf auth login`"
         ) from None
-    except errors.HFValidationError as exc:
-        raise CdredError(f"{where}: not the name of a repository: {_said(exc)}") from None
+    except errors.HFValidationError:
+        raise CdredError(f"{where}: not the name of a repository, NAMESPACE/NAME") from None
     except errors.HfHubHTTPError as exc:
         status = exc.response.status_code
         hint = {
@@ -180,7 +179,7 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     except RuntimeError as exc:  # of an upload that the client gave up
         raise CdredError(f"{where}: {hub}: {_said(exc)} {_said(exc.__cause__ or exc)}") from None
     finally:
-        client.setLevel(level)
+        logging.set_verbosity(level)
 
 
 def _said(exc: BaseException) -> str:
