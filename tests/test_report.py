@@ -538,6 +538,29 @@ def test_cloning_alone_has_no_reward_to_diagnose(tmp_path: Path) -> None:
     assert "<video" not in (out / "report.html").read_text()
 
 
+def test_a_method_without_predictors_has_no_errors_of_them(tmp_path: Path) -> None:
+    data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
+    data["runs"]["cdred"]["method"] = "iqmpc"
+
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "imitate" and job.entry == "cdred":
+            rows = read_csv(directory / "metrics.csv")
+            kept = [{k: v for k, v in row.items() if "_error_on_" not in k} for row in rows]
+            write_csv(directory / "metrics.csv", kept)
+
+    (tmp_path / "cdred").symlink_to(CHECKOUT / "cdred")
+    plan = Plan(config.validate(data, {}, "test"), tmp_path)
+    for job in plan.report.inputs:
+        write(job, tmp_path / job.path)
+    (out := tmp_path / "out").mkdir()
+    report.write(plan, plan.report, out)
+    drawn = {path.name for path in out.glob("*--cdred.svg")}
+    assert "reward--cartpole-balance--cdred.svg" in drawn
+    assert "errors--cartpole-balance--cdred.svg" not in drawn
+    assert {item.file for item in contents.shown(plan.config)} <= {p.name for p in out.iterdir()}
+
+
 def test_one_row_of_metrics_or_none_is_enough(tmp_path: Path) -> None:
     def write(job: Job, directory: Path) -> None:
         write_results(job, directory)

@@ -31,6 +31,7 @@ LOSSES = {
     "policy_loss": "Policy loss",
     "bc_loss": "Cloning loss",
 }
+PREDICTING = ("cdred", "red")  # methods with two predictors
 DIAGNOSTICS = {
     "reward": "Reward",
     "q": "Q",
@@ -82,8 +83,10 @@ def _of_training(config: Config, task: str) -> list[Shown]:
     demos = [config.demos[run.demos] for run in runs.values()]
     experts = [d.expert for d in demos if d.expert and config.experts[d.expert].source == "train"]
     found = []
-    for name in (name for name, run in runs.items() if run.method != "bc"):
+    for name, run in runs.items():
         for kind, what in DIAGNOSTICS.items():
+            if run.method == "bc" or (kind == "errors" and run.method not in PREDICTING):
+                continue
             labels = {"task": task, "run": name, "figure": what}
             found.append(Shown(f"{kind}--{task}--{name}.svg", "Reward diagnostics", kind, labels))
     for name in dict.fromkeys([*experts, *runs]):

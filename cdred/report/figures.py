@@ -197,6 +197,7 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
     return [
         _panel(kind, DIAGNOSTICS[kind], where, rows, names, plot, run)
         for kind, (names, plot) in drawn.items()
+        if all(name in rows[-1] for name in names)  # not every method has two predictors
     ]
 
 
