@@ -1,10 +1,13 @@
 # What the rules share: the validated plan, one stamp a job, and where things are.
 
+import os
+import subprocess
 import sys
 
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
+from cdred import cluster
 from cdred import container as containers
 from cdred import machine
 from cdred import plan as planning
@@ -28,7 +31,8 @@ try:
     if workflow.is_main_process and not workflow.dryrun:
         planning.hold_checkout()
     PLAN = planning.Plan.load()
-    if "apptainer" in map(str, workflow.deployment_settings.deployment_method):
+    IN_CONTAINER = "apptainer" in map(str, workflow.deployment_settings.deployment_method)
+    if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
     for job in PLAN.jobs:
         planning.check_target(job.path)
@@ -90,3 +94,45 @@ wildcard_constraints:
     task="[a-z0-9-]+",
     entry="[a-z0-9_-]+",
     seed=r"\d+",
+
+
+# ---- on a cluster -----------------------------------------------------------------------------
+
+
+def on_cluster():
+    return workflow.is_main_process and not workflow.local_exec
+
+
+def tracks():
+    return PLAN.config.compute.tracking == "mlflow"
+
+
+def say(text):
+    print(f"cdred: {text}", file=sys.stderr)
+
+
+def deliver():
+    """What nodes could not tell MLflow, as what a job starts ends with it."""
+    if on_cluster() and tracks() and not IN_CONTAINER:
+        subprocess.run(["cdred", "track", "--deliver"])  # says why it failed; the results are there
+
+
+onstart:
+    if on_cluster():
+        try:
+            cluster.prepare(workflow.executor_plugin.name, IN_CONTAINER, say)
+        except CdredError as exc:
+            refuse(exc)
+        if tracks() and not os.environ.get("MLFLOW_TRACKING_URI"):
+            say(
+                "MLFLOW_TRACKING_URI is not set: what jobs track is entered into mlflow.db at the "
+                "end, by this process (docs/clusters.md)"
+            )
+
+
+onsuccess:
+    deliver()
+
+
+onerror:
+    deliver()
