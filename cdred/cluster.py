@@ -20,23 +20,27 @@ JOB_ID = "SLURM_JOB_ID"
 GONE_AFTER = 120.0  # seconds that a cancelled job may take to end
 
 
-def prepare(executor: str, in_container: bool, say: Callable[[str], None]) -> None:
+def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str], None]) -> None:
     """Before jobs are submitted: what they need is there, and no earlier job is in their way.
 
+    `executor` is the plugin's name, `submit` the command by which it submits, if it is told one.
     Raises CdredError if not.
     """
-    if not in_container and not shutil.which("cdred"):
-        raise CdredError(
-            "cdred: not found in .venv or on the PATH, jobs would not find it; run `make setup`"
-        )
     if executor == "slurm":
+        if not in_container and not shutil.which("cdred"):
+            raise CdredError(
+                "cdred: not found in .venv or on the PATH, jobs would not find it; run `make setup`"
+            )
         for name in ("sbatch", "squeue", "scancel"):
-            if not shutil.which(name):
-                raise CdredError(
-                    f"{name}: not found; run this where Slurm's commands are (a login node), or "
-                    f"without profiles/slurm"
-                )
+            _need(name, "run this where Slurm's commands are (a login node)", "slurm")
         cancel_left(Path(), say)
+    elif submit.startswith("profiles/kubernetes/"):
+        _need("kubectl", "install it and let it reach the cluster", "kubernetes")
+
+
+def _need(command: str, where: str, profile: str) -> None:
+    if not shutil.which(command):
+        raise CdredError(f"{command}: not found; {where}, or do without profiles/{profile}")
 
 
 def cancel_left(root: Path, say: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 # What the rules share: the validated plan, one stamp a job, and where things are.
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -31,7 +32,9 @@ try:
     if workflow.is_main_process and not workflow.dryrun:
         planning.hold_checkout()
     PLAN = planning.Plan.load()
-    IN_CONTAINER = "apptainer" in map(str, workflow.deployment_settings.deployment_method)
+    IN_CONTAINER = "apptainer" in map(
+        str, workflow.deployment_settings.deployment_method
+    )
     if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
     for job in PLAN.jobs:
@@ -113,14 +116,19 @@ def say(text):
 
 def deliver():
     """What nodes could not tell MLflow, as what a job starts ends with it."""
-    if on_cluster() and tracks() and not IN_CONTAINER:
-        subprocess.run(["cdred", "track", "--deliver"])  # says why it failed; the results are there
+    if on_cluster() and tracks() and shutil.which("cdred"):
+        subprocess.run(
+            ["cdred", "track", "--deliver"]
+        )  # says why it failed; the results are there
 
 
 onstart:
     if on_cluster():
         try:
-            cluster.prepare(workflow.executor_plugin.name, IN_CONTAINER, say)
+            submit = getattr(workflow.executor_settings, "submit_cmd", None) or ""
+            cluster.prepare(
+                workflow.executor_plugin.name, submit, IN_CONTAINER, say
+            )
         except CdredError as exc:
             refuse(exc)
         if tracks() and not os.environ.get("MLFLOW_TRACKING_URI"):
