@@ -6,6 +6,7 @@ Snakefile uses it, in an environment that has nothing else.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -33,9 +34,11 @@ def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str],
             )
         for name in ("sbatch", "squeue", "scancel"):
             _need(name, "run this where Slurm's commands are (a login node)", "slurm")
-        cancel_left(Path(), say)
+        cancel_left("Slurm", _in_slurm, ("scancel",), say)
     elif submit.startswith("profiles/kubernetes/"):
         _need("kubectl", "install it and let it reach the cluster", "kubernetes")
+        cancel = ("kubectl", "delete", "job", "--ignore-not-found", "--cascade=foreground")
+        cancel_left("Kubernetes", _in_kubernetes, cancel, say)
 
 
 def _need(command: str, where: str, profile: str) -> None:
@@ -43,34 +46,37 @@ def _need(command: str, where: str, profile: str) -> None:
         raise CdredError(f"{command}: not found; {where}, or do without profiles/{profile}")
 
 
-def cancel_left(root: Path, say: Callable[[str], None]) -> None:
-    """Cancel the jobs that a killed Snakemake left in Slurm: they would hold the locks of those
-    that are submitted now, which go on from their saved states.
+def cancel_left(
+    cluster: str, jobs: Callable[[Path], list[str]], cancel: tuple[str, ...],
+    say: Callable[[str], None], root: Path = Path(),
+) -> None:  # fmt: skip
+    """Cancel the jobs that a killed Snakemake left: they would hold the locks of those that are
+    submitted now, which go on from their saved states.
 
     They can be of no Snakemake that is alive: one at a time runs jobs in a checkout
     (`plan.hold_checkout`). Raises CdredError when they do not end.
     """
-    left = _jobs(root)
+    left = jobs(root)
     if not left:
         return
-    _call("scancel", *left)
+    _call(*cancel, *left)
     say(
-        f"cancelled what an earlier Snakemake left in Slurm: {', '.join(left)}; its work goes on "
-        f"from its saved state"
+        f"cancelled what an earlier Snakemake left in {cluster}: {', '.join(left)}; its work goes "
+        f"on from its saved state"
     )
     until = time.monotonic() + GONE_AFTER
-    while left := _jobs(root):
+    while left := jobs(root):
         if time.monotonic() > until:
             raise CdredError(
-                f"Slurm does not end {', '.join(left)}, which an earlier Snakemake left; see "
-                f"`squeue --me`, and run this again when they are gone"
+                f"{cluster} does not end {', '.join(left)}, which an earlier Snakemake left; run "
+                f"this again when they are gone"
             )
         time.sleep(1)
 
 
-def _jobs(root: Path) -> list[str]:
-    """This user's jobs in Slurm that Snakemake submitted in this checkout: the plugin runs them in
-    its folder and names the rule in their comment."""
+def _in_slurm(root: Path) -> list[str]:
+    """This user's jobs that Snakemake submitted in this checkout: the plugin runs them in its
+    folder and names the rule in their comment."""
     lines = _call("squeue", "--me", "--noheader", "--format=%A|%k|%Z").splitlines()
     folder, found = root.resolve(), []
     for line in lines:
@@ -80,8 +86,17 @@ def _jobs(root: Path) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def _in_kubernetes(root: Path) -> list[str]:
+    """The same there: `submit` gives jobs a label that stands for the folder."""
+    label = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    active = "jsonpath={range .items[?(@.status.active)]}{.metadata.name} {end}"
+    return _call(
+        "kubectl", "get", "jobs", f"--selector=cdred-checkout={label}", "-o", active
+    ).split()
+
+
 def _call(*command: str) -> str:
-    """What a command of Slurm prints. Raises CdredError with its own words when it fails."""
+    """What a command of the cluster prints. Raises CdredError with its own words when it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())

@@ -122,19 +122,19 @@ def test_what_a_killed_snakemake_left_is_cancelled(tools: Path, tmp_path: Path) 
     script(tools, "squeue", f'while read -r l; do echo "$l"; done < {tmp_path}/queue')
     script(tools, "scancel", f'echo "$@" > {tmp_path}/cancelled; : > {tmp_path}/queue')
     said: list[str] = []
-    cluster.cancel_left(tmp_path, said.append)
+    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), said.append, tmp_path)
     assert (tmp_path / "cancelled").read_text() == "11 14\n"
     assert said == [
         "cancelled what an earlier Snakemake left in Slurm: 11, 14; its work goes on from its saved state"
     ]
-    cluster.cancel_left(tmp_path, said.append)
+    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), said.append, tmp_path)
     assert len(said) == 1
 
 
 def test_slurm_that_does_not_answer_is_one_line(tools: Path, tmp_path: Path) -> None:
     script(tools, "squeue", "echo 'slurm_load_jobs error:' >&2; echo 'no contact' >&2; exit 1")
     with pytest.raises(CdredError, match="slurm_load_jobs error: no contact"):
-        cluster.cancel_left(tmp_path, print)
+        cluster._in_slurm(tmp_path)
 
 
 # ---- Kubernetes: the scripts of its profile, with a kubectl of ours -----------------------------
@@ -151,6 +151,10 @@ def test_a_kubernetes_job_is_filled_in(project: Project, tools: Path) -> None:
     assert "@" not in re.sub(r"#.*", "", text)
     job = yaml.safe_load(text)
     assert job["metadata"]["generateName"] == "cdred-imitate-"
+    script(tools, "kubectl", f'echo "$@" > {project.root}/words')
+    assert cluster._in_kubernetes(project.root) == []  # looks for the label that jobs are given
+    label = job["metadata"]["labels"]["cdred-checkout"]
+    assert f"--selector=cdred-checkout={label} " in (project.root / "words").read_text()
     assert job["spec"]["activeDeadlineSeconds"] == 5400
     (container,) = job["spec"]["template"]["spec"]["containers"]
     assert container["command"] == ["bash", str(project.root / "job.sh")]
@@ -188,7 +192,7 @@ def test_jobs_go_through_the_kubernetes_profile(project: Project, tools: Path) -
         "create) cat > k8s.job; s=$(sed -n 's/.*command: .bash, \"\\(.*\\)\".*/\\1/p' k8s.job)\n"
         "  rm -f k8s.end; { bash \"$s\" >> k8s.log 2>&1 && echo Complete || echo Failed; } > k8s.end &\n"
         "  printf x7;;\n"
-        "get) printf 'x7 '; cat k8s.end;;\n"
+        "get) [ $2 = jobs ] || { printf 'x7 '; cat k8s.end; };;\n"
         "esac",
     )  # fmt: skip
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.defpath])
