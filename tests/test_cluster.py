@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -181,22 +183,43 @@ def test_how_a_kubernetes_job_is(kubectl: str, status: str, project: Project, to
     assert project.run("profiles/kubernetes/status", "x7", PATH=path) == f"{status}\n"
 
 
+KUBECTL = """\
+case $1 in
+create)
+  cat > k8s.job; rm -f k8s.end
+  script=$(sed -n 's/.*command: .bash, "\\(.*\\)".*/\\1/p' k8s.job)
+  setsid sh -c 'echo $$ > k8s.pid; bash "$0" > k8s.log 2>&1 && echo Complete || echo Failed' "$script" \\
+    < /dev/null > k8s.end.new 2> /dev/null && mv k8s.end.new k8s.end &
+  printf job-x7 ;;
+get)
+  [ $2 = job ] || { [ -e k8s.end ] || [ ! -e k8s.pid ] || echo job-x7; exit 0; }
+  printf 'job-x7 '; [ ! -e k8s.end ] || cat k8s.end ;;
+delete) kill -9 -$(cat k8s.pid); rm k8s.pid ;;
+esac"""
+
+
 @pytest.mark.slow
-def test_jobs_go_through_the_kubernetes_profile(project: Project, tools: Path) -> None:
-    """A kubectl that runs the jobs on this machine."""
+def test_jobs_and_what_is_left_of_them_go_through_the_kubernetes_profile(
+    project: Project, tools: Path
+) -> None:
+    """By a kubectl that runs the jobs on this machine."""
     if not SNAKEMAKE.exists():
         pytest.skip("needs .venv-cluster: make cluster")
-    script(
-        tools, "kubectl",
-        "case $1 in\n"
-        "create) cat > k8s.job; s=$(sed -n 's/.*command: .bash, \"\\(.*\\)\".*/\\1/p' k8s.job)\n"
-        "  rm -f k8s.end; { bash \"$s\" >> k8s.log 2>&1 && echo Complete || echo Failed; } > k8s.end &\n"
-        "  printf x7;;\n"
-        "get) [ $2 = jobs ] || { printf 'x7 '; cat k8s.end; };;\n"
-        "esac",
-    )  # fmt: skip
+    script(tools, "kubectl", KUBECTL)
     path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.defpath])
-    profile = ("--workflow-profile", "profiles/kubernetes", "--latency-wait", "5")
+    project.edit("params.yaml", "steps: 520", "steps: 6000", count=1)
+    project.edit("params.yaml", "save_every: 60", "save_every: 1")
     target = "artifacts/experts/cartpole-balance/expert/manifest.json"
-    project.run(str(SNAKEMAKE), *profile, target, PATH=path)
+    profile = ("--workflow-profile", "profiles/kubernetes", "--latency-wait", "5")
+    command = (str(SNAKEMAKE), *profile, target)
+    started = project.start(*command, PATH=path)
+    while not list(project.root.glob(".cdred/state/*/state.pt")):
+        time.sleep(0.1)
+        assert started.poll() is None
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    said = project.run(*command, PATH=path)
+    assert "cancelled what an earlier Snakemake left in Kubernetes: job-x7; its work" in said
     assert project.ran() == {"experts/cartpole-balance/expert"}
+    log = project.root / "logs/experts/cartpole-balance/expert/log.txt"
+    assert "going on from the state of" in log.read_text()

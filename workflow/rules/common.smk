@@ -32,9 +32,8 @@ try:
     if workflow.is_main_process and not workflow.dryrun:
         planning.hold_checkout()
     PLAN = planning.Plan.load()
-    IN_CONTAINER = "apptainer" in map(
-        str, workflow.deployment_settings.deployment_method
-    )
+    methods = map(str, workflow.deployment_settings.deployment_method)
+    IN_CONTAINER = "apptainer" in methods
     if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
     for job in PLAN.jobs:
@@ -48,7 +47,7 @@ except OSError as exc:
 # Jobs to run, decided once from manifests: no time of any file matters.
 STALE = {job.path for job in PLAN.jobs if not job.up_to_date()}
 THREADS = PLAN.config.compute.threads
-# The profile says how many GPUs jobs may use at once; on a cluster, name the device in params.yaml.
+# The profile says how many GPUs jobs may use at once, and on a cluster which rules get one.
 DEVICE = PLAN.config.compute.device
 GPU = int(DEVICE == "cuda" or (DEVICE == "auto" and machine.has_nvidia()))
 
@@ -117,18 +116,16 @@ def say(text):
 def deliver():
     """What nodes could not tell MLflow, as what a job starts ends with it."""
     if on_cluster() and tracks() and shutil.which("cdred"):
-        subprocess.run(
-            ["cdred", "track", "--deliver"]
-        )  # says why it failed; the results are there
+        # Says itself if it fails, which costs nothing: all is kept.
+        subprocess.run(["cdred", "track", "--deliver"])
 
 
 onstart:
     if on_cluster():
         try:
+            name = workflow.executor_plugin.name
             submit = getattr(workflow.executor_settings, "submit_cmd", None) or ""
-            cluster.prepare(
-                workflow.executor_plugin.name, submit, IN_CONTAINER, say
-            )
+            cluster.prepare(name, submit, IN_CONTAINER, say)
         except CdredError as exc:
             refuse(exc)
         if tracks() and not os.environ.get("MLFLOW_TRACKING_URI"):
