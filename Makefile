@@ -28,25 +28,35 @@ repro: setup ## the same by DVC
 
 .PHONY: test
 test: setup ## the test suite (under 15 minutes on 2 cores)
-	@python -m pytest -m "not slow and not container" $(PARALLEL)
+	@python -m pytest -m "not slow and not container and not slurm" $(PARALLEL)
 
 .PHONY: test-all
 test-all: setup ## the test suite with its slow part
-	@python -m pytest -m "not container" $(PARALLEL)
+	@python -m pytest -m "not container and not slurm" $(PARALLEL)
 
 .PHONY: test-container
 test-container: setup ## what needs Apptainer and cdred.sif, and the suite inside the image
 	@scripts/test-container
+
+.PHONY: test-slurm
+test-slurm: cluster ## what needs a Slurm cluster (a quarter of an hour)
+	@scripts/test-slurm
 
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint
 	@ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile workflow
 	@snakemake --lint
 
+.PHONY: cluster
+cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/clusters.md)
+	@scripts/cluster
+
 .PHONY: lock
-lock: ## resolve requirements.lock again (needs uv)
+lock: ## resolve requirements.lock and requirements-cluster.lock again (needs uv)
 	uv pip compile --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
+	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --group cluster --quiet -o requirements-cluster.lock
 
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (docs/image.md)

@@ -23,7 +23,7 @@ LOCK_LABEL = "cdred.lock.sha256"
 BINARIES = ("apptainer", "singularity")  # in Snakemake's order
 REMOTE = ("docker://", "oras://", "library://", "shub://", "https://")
 # What a job may know of the user's environment. Slurm gives each its GPU by CUDA_VISIBLE_DEVICES.
-PASSED = ("HF_TOKEN", "CUDA_VISIBLE_DEVICES")
+PASSED = ("HF_TOKEN", "CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID")
 PASSED_PREFIX = "MLFLOW_"
 
 

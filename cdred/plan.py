@@ -214,9 +214,12 @@ def _ancestors(job: Job) -> list[Job]:
 # ---- Snakemake's view: one stamp file a job says whether it is up to date -------------------
 
 
-def find_commands_of(python: str) -> None:
-    """Let jobs find `cdred` beside this Python, whether or not its environment is activated."""
-    os.environ["PATH"] = str(Path(python).parent) + os.pathsep + os.environ.get("PATH", "")
+def find_commands_of(python: str, root: Path = Path()) -> None:
+    """Let jobs find `cdred` whether or not its environment is activated: beside this Python, or in
+    .venv, where Snakemake has an environment of its own (on clusters)."""
+    places = [Path(python).parent, (root / ".venv/bin").absolute()]
+    found = next((place for place in places if (place / "cdred").exists()), places[0])
+    os.environ["PATH"] = str(found) + os.pathsep + os.environ.get("PATH", "")
 
 
 def hold_checkout(root: Path = Path()) -> None:
@@ -256,7 +259,7 @@ def write_stamps(plan: Plan) -> dict[Path, Path]:
         if fresh and file.exists() and file.read_text() == job.digest:
             continue
         file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_suffix(f".{os.getpid()}")
+        aside = file.with_suffix(f".{os.uname().nodename}.{os.getpid()}")
         aside.write_text(job.digest if fresh else f"{job.digest} {time.time_ns()}")
         if fresh:
             os.utime(aside, (1, 1))

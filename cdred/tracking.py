@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cdred import cluster
 from cdred.plan import Job, Plan
 from cdred.progress import logger
 
@@ -168,6 +169,8 @@ class Tracker:
         self._ensured = time.monotonic()
         if importlib.util.find_spec("mlflow") is None:
             return  # a machine that only trains: delivered from where the files go
+        if cluster.is_job() and not os.environ.get(SERVER):
+            return  # many nodes must not share an SQLite file: entered where Snakemake runs
         if busy(self.folder, self.destination):
             return
         subprocess.Popen(

@@ -77,10 +77,11 @@ class Project:
         self.run("git", "add", "-A")
         self.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "t")
 
-    def edit(self, name: str, old: str, new: str) -> None:
+    def edit(self, name: str, old: str, new: str, count: int = -1) -> None:
+        """Replace `old`, its first `count` places or all of them."""
         text = (self.root / name).read_text()
         assert old in text, f"{old!r} is not in {name}"
-        (self.root / name).write_text(text.replace(old, new))
+        (self.root / name).write_text(text.replace(old, new, count))
 
     def manifest(self, artifact: str) -> dict:
         return json.loads((self.root / artifact / "manifest.json").read_text())

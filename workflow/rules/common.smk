@@ -1,10 +1,14 @@
 # What the rules share: the validated plan, one stamp a job, and where things are.
 
+import os
+import shutil
+import subprocess
 import sys
 
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
+from cdred import cluster
 from cdred import container as containers
 from cdred import machine
 from cdred import plan as planning
@@ -28,7 +32,9 @@ try:
     if workflow.is_main_process and not workflow.dryrun:
         planning.hold_checkout()
     PLAN = planning.Plan.load()
-    if "apptainer" in map(str, workflow.deployment_settings.deployment_method):
+    methods = map(str, workflow.deployment_settings.deployment_method)
+    IN_CONTAINER = "apptainer" in methods
+    if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
     for job in PLAN.jobs:
         planning.check_target(job.path)
@@ -41,7 +47,7 @@ except OSError as exc:
 # Jobs to run, decided once from manifests: no time of any file matters.
 STALE = {job.path for job in PLAN.jobs if not job.up_to_date()}
 THREADS = PLAN.config.compute.threads
-# The profile says how many GPUs jobs may use at once; on a cluster, name the device in params.yaml.
+# The profile says how many GPUs jobs may use at once, and on a cluster which rules get one.
 DEVICE = PLAN.config.compute.device
 GPU = int(DEVICE == "cuda" or (DEVICE == "auto" and machine.has_nvidia()))
 
@@ -90,3 +96,48 @@ wildcard_constraints:
     task="[a-z0-9-]+",
     entry="[a-z0-9_-]+",
     seed=r"\d+",
+
+
+# ---- on a cluster -----------------------------------------------------------------------------
+
+
+def on_cluster():
+    return workflow.is_main_process and not workflow.local_exec
+
+
+def tracks():
+    return PLAN.config.compute.tracking == "mlflow"
+
+
+def say(text):
+    print(f"cdred: {text}", file=sys.stderr)
+
+
+def deliver():
+    """What nodes could not tell MLflow, as what a job starts ends with it."""
+    if on_cluster() and tracks() and shutil.which("cdred"):
+        # Says itself if it fails, which costs nothing: all is kept.
+        subprocess.run(["cdred", "track", "--deliver"])
+
+
+onstart:
+    if on_cluster():
+        try:
+            name = workflow.executor_plugin.name
+            submit = getattr(workflow.executor_settings, "submit_cmd", None) or ""
+            cluster.prepare(name, submit, IN_CONTAINER, say)
+        except CdredError as exc:
+            refuse(exc)
+        if tracks() and not os.environ.get("MLFLOW_TRACKING_URI"):
+            say(
+                "MLFLOW_TRACKING_URI is not set: what jobs track is entered into mlflow.db at the "
+                "end, by this process (docs/clusters.md)"
+            )
+
+
+onsuccess:
+    deliver()
+
+
+onerror:
+    deliver()

@@ -1,0 +1,109 @@
+"""Jobs on a cluster: what is refused before any is submitted, and what is settled at the end.
+
+Snakemake's executor plugins submit the jobs; the profiles say how. Standard library alone: the
+Snakefile uses it, in an environment that has nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from cdred.errors import CdredError
+
+# Set in jobs by Slurm, and told to containers (`container.PASSED`).
+JOB_ID = "SLURM_JOB_ID"
+GONE_AFTER = 120.0  # seconds that a cancelled job may take to end
+
+
+def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str], None]) -> None:
+    """Before jobs are submitted: what they need is there, and no earlier job is in their way.
+
+    `executor` is the plugin's name, `submit` the command by which it submits, if it is told one.
+    Raises CdredError if not.
+    """
+    if executor == "slurm":
+        if not in_container and not shutil.which("cdred"):
+            raise CdredError(
+                "cdred: not found in .venv or on the PATH, jobs would not find it; run `make setup`"
+            )
+        for name in ("sbatch", "squeue", "scancel"):
+            _need(name, "run this where Slurm's commands are (a login node)", "slurm")
+        cancel_left("Slurm", _in_slurm, ("scancel",), say)
+    elif submit.startswith("profiles/kubernetes/"):
+        _need("kubectl", "install it and let it reach the cluster", "kubernetes")
+        cancel = ("kubectl", "delete", "job", "--ignore-not-found", "--cascade=foreground")
+        cancel_left("Kubernetes", _in_kubernetes, cancel, say)
+
+
+def _need(command: str, where: str, profile: str) -> None:
+    if not shutil.which(command):
+        raise CdredError(f"{command}: not found; {where}, or do without profiles/{profile}")
+
+
+def cancel_left(
+    cluster: str, jobs: Callable[[Path], list[str]], cancel: tuple[str, ...],
+    say: Callable[[str], None], root: Path = Path(),
+) -> None:  # fmt: skip
+    """Cancel the jobs that a killed Snakemake left: they would hold the locks of those that are
+    submitted now, which go on from their saved states.
+
+    They can be of no Snakemake that is alive: one at a time runs jobs in a checkout
+    (`plan.hold_checkout`). Raises CdredError when they do not end.
+    """
+    left = jobs(root)
+    if not left:
+        return
+    _call(*cancel, *left)
+    say(
+        f"cancelled what an earlier Snakemake left in {cluster}: {', '.join(left)}; its work goes "
+        f"on from its saved state"
+    )
+    until = time.monotonic() + GONE_AFTER
+    while left := jobs(root):
+        if time.monotonic() > until:
+            raise CdredError(
+                f"{cluster} does not end {', '.join(left)}, which an earlier Snakemake left; run "
+                f"this again when they are gone"
+            )
+        time.sleep(1)
+
+
+def _in_slurm(root: Path) -> list[str]:
+    """This user's jobs that Snakemake submitted in this checkout: the plugin runs them in its
+    folder and names the rule in their comment."""
+    lines = _call("squeue", "--me", "--noheader", "--format=%A|%k|%Z").splitlines()
+    folder, found = root.resolve(), []
+    for line in lines:
+        number, comment, where = line.split("|", 2)
+        if comment.startswith("rule_") and Path(where).resolve() == folder:
+            found.append(number)
+    return list(dict.fromkeys(found))
+
+
+def _in_kubernetes(root: Path) -> list[str]:
+    """The same there: `submit` gives jobs a label that stands for the folder."""
+    label = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    active = "jsonpath={range .items[?(@.status.active)]}{.metadata.name} {end}"
+    return _call(
+        "kubectl", "get", "jobs", f"--selector=cdred-checkout={label}", "-o", active
+    ).split()
+
+
+def _call(*command: str) -> str:
+    """What a command of the cluster prints. Raises CdredError with its own words when it fails."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = " ".join((done.stderr or done.stdout).split())
+        raise CdredError(f"{command[0]}: {said or f'exit status {done.returncode}'}")
+    return done.stdout
+
+
+def is_job() -> bool:
+    """Whether this process is a job on a node of a cluster, and ends with all that it started."""
+    return JOB_ID in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ
