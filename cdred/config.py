@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
-from cdred.envs.tasks import TASKS
+from cdred.checks import NAME, NAME_RULE, Checks, Place
 from cdred.errors import CdredError, nearest
 from cdred.learning.settings import PRESETS, Settings
 
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from cdred.envs.rollout import Episode
 
 PARAMS = Path("params.yaml")
-COMMIT = re.compile(r"[0-9a-f]{40}")
-NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
-
-Place = dict[tuple[str, ...], str]  # key path -> "file:line"
 
 
 @dataclass(frozen=True)
@@ -158,17 +153,6 @@ _RANGES: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 
 
-_METHODS = typing.get_args(typing.get_type_hints(Run)["method"])
-# Settings that ask something of one kind of reward.
-_OF_METHODS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("cdred",): ("zeta", "zeta_end"),  # red is zeta 1
-    ("cdred", "red"): ("alpha", "num_targets", "transform", "reward_space"),
-    ("iqmpc",): ("iq_alpha", "gradient_penalty"),
-    ("cfil",): ("flow_transforms", "flow_noise", "flow_likelihood_coef"),
-    ("cdred", "red", "iqmpc", "cfil"): ("model_free",),
-}
-
-
 def load(path: Path = PARAMS) -> Config:
     """Read and validate a complete configuration.
 
@@ -222,18 +206,8 @@ def validate(data: dict[str, Any], places: Place, source: str) -> Config:
     return _Reader(places, source).config(data)
 
 
-class _Reader:
+class _Reader(Checks):
     """Turns plain data into the dataclasses above, with errors that say where."""
-
-    def __init__(self, places: Place, source: str) -> None:
-        self.places, self.source = places, source
-
-    def fail(self, path: tuple[str, ...], message: str) -> NoReturn:
-        known = path
-        while known not in self.places and known:
-            known = known[:-1]
-        where = self.places.get(known, self.source)
-        raise CdredError(f"{where}: {'.'.join(path) or 'configuration'}: {message}")
 
     def config(self, data: dict[str, Any]) -> Config:
         self.mapping(data, (), [f.name for f in dataclasses.fields(Config)])
@@ -253,120 +227,12 @@ class _Reader:
         self.check_names(config)
         return config
 
-    def check_names(self, c: Config) -> None:
-        """Every name refers to something that exists, once."""
-        for name, demos in c.demos.items():
-            self.check_demos(name, demos, list(c.experts))
-        for task in c.expert.threshold:
-            if task not in TASKS:
-                self.unknown(("expert", "threshold", task), "task", task, list(TASKS))
-        for name, run in c.runs.items():
-            if name in c.experts:
-                self.fail(
-                    ("runs", name), "an expert has this name too; their results would collide"
-                )
-            if run.demos not in c.demos:
-                self.unknown(("runs", name, "demos"), "demos entry", run.demos, list(c.demos))
-            available = c.demos[run.demos].episodes
-            if run.demo_episodes is not None and run.demo_episodes > available:
-                self.fail(
-                    ("runs", name, "demo_episodes"),
-                    f"{run.demo_episodes} episodes asked for, demos.{run.demos} has {available}",
-                )
-            if run.settings.keep == "best":
-                reason = "the environment's reward must not choose an imitating agent"
-                self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
-            self.check_reward_space(name, run, c.demos[run.demos].obs)
-        e = c.experiment
-        if not NAME.fullmatch(e.name):
-            self.fail(("experiment", "name"), f"{e.name!r}: {_NAME_RULE}")
-        tables: list[tuple[str, str, list, list]] = [
-            ("tasks", "task", e.tasks, list(TASKS)), ("runs", "run", e.runs, list(c.runs)),
-        ]  # fmt: skip
-        for key, kind, chosen, valid in tables:
-            for k, name in enumerate(chosen):
-                if name not in valid:
-                    self.unknown(("experiment", key, str(k)), kind, name, valid)
-        for key, items in (("tasks", e.tasks), ("runs", e.runs), ("seeds", e.seeds)):
-            if not items:
-                self.fail(("experiment", key), "empty; name at least one")
-            for k, item in enumerate(items):
-                if item in items[:k]:
-                    self.fail(("experiment", key, str(k)), f"{item} stands here twice")
-        used = {c.demos[c.runs[run].demos].expert for run in e.runs}  # None: others' recordings
-        for name, expert in c.experts.items():
-            self.check_expert(name, expert, e.tasks if name in used else [])
-
-    def check_reward_space(self, name: str, run: Run, obs: str) -> None:
-        """Rewards on observations: of states, and not where plans are made of latents."""
-        if run.method == "cfil":
-            path = ("runs", name, "method")
-        elif run.settings.reward_space == "observation":
-            path = ("runs", name, "reward_space")
-        else:
-            return
-        if obs == "rgb":
-            self.fail(path, "pixels have no density of their own here")
-        if run.settings.plans:
-            reason = "plans are latent, this reward is not"
-            self.fail(path, f"{reason}; set mpc: false and no eval_policy: plan")
-        if run.settings.compile and run.method == "cfil":
-            self.fail(path, "its flows cannot be compiled; set compile: false")
-
-    def check_demos(self, name: str, demos: Demos, experts: list[str]) -> None:
-        """Demonstrations come from an expert here, or from what others recorded."""
-        path = ("demos", name)
-        own = demos.source == "expert"
-        needed, other = ("expert", "path") if own else ("path", "expert")
-        if getattr(demos, needed) is None:
-            self.fail((*path, needed), f"missing, with source: {demos.source}")
-        if getattr(demos, other) is not None:
-            self.fail((*path, other), f"has no meaning with source: {demos.source}")
-        if demos.source == "hub":
-            self.check_commit(path, demos.revision)
-        elif demos.revision is not None:
-            self.fail((*path, "revision"), f"has no meaning with source: {demos.source}")
-        if own and demos.stride != 1:
-            self.fail((*path, "stride"), "is for what others recorded")
-        if own and demos.expert not in experts:
-            self.unknown((*path, "expert"), "expert", str(demos.expert), experts)
-
-    def check_commit(self, path: tuple[str, ...], revision: str | None) -> None:
-        """What a result depends on must not move, as branches and tags do."""
-        if revision is None or not COMMIT.fullmatch(revision):
-            self.fail(
-                (*path, "revision"),
-                f"{revision or 'missing'}: the 40 hexadecimal digits of a commit; `cdred pull` "
-                f"prints them",
-            )
-
-    def check_expert(self, name: str, expert: Expert, tasks: list[str]) -> None:
-        """What an expert's source asks for is there, and nothing else."""
-        path = ("experts", name)
-        wanted = expert.source in ("checkpoint", "hub")
-        if wanted and expert.checkpoint is None:
-            self.fail((*path, "checkpoint"), "missing: a directory, or a model on the Hub")
-        for key in ("checkpoint", "revision"):
-            if not wanted and getattr(expert, key) is not None:
-                self.fail((*path, key), f"has no meaning with source: {expert.source}")
-        if expert.source == "hub":
-            self.check_commit(path, expert.revision)
-        if expert.source == "scripted":
-            if expert.obs != "state":
-                self.fail((*path, "obs"), "scripted policies look at state alone")
-            for task in tasks:
-                if TASKS[task].suite != "metaworld":
-                    self.fail((*path, "source"), f"{task} has no scripted policy; Meta-World's do")
-
-    def unknown(self, path: tuple[str, ...], kind: str, name: str, valid: list[str]) -> NoReturn:
-        self.fail(path, f"no {kind} is called {name!r}; {nearest(name, valid)}")
-
     def table(self, cls: type, data: Any, path: tuple[str, ...]) -> dict[str, Any]:
         if not isinstance(data, dict):
             self.fail(path, f"expected a table of named entries, got {_kind(data)}")
         for name in data:
             if not isinstance(name, str) or not NAME.fullmatch(name):
-                self.fail((*path, str(name)), f"not a valid entry name: {_NAME_RULE}")
+                self.fail((*path, str(name)), f"not a valid entry name: {NAME_RULE}")
         return {name: self.build(cls, entry, (*path, name)) for name, entry in data.items()}
 
     def build(self, cls: type, data: Any, path: tuple[str, ...]) -> Any:
@@ -381,47 +247,19 @@ class _Reader:
             if not isinstance(preset, str) or preset not in PRESETS:
                 self.unknown((*path, "preset"), "preset", str(preset), list(PRESETS))
             settings = PRESETS[preset] | {k: v for k, v in data.items() if k in known}
-            if cls is Run:
-                self.check_meaning(data, path)
-            data = {k: v for k, v in data.items() if k not in known and k != "preset"}
+            given, data = data, {k: v for k, v in data.items() if k not in known and k != "preset"}
         self.mapping(data, path, valid)
         values = self.values(cls, data, path)
         if "settings" in fields:
             values["settings"] = Settings(**self.values(Settings, settings, path))
             self.check_settings(values["settings"], path)
+            if "method" in values:
+                self.check_meaning(given, values["method"], path)
         for name, f in fields.items():
             required = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
             if required and name not in values:
                 self.fail((*path, name), "missing")
         return cls(**values)
-
-    def check_meaning(self, data: dict[str, Any], path: tuple[str, ...]) -> None:
-        """What a run says of its method's reward, its reward has: else it would be an experiment
-        that never happened."""
-        method = data.get("method")
-        for methods, keys in _OF_METHODS.items():
-            for key in keys:
-                if key in data and method in _METHODS and method not in methods:
-                    self.fail((*path, key), f"has no meaning with method: {method}")
-
-    def check_settings(self, s: Settings, path: tuple[str, ...]) -> None:
-        if s.latent_dim % s.simnorm_dim:
-            self.fail((*path, "latent_dim"), f"{s.latent_dim} is not a multiple of {s.simnorm_dim}")
-        for low, high in (
-            ("discount_min", "discount_max"),
-            ("log_std_min", "log_std_max"),
-            ("plan_min_std", "plan_max_std"),
-            ("plan_elites", "plan_samples"),
-            ("plan_policy_samples", "plan_samples"),
-        ):
-            if getattr(s, low) > getattr(s, high):
-                self.fail((*path, low), f"larger than {high}")
-        if s.plans and s.model_free:
-            self.fail(
-                (*path, "model_free"), "nothing to plan in; set mpc: false and no eval_policy: plan"
-            )
-        if s.compile and s.gradient_penalty:
-            self.fail((*path, "gradient_penalty"), "torch.compile has no second derivatives")
 
     def mapping(self, data: Any, path: tuple[str, ...], valid: list[str]) -> None:
         if not isinstance(data, dict):
@@ -469,7 +307,6 @@ class _Reader:
 
 
 _TYPES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-_NAME_RULE = "lower-case letters and digits, joined by single - or _, as it names files"
 
 
 def _kind(value: Any) -> str:

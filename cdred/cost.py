@@ -18,36 +18,28 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     total = energy = 0.0
     for job in plan.jobs:
-        events = _events(plan.root, job)
+        events = read(plan.root, job)
         if not events:
             found.append((job.path.as_posix(), "not run here as it is now", *[""] * 6))
             continue
-        # An attempt that was killed has no `end`: its last row tells how long it lasted.
-        attempts: dict[tuple[Any, ...], float] = {}
-        used: dict[tuple[Any, ...], float] = {}
-        for event in events:
-            key = (event["host"], event["pid"], event["attempt"])
-            attempts[key] = max(attempts.get(key, 0.0), event["seconds"])
-            used[key] = max(used.get(key, 0.0), event.get("energy_joules") or 0.0)
-        seconds, joules = sum(attempts.values()), sum(used.values())
-        total, energy = total + seconds, energy + joules
-        rates = [e["updates_per_second"] for e in events if e.get("updates_per_second")]
-        gpu = max((e.get("peak_gpu_memory_mb", 0) for e in events), default=0)
-        memory = f"{max(e['peak_memory_mb'] for e in events)} MB"
+        took = spent(events)
+        rate, gpu, joules = (
+            took[name] for name in ("updates_per_second", "peak_gpu_memory_mb", "energy_joules")
+        )
+        total, energy = total + took["seconds"], energy + (joules or 0.0)
         found.append(
             (
-                job.path.as_posix(), clock(seconds), str(len(attempts)),
-                f"{statistics.median(rates):.1f}" if rates else "",
-                memory + (f" + {gpu} MB GPU" if gpu else ""), kilojoules(joules),
-                next((e["device"] for e in reversed(events) if "device" in e), ""),
-                events[-1]["host"],
+                job.path.as_posix(), clock(took["seconds"]), str(took["attempts"]),
+                f"{rate:.1f}" if rate else "",
+                f"{took['peak_memory_mb']} MB" + (f" + {gpu} MB GPU" if gpu else ""),
+                kilojoules(joules), took["device"] or "", events[-1]["host"],
             )
         )  # fmt: skip
     found.append(("all, one after another", clock(total), "", "", "", kilojoules(energy), "", ""))
     return found
 
 
-def _events(root: Path, job: Job) -> list[dict[str, Any]]:
+def read(root: Path, job: Job) -> list[dict[str, Any]]:
     """The runtime log of exactly this job: same parameters, code and inputs."""
     try:
         text = (root / job.log.with_name("runtime.jsonl")).read_text(encoding="utf-8")
@@ -64,12 +56,36 @@ def _events(root: Path, job: Job) -> list[dict[str, Any]]:
     return found
 
 
+def spent(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the events of a job add up to, over all attempts; None for what they do not tell."""
+    # Both count from an attempt's start, and one that was killed has no `end`: its last row tells.
+    seconds: dict[tuple[Any, ...], float] = {}
+    joules: dict[tuple[Any, ...], float] = {}
+    for event in events:
+        attempt = (event["host"], event["pid"], event["attempt"])
+        seconds[attempt] = max(seconds.get(attempt, 0.0), event["seconds"])
+        if event.get("energy_joules") is not None:
+            joules[attempt] = max(joules.get(attempt, 0.0), event["energy_joules"])
+    rates = [e["updates_per_second"] for e in events if e.get("updates_per_second")]
+    gpu = [e["peak_gpu_memory_mb"] for e in events if "peak_gpu_memory_mb" in e]
+    devices = dict.fromkeys(e["device"] for e in events if "device" in e)
+    return {
+        "seconds": round(sum(seconds.values()), 3),
+        "attempts": len(seconds),
+        "updates_per_second": statistics.median(rates) if rates else None,
+        "peak_memory_mb": max(e["peak_memory_mb"] for e in events),
+        "peak_gpu_memory_mb": max(gpu, default=None),
+        "energy_joules": sum(joules.values()) if joules else None,
+        "device": ", then ".join(devices) or None,
+    }
+
+
 def clock(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     return f"{hours}:{rest // 60:02}:{rest % 60:02}"
 
 
-def kilojoules(joules: float) -> str:
+def kilojoules(joules: float | None) -> str:
     return f"{joules / 1000:.1f} kJ" if joules else ""
 
 

@@ -114,10 +114,14 @@ def write_results(job: Job, directory: Path) -> None:
         save_file(weights, directory / "pretrained_model" / "model.safetensors")
 
 
-def make(root: Path, write: Write = write_results, **experiment: Any) -> tuple[Plan, Path]:
-    """A report over results written by hand, of the toy experiment changed by `experiment`."""
+def make(
+    root: Path, write: Write = write_results, method: str = "cdred", **experiment: Any
+) -> tuple[Plan, Path]:
+    """A report over results written by hand, of the toy experiment changed by `experiment`, its run
+    `cdred` by `method`."""
     data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
     data["experiment"] |= experiment
+    data["runs"]["cdred"]["method"] = method
     root.mkdir(exist_ok=True)
     (root / "cdred").symlink_to(CHECKOUT / "cdred")
     plan = Plan(config.validate(data, {}, "test"), root)
@@ -382,11 +386,17 @@ def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
     assert "Energy was not recorded" in page and "energy</th>" not in page
     assert "Of 2 of 3 agents nothing is recorded here" in page
 
-    write(job, *lines[:-1], event(job, "b", "end", 40.0, energy_joules=7200.0))
+    write(  # energy is counted from each attempt's start
+        job,
+        event(job, "a", "interval", 50.0, energy_joules=4000.0),
+        event(job, "a", "interval", 60.0, energy_joules=5000.0),
+        event(job, "b", "interval", 30.0, energy_joules=2000.0),
+        event(job, "b", "end", 40.0, energy_joules=2200.0),
+    )
     write(evaluation, event(evaluation, "d", "acting", 3.0, ms_per_action=1.234))
     measured.write(plan, plan.report)
     page = (folder / "cost.html").read_text()
-    assert "2.0 Wh" in page and "1.23" in page and "not recorded" not in page
+    assert "7.2 kJ" in page and "1.23" in page and "not recorded" not in page
     row = next(r for r in read_csv(folder / "cost.csv") if r["run"] == "cdred")
     assert (row["seconds"], row["attempts"], row["energy_joules"]) == ("100.0", "2", "7200.0")
     report.write(plan, plan.report, tmp_path)
@@ -539,9 +549,6 @@ def test_cloning_alone_has_no_reward_to_diagnose(tmp_path: Path) -> None:
 
 
 def test_a_method_without_predictors_has_no_errors_of_them(tmp_path: Path) -> None:
-    data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
-    data["runs"]["cdred"]["method"] = "iqmpc"
-
     def write(job: Job, directory: Path) -> None:
         write_results(job, directory)
         if job.stage == "imitate" and job.entry == "cdred":
@@ -549,12 +556,7 @@ def test_a_method_without_predictors_has_no_errors_of_them(tmp_path: Path) -> No
             kept = [{k: v for k, v in row.items() if "_error_on_" not in k} for row in rows]
             write_csv(directory / "metrics.csv", kept)
 
-    (tmp_path / "cdred").symlink_to(CHECKOUT / "cdred")
-    plan = Plan(config.validate(data, {}, "test"), tmp_path)
-    for job in plan.report.inputs:
-        write(job, tmp_path / job.path)
-    (out := tmp_path / "out").mkdir()
-    report.write(plan, plan.report, out)
+    plan, out = make(tmp_path / "project", write, method="iqmpc")
     drawn = {path.name for path in out.glob("*--cdred.svg")}
     assert "reward--cartpole-balance--cdred.svg" in drawn
     assert "errors--cartpole-balance--cdred.svg" not in drawn

@@ -3,30 +3,24 @@ report, whose bytes are the same wherever it is made."""
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from cdred import cost
 
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
     from cdred.report.tables import Row
 
 
-def _clock(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
-
-
 # Columns of cost.csv after the agent's identity: heading in cost.html, and how a value is shown.
 COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
-    "seconds": ("training", _clock),
+    "seconds": ("training", cost.clock),
     "attempts": ("attempts", str),
     "updates_per_second": ("updates/s", lambda x: f"{x:.1f}"),
     "peak_memory_mb": ("memory", lambda x: f"{x:,} MB"),
     "peak_gpu_memory_mb": ("GPU memory", lambda x: f"{x:,} MB"),
-    "energy_joules": ("energy", lambda x: f"{x / 3600:,.1f} Wh"),
+    "energy_joules": ("energy", cost.kilojoules),
     "ms_per_action": ("ms per action", lambda x: f"{x:.2f}"),
     "device": ("device", str),
 }
@@ -54,7 +48,7 @@ def write(plan: Plan, job: Job) -> None:
         ],
         "latency": "ms_per_action" in shown,
         "unknown": sum(row["seconds"] is None for row in found),
-        "total": _clock(sum(row["seconds"] or 0 for row in found)),
+        "total": cost.clock(sum(row["seconds"] or 0 for row in found)),
     }  # fmt: skip
     page.write_cost(context, folder / "cost.html")
 
@@ -67,48 +61,11 @@ def rows(plan: Plan) -> list[Row]:
         if job.stage not in ("expert", "imitate"):
             continue
         identity = {"task": job.task, "run": job.entry, "seed": job.seed}
-        values = _training(events(plan.root, job))
-        values["ms_per_action"] = _latency(events(plan.root, evaluations[job.path]))
+        training = cost.read(plan.root, job)
+        values = cost.spent(training) if training else {}
+        values["ms_per_action"] = _latency(cost.read(plan.root, evaluations[job.path]))
         found.append(identity | {name: values.get(name) for name in COLUMNS})
     return found
-
-
-def events(root: Path, job: Job) -> list[Row]:
-    """The runtime log of exactly this job: same parameters, code and inputs."""
-    try:
-        text = (root / job.log).with_name("runtime.jsonl").read_text(encoding="utf-8")
-    except OSError:
-        return []
-    found = []
-    for line in text.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # cut short by a kill
-        if event.get("digest") == job.digest:
-            found.append(event)
-    return found
-
-
-def _training(found: list[Row]) -> Row:
-    if not found:
-        return {}
-    # An attempt that was killed has no `end`: its last row tells how long it lasted.
-    attempts: dict[tuple[Any, ...], float] = {}
-    for event in found:
-        attempts[event["host"], event["pid"], event["attempt"]] = event["seconds"]
-    rates = [e["updates_per_second"] for e in found if e.get("updates_per_second")]
-    energy = [e["energy_joules"] for e in found if e.get("energy_joules") is not None]
-    gpu = [e["peak_gpu_memory_mb"] for e in found if "peak_gpu_memory_mb" in e]
-    return {
-        "seconds": round(sum(attempts.values()), 3),
-        "attempts": len(attempts),
-        "updates_per_second": statistics.median(rates) if rates else None,
-        "peak_memory_mb": max(e["peak_memory_mb"] for e in found),
-        "peak_gpu_memory_mb": max(gpu, default=None),
-        "energy_joules": sum(energy) if energy else None,
-        "device": ", then ".join(dict.fromkeys(e["device"] for e in found if "device" in e)),
-    }
 
 
 def _latency(found: list[Row]) -> float | None:
