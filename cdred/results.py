@@ -27,8 +27,10 @@ What was measured so far, from the tables in `results/`: `cdred results` writes 
 use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred results` enters what of
 it is finished. Shares are of the measured expert's score. Intervals are at 95 %, by bootstrap over
 seeds and episodes; over tasks by rliable. Gradient norms are those before clipping, over all
-updates. `manifest.json` beside the tables names the artifacts, and the last commit that changed
-what their training depends on."""
+updates. A result's bits depend on the kind of processor, so compare within a section. The commit
+is the last one that changed what training depends on; `manifest.json` beside the tables names the
+artifacts."""
+AGENTS = "artifacts/agents/"
 WORDS = "words.md"  # by hand: what holds, what does not, what is not known
 
 
@@ -84,14 +86,22 @@ def _finished(plan: Plan) -> list[Job]:
 
 def _entered(folder: Path) -> list[str]:
     """The agents of which results stand there."""
+    if not (folder / manifest.NAME).exists():
+        return []
+    return [path for path in _provenance_of(folder)["artifacts"] if path.startswith(AGENTS)]
+
+
+def _provenance_of(folder: Path) -> dict[str, Any]:
+    """What `_provenance` wrote there. Raises CdredError when it is not that."""
     file = folder / manifest.NAME
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))["artifacts"]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        for artifact in found["artifacts"].values():
+            _ = artifact["machine"], artifact["device"]
+        _ = found["commit"].split
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CdredError(f"{file}: damaged; take it from git again, or remove it") from None
-    return [path for path in found if path.startswith("artifacts/agents/")]
+    return dict(found)
 
 
 def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
@@ -135,6 +145,7 @@ def page(root: Path = Path()) -> str:
 def _section(folder: Path) -> str:
     runs, summary = (tables.read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
     lines = [f"## {folder.name}"]
+    lines.append(_origin(folder))
     if (folder / WORDS).is_file():
         lines.append((folder / WORDS).read_text(encoding="utf-8").strip())
     head = ["task", "run", "seeds", "score", "95 % interval", "of the expert", "each seed",
@@ -154,6 +165,16 @@ def _section(folder: Path) -> str:
             ],
         ))  # fmt: skip
     return "\n\n".join(lines)
+
+
+def _origin(folder: Path) -> str:
+    """By which code its agents were trained, and on what."""
+    found = _provenance_of(folder)
+    own = [a for path, a in found["artifacts"].items() if path.startswith(AGENTS)]
+    machines = sorted({f"{agent['machine']} ({agent['device']})" for agent in own})
+    sha, *changed = found["commit"].split("-")
+    commit = "-".join([sha[:12], *changed])
+    return f"Trained at commit {commit}, on {' and '.join(machines)}."
 
 
 def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:

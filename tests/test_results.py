@@ -43,7 +43,9 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
     page.unlink()
     made.run("cdred", "results", "--page")
     text = page.read_text()
-    assert "## toy\n\nNothing is learned here.\n\n| task | run |" in text
+    commit, machine = provenance["commit"], f"{own['machine']} ({own['device']})"
+    assert f"## toy\n\nTrained at commit {commit}, on {machine}.\n\nNothing" in text
+    assert "Nothing is learned here.\n\n| task | run |" in text
     rows = [line.split(" | ")[:3] for line in text.splitlines() if "cartpole-balance" in line]
     assert rows == [["| cartpole-balance", run, "1"] for run in ("expert", "cdred", "bc")]
 
