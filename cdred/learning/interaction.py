@@ -76,6 +76,9 @@ class OnlineTrainer(Trainer):
             self.episodes += 1
             self.trajectory = self._start_episode()
         if self.step >= self.seed_steps and len(self.replay):
+            if not self.updates and self.expert is not None:
+                assert self.agent.reward_model is not None
+                self.agent.reward_model.prepare(self.expert, self.replay)
             # The updates of the random phase are made at its end, all at once.
             while self.updates < int(self.step * self.s.updates_per_step):
                 metrics = self.learner.update(self._sample())

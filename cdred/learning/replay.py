@@ -78,6 +78,11 @@ class Replay:
             ]
         )
 
+    def transitions(self) -> tuple[Tensor, Tensor]:
+        """Every observation that an action follows, and the action: (M, *obs_shape), (M, A)."""
+        rows = torch.cat([torch.arange(f, f + n, device=self.device) for f, n in self.episodes])
+        return self.obs[rows], self.action[rows]
+
     def state_dict(self) -> dict[str, Any]:
         """All that is stored; rows that were never written are left out."""
         used = max((first + steps + 1 for first, steps in self.episodes), default=0)

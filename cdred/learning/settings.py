@@ -47,7 +47,7 @@ class Settings:
     gradient_penalty: float = 0.0  # Wasserstein-1; 0: none
     # Coupled flows (CFIL), sized as the predictors are
     flow_transforms: int = 2
-    flow_noise: float = 0.05  # standard deviation, on observations and actions
+    flow_noise: float = 0.2  # standard deviation, on standardised observations and actions
     flow_likelihood_coef: float = 0.1
     # Update
     model_free: bool = False  # no latent dynamics: an actor-critic on encodings of observations

@@ -14,7 +14,7 @@ from test_training import TOY, train, weights
 
 from cdred.learning import training
 from cdred.learning.agent import Agent
-from cdred.learning.replay import Batch
+from cdred.learning.replay import Batch, Replay
 from cdred.learning.rewards import Rollout
 from cdred.learning.rewards.flow import CoupledFlow
 from cdred.learning.rewards.inverse import InverseSoftQ
@@ -206,6 +206,34 @@ def test_coupled_flows_bound_is_donsker_varadhans() -> None:
         likelihood = expert[t, :4].mean() + behaviour[t, 4:].mean()
         expected -= weight * (bound + 0.3 * likelihood) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_coupled_flows_do_not_depend_on_units_and_are_saved_with_them(tmp_path: Any) -> None:
+    units, rewards = torch.tensor([1.0, 100.0, 1e-2, 1.0]), []
+    for scale in (torch.ones(4), units):
+        torch.manual_seed(0)
+        model = CoupledFlow(TINY, (4,), 2)
+        generator = torch.Generator().manual_seed(1)
+        replays = []
+        for shift in (0.0, 2.0):
+            obs = torch.randn(13, 4, generator=generator) + shift
+            obs[:, 3] = 5.0  # never varies
+            action = torch.rand(12, 2, generator=generator)
+            replays.append(Replay(13, (4,), 2, 3, with_reward=False))
+            replays[-1].add(obs * scale, action)
+        model.prepare(*replays)
+        x = torch.cat([model.standardised(*r.transitions()) for r in replays])
+        torch.testing.assert_close(x.mean(0), torch.zeros(6), atol=1e-4, rtol=0)
+        spread = torch.tensor([1.0, 1, 1, 0, 1, 1])
+        torch.testing.assert_close(x.std(0, correction=0), spread, atol=1e-3, rtol=0)
+        rewards.append(model(*replays[0].transitions()))
+    torch.testing.assert_close(rewards[0], rewards[1], atol=1e-3, rtol=1e-3)
+
+    agent, history = train("cfil", s=replace(TOY, model_free=True))
+    assert isinstance(agent.reward_model, CoupledFlow)
+    assert (agent.reward_model.std != 1).all()
+    training.write(tmp_path, agent, history)
+    assert weights(Agent.from_pretrained(tmp_path / "pretrained_model")) == weights(agent)
 
 
 def test_coupled_flows_find_the_log_ratio_of_two_gaussians() -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cdred.learning.twohot import soft_cross_entropy, two_hot
 
 if TYPE_CHECKING:
-    from cdred.learning.replay import Batch
+    from cdred.learning.replay import Batch, Replay
     from cdred.learning.world_model import WorldModel
 
 
@@ -72,6 +72,9 @@ class RewardModel(nn.Module):
     ) -> Tensor:
         """The reward (..., 1) of a step that the planner imagines."""
         return self(z, action)
+
+    def prepare(self, expert: Replay, behaviour: Replay) -> None:
+        """Told once, before the first update, what both streams hold by then."""
 
     def anneal(self, progress: float) -> None:
         """Follow schedules: `progress` is the share of all updates that were made."""

@@ -13,7 +13,9 @@ from cdred.learning.rewards.base import RewardModel
 from cdred.learning.settings import Settings
 
 if TYPE_CHECKING:
-    from cdred.learning.replay import Batch
+    from cdred.learning.replay import Batch, Replay
+
+LEAST_STD = 1e-2  # of what does not vary
 
 
 class CoupledFlow(RewardModel):
@@ -26,6 +28,8 @@ class CoupledFlow(RewardModel):
 
     uses_demonstrations = True
     uses_environment_reward = False
+    mean: Tensor  # (S + A,)
+    std: Tensor
 
     def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
@@ -38,9 +42,26 @@ class CoupledFlow(RewardModel):
             for _ in range(2)
         )  # fmt: skip
         self.noise, self.likelihood_coef = s.flow_noise, s.flow_likelihood_coef
+        self.register_buffer("mean", torch.zeros(obs_shape[0] + action_dim))
+        self.register_buffer("std", torch.ones(obs_shape[0] + action_dim))
+
+    def prepare(self, expert: Replay, behaviour: Replay) -> None:
+        """Densities are of standardised data: by mean and standard deviation of what is there
+        before the first update, both streams counting the same. Then noise of one size suits
+        every task, and what sets the streams apart is of order one."""
+        streams = [torch.cat(r.transitions(), -1) for r in (expert, behaviour)]
+        means = torch.stack([x.mean(0) for x in streams])
+        variance = torch.stack([x.var(0, correction=0) for x in streams]).mean(0)
+        variance = variance + means.var(0, correction=0)
+        self.mean.copy_(means.mean(0))
+        self.std.copy_(variance.sqrt().clamp(min=LEAST_STD))
+
+    def standardised(self, obs: Tensor, action: Tensor) -> Tensor:
+        """Observations (..., S), actions (..., A) -> x (..., S + A)."""
+        return (torch.cat([obs, action], -1) - self.mean) / self.std
 
     def log_densities(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """log p_E and log p_B at x (..., S + A), each (...)."""
+        """log p_E and log p_B at standardised x (..., S + A), each (...)."""
         return self.expert().log_prob(x), self.behaviour().log_prob(x)
 
     @staticmethod
@@ -50,7 +71,7 @@ class CoupledFlow(RewardModel):
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         """R(s, a): observations (..., S), actions (..., A) -> (..., 1)."""
-        expert, behaviour = self.log_densities(torch.cat([obs, action], -1))
+        expert, behaviour = self.log_densities(self.standardised(obs, action))
         return -self.squash(behaviour - expert)[..., None]
 
     def loss(
@@ -62,7 +83,7 @@ class CoupledFlow(RewardModel):
         others = slice(batch.num_expert, None)
         with torch.no_grad():
             reward = self(obs, action)
-        x = torch.cat([obs, action], -1)
+        x = self.standardised(obs, action)
         expert, behaviour = self.log_densities(x + self.noise * torch.randn_like(x))
         log_ratio = self.squash(behaviour - expert)  # (H, N)
         mean_exp = log_ratio[:, experts].logsumexp(1) - torch.tensor(float(batch.num_expert)).log()
