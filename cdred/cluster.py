@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
+import re
 import shutil
 import subprocess
 import time
@@ -19,6 +21,8 @@ from cdred.errors import CdredError
 # Set in jobs by Slurm, and told to containers (`container.PASSED`).
 JOB_ID = "SLURM_JOB_ID"
 GONE_AFTER = 120.0  # seconds that a cancelled job may take to end
+# File systems that a machine has for itself, unless it exports them.
+LOCAL = ("btrfs", "ext2", "ext3", "ext4", "overlay", "tmpfs", "xfs", "zfs")
 
 
 def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str], None]) -> None:
@@ -32,8 +36,9 @@ def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str],
             raise CdredError(
                 "cdred: not found in .venv or on the PATH, jobs would not find it; run `make setup`"
             )
-        for name in ("sbatch", "squeue", "scancel"):
+        for name in ("sbatch", "squeue", "scancel", "sinfo"):
             _need(name, "run this where Slurm's commands are (a login node)", "slurm")
+        warn_of_local_storage(Path(), say)
         cancel_left("Slurm", _in_slurm, ("scancel",), say)
     elif submit.startswith("profiles/kubernetes/"):
         _need("kubectl", "install it and let it reach the cluster", "kubernetes")
@@ -44,6 +49,31 @@ def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str],
 def _need(command: str, where: str, profile: str) -> None:
     if not shutil.which(command):
         raise CdredError(f"{command}: not found; {where}, or do without profiles/{profile}")
+
+
+def warn_of_local_storage(root: Path, say: Callable[[str], None]) -> None:
+    """Say so when Slurm has nodes that may not see the checkout."""
+    nodes = set(_call("sinfo", "--noheader", "--Node", "--format=%N").split())
+    others = sorted(nodes - {platform.node(), platform.node().split(".")[0]})
+    kind = _call("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(root.resolve()))
+    if others and kind.strip() in LOCAL:
+        say(
+            f"this checkout is on {kind.strip()}, which Slurm's other nodes ({others[0]}"
+            f"{' and more' if others[1:] else ''}) may not see; it must be on storage that all "
+            f"nodes share"
+        )
+
+
+def never_started(log: str, root: Path) -> str | None:
+    """Of a Snakemake that failed under Slurm, by its log: what to look at when no job that it
+    submitted left a log of its own. (Those of jobs that went well are removed.)"""
+    files = re.findall(r"submitted with SLURM jobid \d+ \(log: (.+)\)", log)
+    if not files or any(Path(file).exists() for file in files):
+        return None
+    return (
+        f"jobs failed before they started: their nodes do not see {root.resolve()}, which must be "
+        f"on storage that all nodes share; or they were cancelled in the queue"
+    )
 
 
 def cancel_left(

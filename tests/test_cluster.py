@@ -139,6 +139,39 @@ def test_slurm_that_does_not_answer_is_one_line(tools: Path, tmp_path: Path) -> 
         cluster._in_slurm(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("kind", "nodes", "said"),
+    [
+        ("ext4", "here\nnode-1\nnode-2", "other nodes (node-1 and more) may not see"),
+        ("xfs", "here\nnode-1", "other nodes (node-1) may not see"),
+        ("nfs4", "here\nnode-1", None),
+        ("ext4", "here\nhere", None),
+    ],
+)
+def test_storage_that_nodes_may_not_see_is_said(
+    kind: str, nodes: str, said: str | None, tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(tools, "sinfo", f"echo '{nodes}'")
+    script(tools, "findmnt", f"echo {kind}")
+    monkeypatch.setattr(cluster.platform, "node", lambda: "here.example.org")
+    lines: list[str] = []
+    cluster.warn_of_local_storage(Path(), lines.append)
+    assert len(lines) == (said is not None)
+    assert not lines or (said in lines[0] and f"is on {kind}," in lines[0])
+
+
+def test_jobs_that_left_no_log_never_started(tmp_path: Path) -> None:
+    log = "".join(
+        f"Job {k} has been submitted with SLURM jobid {k} (log: {tmp_path}/{k}.log).\n"
+        for k in (1, 2)
+    )
+    why = cluster.never_started(log, tmp_path)
+    assert why is not None and f"their nodes do not see {tmp_path}, which must be on" in why
+    (tmp_path / "2.log").touch()
+    assert cluster.never_started(log, tmp_path) is None
+    assert cluster.never_started("sbatch failed", tmp_path) is None  # nothing was submitted
+
+
 # ---- Kubernetes: the scripts of its profile, with a kubectl of ours -----------------------------
 
 

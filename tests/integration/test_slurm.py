@@ -130,3 +130,20 @@ def test_what_slurm_refuses_is_said(cluster: Project) -> None:
     assert done.returncode == 1
     assert "invalid partition specified: nowhere" in done.stderr
     assert not (cluster.root / "artifacts").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide a folder")
+def test_a_checkout_that_nodes_do_not_see_is_said(cluster: Project, tmp_path: Path) -> None:
+    """Snakemake sees it in a mount of its own, Slurm's node an empty folder."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    inside = 'mount -t tmpfs none "$0" && cp -a "$1/." "$0" && cd "$0" && shift && exec "$@"'
+    done = cluster.attempt(
+        "unshare", "--mount", "sh", "-c", inside, str(hidden), str(cluster.root), *ON_SLURM,
+        "--retries", "0", PYTHONPATH=str(hidden),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        f"cdred: jobs failed before they started: their nodes do not see {hidden}, which must be on "
+        "storage that all nodes share" in done.stderr
+    )

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
@@ -140,4 +141,8 @@ onsuccess:
 
 
 onerror:
+    if on_cluster():
+        why = cluster.never_started(Path(log).read_text(errors="replace"), Path())
+        if why:
+            say(why)
     deliver()
