@@ -142,7 +142,8 @@ onsuccess:
 
 onerror:
     if on_cluster():
-        why = cluster.never_started(Path(log).read_text(errors="replace"), Path())
+        text = "".join(Path(file).read_text(errors="replace") for file in log)
+        why = cluster.never_started(text, Path())
         if why:
             say(why)
     deliver()
