@@ -14,12 +14,15 @@ from cdred import manifest
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan
-from cdred.report import tables
+from cdred.report import figures, tables
+from cdred.report.svg import Panel
+from cdred.report.tables import Data
 
 FOLDER = Path("results")
 PAGE = Path("docs/results.md")
 # Raw scores, runs over their seeds, the figures' data, and, where every run is there on every task
 # and seed, what is said over tasks.
+FIGURES = ("learning_curves", "episodes", "gradients")
 TABLES = ("summary", "runs", "curves", "demos", "published", "aggregates", "improvements")
 INTRODUCTION = """# Results
 
@@ -62,6 +65,10 @@ def enter(plan: Plan, force: bool = False) -> Path:
             tables.write_csv(file, rows)
         else:
             file.unlink(missing_ok=True)
+    for old in folder.glob("*.svg"):
+        old.unlink()
+    for panel in _panels(data):
+        (folder / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
     (folder / manifest.NAME).write_text(
         json.dumps(_provenance(plan, jobs), indent=1) + "\n", encoding="utf-8"
     )
@@ -82,6 +89,24 @@ def _finished(plan: Plan) -> list[Job]:
         return there and all(whole(source) for source in job.inputs)
 
     return [job for job in fresh.values() if whole(job)]
+
+
+def _panels(data: Data) -> list[Panel]:
+    """The report's figures that the page shows: of each task the learning curves, the episodes,
+    and, of CDRED and IQ-MPC where they are compared, the gradient norms."""
+    drawn, shown = figures.make(data), []
+    for task in data.tasks:
+        runs = [run for run in data.runs if run["task"] == task]
+        shown += [drawn.curves[task], drawn.episodes[task]]
+        norms = {
+            run["method"]: panel
+            for run in reversed(runs)  # of several runs of a method the first
+            for panel in drawn.gradients[task]
+            if panel.name == figures.gradients_of(task, run["run"])
+        }
+        if "cdred" in norms and "iqmpc" in norms:
+            shown += [norms["cdred"], norms["iqmpc"]]
+    return shown
 
 
 def _entered(folder: Path) -> list[str]:
@@ -155,6 +180,17 @@ def _section(folder: Path) -> str:
         own = [r for r in summary if (r["task"], r["run"]) == (run["task"], run["run"])]
         rows.append(_row(run, own))
     lines.append(_markdown(head, rows))
+    tasks = dict.fromkeys(run["task"] for run in runs)
+    for kind in FIGURES:
+        names = [
+            file.name
+            for task in tasks
+            for of in ("", "--*")  # the task itself, or its runs
+            for file in sorted(folder.glob(f"{kind}--{task}{of}.svg"))
+        ]
+        if names:
+            places = [f"../{FOLDER.name}/{folder.name}/{name}" for name in names]
+            lines.append("\n".join(f"![{Path(at).stem}]({at})" for at in places))
     if (folder / "aggregates.csv").is_file():
         lines.append(_markdown(
             ["run", "tasks", "seeds", "interquartile mean of shares", "95 % interval"],

@@ -46,7 +46,12 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
     commit, machine = provenance["commit"], f"{own['machine']} ({own['device']})"
     assert f"## toy\n\nTrained at commit {commit}, on {machine}.\n\nNothing" in text
     assert "Nothing is learned here.\n\n| task | run |" in text
-    rows = [line.split(" | ")[:3] for line in text.splitlines() if "cartpole-balance" in line]
+    lines = [line for line in text.splitlines() if line.startswith("| cartpole-balance")]
+    rows = [line.split(" | ")[:3] for line in lines]
+    for name in ("learning_curves", "episodes"):
+        drawn = (entered / f"{name}--cartpole-balance.svg").read_bytes()
+        assert drawn == (made.root / f"reports/toy/{name}--cartpole-balance.svg").read_bytes()
+        assert f"](../results/toy/{name}--cartpole-balance.svg)" in text
     assert rows == [["| cartpole-balance", run, "1"] for run in ("expert", "cdred", "bc")]
 
 

@@ -11,12 +11,13 @@ from cdred.envs.tasks import TASKS
 from cdred.report import overview
 from cdred.report.contents import DIAGNOSTICS, LOSSES
 from cdred.report.lines import collected, line, logarithmic, over_steps
-from cdred.report.svg import COLOURS, INK, Panel, draw
+from cdred.report.svg import COLOURS, INK, SIZE, Panel, draw
 from cdred.report.tables import score
 
 if TYPE_CHECKING:
     from cdred.report.tables import Data, Row
 
+ROW = 0.45  # inches of a run's episodes
 DASHES = ("-", "--", ":", "-.")
 
 
@@ -83,6 +84,7 @@ def _learning_curves(data: Data, task: str) -> Panel:
     behaviour cloning, which does not interact."""
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
+    order = {name: k for k, name in enumerate(colour)}
     successes = TASKS[task].measure == "success"
     name = TASKS[task].measure
     form = ".2f" if successes else ".0f"
@@ -101,7 +103,8 @@ def _learning_curves(data: Data, task: str) -> Panel:
                 of_run = (r for r in data.curves if (r["task"], r["run"]) == (task, run["run"]))
                 rows = [r | {name: score(r)} for r in of_run]
                 lowest = min([lowest, *(r[name] for r in rows)])
-                line(axes, rows, name, "step", color=colour[run["run"]], label=run["run"])
+                dash = DASHES[order[run["run"]] // len(COLOURS) % len(DASHES)]
+                line(axes, rows, name, "step", color=colour[run["run"]], ls=dash, label=run["run"])
         for row in data.demos:
             if row["task"] == task:
                 text = f"{row['demos']} (demos) {score(row):{form}}"
@@ -148,7 +151,8 @@ def _episodes(data: Data, task: str) -> Panel:
     )
     spans = ", ".join(f"{r['run']} {r['return_min']:.0f} to {r['return_max']:.0f}" for r in runs)
     label = f"Return of each evaluation episode on {task}, {what}: {spans}."
-    return draw(f"episodes--{task}", f"Evaluation episodes on {task}", label, plot)
+    title, height = f"Evaluation episodes on {task}", max(SIZE[1], ROW * len(runs))
+    return draw(f"episodes--{task}", title, label, plot, height)
 
 
 def _diagnostics(data: Data, run: Row) -> list[Panel]:
@@ -252,12 +256,21 @@ def _losses(data: Data, task: str) -> list[Panel]:
     return [panel for name, title in LOSSES.items() if (panel := of(name, title))]
 
 
+def gradients_of(task: str, run: str) -> str:
+    """The name of that panel."""
+    return _name("gradients", task, run)
+
+
 # ---- what they share ----------------------------------------------------------------------------
 
 
 def _metrics(data: Data, run: Row) -> list[Row]:
     identity = (run["task"], run["run"])
     return [row for row in data.diagnostics if (row["task"], row["run"]) == identity]
+
+
+def _name(kind: str, task: str, run: str) -> str:
+    return f"{kind}--{task}--{run}"
 
 
 def _steps(run: Row) -> str:
@@ -270,4 +283,4 @@ def _panel(
 ) -> Panel:  # fmt: skip
     last = ", ".join(f"{name} {rows[-1][name]:.3g}" for name in names)
     label = f"{what} {where}. Last values: {last}."
-    return draw(f"{kind}--{run['task']}--{run['run']}", title or what, label, plot)
+    return draw(_name(kind, run["task"], run["run"]), title or what, label, plot)

@@ -54,7 +54,9 @@ class Panel:
         return f"{self.name}.svg"
 
 
-def draw(name: str, title: str, label: str, plot: Callable[[Any], None]) -> Panel:
+def draw(
+    name: str, title: str, label: str, plot: Callable[[Any], None], height: float = SIZE[1]
+) -> Panel:
     """A panel that `plot` draws on its axes; the legend stands below them, never over data."""
     import matplotlib
     from matplotlib.figure import Figure
@@ -62,7 +64,7 @@ def draw(name: str, title: str, label: str, plot: Callable[[Any], None]) -> Pane
     with matplotlib.rc_context():
         matplotlib.rcdefaults()  # not the user's own style
         matplotlib.rcParams.update(STYLE | {"svg.hashsalt": name})  # ids differ between figures
-        figure = Figure(figsize=SIZE, layout="constrained")
+        figure = Figure(figsize=(SIZE[0], height), layout="constrained")
         axes = figure.subplots()
         axes.set_title(title)
         plot(axes)
