@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError, nearest
-from cdred.learning.settings import Settings
+from cdred.learning.settings import Settings, discount
 
 if TYPE_CHECKING:
     from cdred.config import Config, Demos, Expert, Run
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 NAME_RULE = "lower-case letters and digits, joined by single - or _, as it names files"
+CFIL_REWARD = 6.0  # at most, of a step: `CoupledFlow.squash`
 Place = dict[tuple[str, ...], str]  # key path -> "file:line"
 
 # Settings that ask something of one kind of reward.
@@ -68,6 +70,7 @@ class Checks:
                 reason = "the environment's reward must not choose an imitating agent"
                 self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
             self.check_reward_space(name, run, c.demos[run.demos].obs)
+            self.check_bins(name, run, [t for t in c.experiment.tasks if t in TASKS])
         e = c.experiment
         if not NAME.fullmatch(e.name):
             self.fail(("experiment", "name"), f"{e.name!r}: {NAME_RULE}")
@@ -103,6 +106,19 @@ class Checks:
             self.fail(path, f"{reason}; set mpc: false and no eval_policy: plan")
         if run.settings.compile and run.method == "cfil":
             self.fail(path, "its flows cannot be compiled; set compile: false")
+
+    def check_bins(self, name: str, run: Run, tasks: list[str]) -> None:
+        """The critic's bins hold every return of CFIL's bounded reward."""
+        if run.method != "cfil" or not tasks:
+            return
+        longest = max(TASKS[task].episode_length for task in tasks)
+        most, end = CFIL_REWARD / (1 - discount(longest, run.settings)), run.settings.symlog_max
+        if math.expm1(end) < most:
+            self.fail(
+                ("runs", name, "symlog_max"),
+                f"{end:g} holds returns up to {math.expm1(end):.0f}, those of cfil reach {most:.0f}; "
+                f"set at least {math.ceil(10 * math.log1p(most)) / 10:g}",
+            )
 
     def check_demos(self, name: str, demos: Demos, experts: list[str]) -> None:
         """Demonstrations come from an expert here, or from what others recorded."""
