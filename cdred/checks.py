@@ -116,8 +116,8 @@ class Checks:
         if math.expm1(end) < most:
             self.fail(
                 ("runs", name, "symlog_max"),
-                f"{end:g} holds returns up to {math.expm1(end):.0f}, those of cfil reach {most:.0f}; "
-                f"set at least {math.ceil(10 * math.log1p(most)) / 10:g}",
+                f"{end:g} holds returns up to {math.expm1(end):.0f}, those of cfil reach "
+                f"{most:.0f}; set at least {math.ceil(10 * math.log1p(most)) / 10:g}",
             )
 
     def check_demos(self, name: str, demos: Demos, experts: list[str]) -> None:
