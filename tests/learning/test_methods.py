@@ -12,6 +12,7 @@ import torch
 from test_numerics import TINY, forward
 from test_training import TOY, train, weights
 
+from cdred.checks import CFIL_REWARD
 from cdred.learning import training
 from cdred.learning.agent import Agent
 from cdred.learning.replay import Batch, Replay
@@ -200,6 +201,7 @@ def test_coupled_flows_bound_is_donsker_varadhans() -> None:
     expert, behaviour = (d.detach().double().numpy() for d in model.log_densities(x))
     ratio = 6 * np.tanh((behaviour - expert) / 15)
     np.testing.assert_allclose(reward[..., 0], -ratio, rtol=1e-4, atol=1e-5)
+    assert model.squash(torch.tensor(1e9)) == CFIL_REWARD  # by which configurations are checked
     expected = 0.0
     for t, weight in enumerate((1.0, 0.5)):
         bound = ratio[t, 4:].mean() - np.log(np.exp(ratio[t, :4]).mean())
