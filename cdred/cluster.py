@@ -55,10 +55,10 @@ def warn_of_local_storage(root: Path, say: Callable[[str], None]) -> None:
     """Say so when Slurm has nodes that may not see the checkout."""
     nodes = set(_call("sinfo", "--noheader", "--Node", "--format=%N").split())
     others = sorted(nodes - {platform.node(), platform.node().split(".")[0]})
-    kind = _call("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(root.resolve()))
-    if others and kind.strip() in LOCAL:
+    kind = _call("df", "--output=fstype", str(root.resolve())).split()[-1]  # below its heading
+    if others and kind in LOCAL:
         say(
-            f"this checkout is on {kind.strip()}, which Slurm's other nodes ({others[0]}"
+            f"this checkout is on {kind}, which Slurm's other nodes ({others[0]}"
             f"{' and more' if others[1:] else ''}) may not see; it must be on storage that all "
             f"nodes share"
         )

@@ -152,7 +152,7 @@ def test_storage_that_nodes_may_not_see_is_said(
     kind: str, nodes: str, said: str | None, tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(tools, "sinfo", f"echo '{nodes}'")
-    script(tools, "findmnt", f"echo {kind}")
+    script(tools, "df", f"echo Type; echo {kind}")
     monkeypatch.setattr(cluster.platform, "node", lambda: "here.example.org")
     lines: list[str] = []
     cluster.warn_of_local_storage(Path(), lines.append)
