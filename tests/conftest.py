@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from cdred.plan import Plan
+
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
 os.environ.pop("MUJOCO_GL", None)  # tests choose a renderer themselves
 
@@ -104,3 +106,27 @@ class Project:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.create(tmp_path / "project")
+
+
+# Reports over results written by hand: of one task and seed, of two of each, and where the latter is.
+
+
+@pytest.fixture(scope="session")
+def single(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+    from made_reports import make
+
+    return make(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="session")
+def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
+    from made_reports import make
+
+    return make(
+        tmp_path_factory.mktemp("seeds"), seeds=[3, 1], tasks=["cartpole-balance", "cup-catch"]
+    )
+
+
+@pytest.fixture
+def seeds(several: tuple[Plan, Path]) -> Path:
+    return several[1]
