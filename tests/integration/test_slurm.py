@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Project
+from test_container import SIF
 from test_engines import ALL, EXPERT, manifests
 
 SNAKEMAKE = CHECKOUT / ".venv-cluster/bin/snakemake"
@@ -93,6 +94,27 @@ def test_an_experiment_as_jobs_has_the_bytes_of_a_local_run(
     assert f"{len(ALL)} runs delivered" in said
     assert manifests(cluster) == at_home(cluster, tmp_path)
     assert "Nothing to be done" in cluster.run(*ON_SLURM)
+
+
+@pytest.mark.skipif(not SIF.exists(), reason="needs cdred.sif: make image sif")
+def test_in_the_container_as_well(cluster: Project, tmp_path: Path) -> None:
+    """Each stage says where it ran, by a line in the checkout's package."""
+    (cluster.root / "cdred.sif").symlink_to(SIF)
+    shutil.copy(CHECKOUT / "requirements.lock", cluster.root)
+    with (cluster.root / "cdred/__init__.py").open("a") as file:
+        file.write(
+            "import os, sys\n"
+            "if sys.argv[0].endswith('/bin/cdred'):\n"
+            "    print(*map(os.environ.get, ('APPTAINER_CONTAINER', 'SLURM_JOB_ID')),\n"
+            f"          file=open('{tmp_path}/ran', 'a'))\n"
+        )
+    said = cluster.run(*ON_SLURM, "--use-singularity")
+    assert said.count("has been submitted with SLURM jobid") == len(ALL)
+    ran = [line.split() for line in (tmp_path / "ran").read_text().splitlines()]
+    assert len(ran) == len(ALL)
+    assert {Path(image).name for image, _ in ran} == {"cdred.sif"}
+    assert len({job for _, job in ran}) == len(ALL)
+    assert manifests(cluster) == at_home(cluster, tmp_path)
 
 
 @pytest.mark.parametrize("how", ["scancel", "kill"])
