@@ -8,14 +8,16 @@ import re
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
+import pytest
 from conftest import CHECKOUT
 from made_reports import FILM, RETURNS, make, metrics, read_csv, write_csv, write_results
 
 from cdred import manifest, report
 from cdred.plan import Job, Plan
-from cdred.report import contents
+from cdred.report import contents, svg
 
 
 class Page(HTMLParser):
@@ -89,6 +91,19 @@ def test_a_run_has_one_colour(single: tuple[Plan, Path]) -> None:
         text, run = file.read_text().lower(), file.stem.rsplit("--", 1)[1]
         assert (blue in text) == (run not in ("bc", "bc_loss", "expert"))
         assert (vermilion in text) == (run in ("bc", "bc_loss", "cartpole-balance"))
+
+
+def test_a_long_legend_leaves_the_plot_its_room() -> None:
+    def height(lines: int) -> float:
+        def plot(axes: Any) -> None:
+            for k in range(lines):
+                axes.plot([0, 1], label=f"run-{k}")
+
+        panel = svg.draw("many", "many", "many", plot)
+        return float(ElementTree.fromstring(panel.svg).attrib["height"].removesuffix("pt"))
+
+    assert height(2) == height(8)
+    assert height(18) - height(8) == pytest.approx(5 * 0.21 * 72, rel=0.01)
 
 
 def test_films_of_the_lowest_seed_stand_side_by_side(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ INK = "#010203"
 # a dark page, and no yellow, which would on a light one.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 SIZE = (4.7, 3.3)  # inches; as many pixels wide as a phone, so that text is legible there
+LEGEND = (4, 0.21)  # rows for which there is room in that; inches of each more
 STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
@@ -71,6 +73,8 @@ def draw(
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             columns = 1 if max(map(len, labels)) > 24 else 2
+            more = max(0, math.ceil(len(labels) / columns) - LEGEND[0])
+            figure.set_figheight(height + LEGEND[1] * more)
             figure.legend(handles, labels, loc="outside lower left", ncols=columns)
         text = io.StringIO()
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
