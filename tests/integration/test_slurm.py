@@ -133,6 +133,16 @@ def test_a_job_that_is_ended_is_tried_again_and_goes_on(
     assert manifests(slow) == at_home(slow, tmp_path, TARGET)
 
 
+def test_a_job_out_of_time_goes_on_in_the_next(slow: Project, tmp_path: Path) -> None:
+    """A partition's limit may be shorter than a training: here a minute, for about two."""
+    slow.edit("params.yaml", "steps: 8000", "steps: 30000", count=1)
+    minute = ("--set-resources", "expert:runtime=1", "--retries", "9", "--")
+    said = slow.run(*ON_SLURM, *minute, TARGET)
+    assert said.count("has been submitted with SLURM jobid") > 1
+    assert "going on from the state of" in log(slow)
+    assert manifests(slow) == at_home(slow, tmp_path, TARGET)
+
+
 def test_a_killed_snakemake_leaves_no_second_writer(slow: Project, tmp_path: Path) -> None:
     started = slow.start(*ON_SLURM, TARGET)
     wait(started, is_training(slow))
