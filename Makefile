@@ -39,7 +39,7 @@ test-container: setup ## what needs Apptainer and cdred.sif, and the suite insid
 	@scripts/test-container
 
 .PHONY: test-slurm
-test-slurm: cluster ## what needs a Slurm cluster (a quarter of an hour)
+test-slurm: cluster ## what needs a Slurm cluster (20 minutes)
 	@scripts/test-slurm
 
 .PHONY: lint
