@@ -1,6 +1,6 @@
 """That the baselines learn: inverse soft Q, with a model and without, mw-window-open from ten episodes
 of the benchmark's own policy, in a minute or two each; CFIL cup-catch, whose expert is trained first,
-in seven. What every method comes to is in docs/results.md."""
+in nine. What every method comes to is in docs/results.md."""
 
 from __future__ import annotations
 
