@@ -28,7 +28,7 @@ from torch.utils.flop_counter import flop_registry
 
 from cdred import machine
 from cdred.envs import make
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent

@@ -6,7 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cdred.envs.tasks import TASKS
+from cdred import suites
+from cdred.envs.tasks import find, lookup, names
 from cdred.errors import CdredError, nearest
 from cdred.learning.settings import Settings, discount
 
@@ -51,8 +52,8 @@ class Checks:
         for name, demos in c.demos.items():
             self.check_demos(name, demos, list(c.experts))
         for task in c.expert.threshold:
-            if task not in TASKS:
-                self.unknown(("expert", "threshold", task), "task", task, list(TASKS))
+            if lookup(task) is None:
+                self.unknown(("expert", "threshold", task), "task", task, names())
         for name, run in c.runs.items():
             if name in c.experts:
                 self.fail(
@@ -70,17 +71,16 @@ class Checks:
                 reason = "the environment's reward must not choose an imitating agent"
                 self.fail(("runs", name, "keep"), f"'best' is for experts: {reason}")
             self.check_reward_space(name, run, c.demos[run.demos].obs)
-            self.check_bins(name, run, [t for t in c.experiment.tasks if t in TASKS])
+            self.check_bins(name, run, c.experiment.tasks)
         e = c.experiment
         if not NAME.fullmatch(e.name):
             self.fail(("experiment", "name"), f"{e.name!r}: {NAME_RULE}")
-        tables: list[tuple[str, str, list, list]] = [
-            ("tasks", "task", e.tasks, list(TASKS)), ("runs", "run", e.runs, list(c.runs)),
-        ]  # fmt: skip
-        for key, kind, chosen, valid in tables:
-            for k, name in enumerate(chosen):
-                if name not in valid:
-                    self.unknown(("experiment", key, str(k)), kind, name, valid)
+        for k, task in enumerate(e.tasks):
+            if lookup(task) is None:
+                self.unknown(("experiment", "tasks", str(k)), "task", task, names())
+        for k, name in enumerate(e.runs):
+            if name not in c.runs:
+                self.unknown(("experiment", "runs", str(k)), "run", name, list(c.runs))
         for key, items in (("tasks", e.tasks), ("runs", e.runs), ("seeds", e.seeds)):
             if not items:
                 self.fail(("experiment", key), "empty; name at least one")
@@ -111,7 +111,8 @@ class Checks:
         """The critic's bins hold every return of CFIL's bounded reward."""
         if run.method != "cfil" or not tasks:
             return
-        longest = max(TASKS[task].episode_length for task in tasks)
+        known = [spec.episode_length for task in tasks if (spec := lookup(task)) and spec.sized]
+        longest = max(known, default=1)
         most, end = CFIL_REWARD / (1 - discount(longest, run.settings)), run.settings.symlog_max
         if math.expm1(end) < most:
             self.fail(
@@ -162,8 +163,10 @@ class Checks:
             if expert.obs != "state":
                 self.fail((*path, "obs"), "scripted policies look at state alone")
             for task in tasks:
-                if TASKS[task].suite != "metaworld":
-                    self.fail((*path, "source"), f"{task} has no scripted policy; Meta-World's do")
+                if not suites.suite(find(task).suite).scripted:
+                    known = (suites.suite(name) for name in suites.NAMES)
+                    others = " and ".join(f"{suite.label}'s" for suite in known if suite.scripted)
+                    self.fail((*path, "source"), f"{task} has no scripted policy; {others} do")
 
     def check_meaning(self, given: dict[str, Any], method: str, path: tuple[str, ...]) -> None:
         """What a run says of its method's reward, its reward has: else it would be an experiment

@@ -20,7 +20,7 @@ from cdred.errors import CdredError, nearest
 from cdred.learning.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
-    from cdred.envs.rollout import Episode
+    from cdred.envs.episodes import Episode
 
 PARAMS = Path("params.yaml")
 

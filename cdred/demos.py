@@ -12,7 +12,7 @@ import numpy as np
 
 from cdred.config import Demos
 from cdred.envs import make_vec
-from cdred.envs.rollout import Episode, replay
+from cdred.envs.episodes import Episode, replay
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.acting import play

@@ -16,8 +16,7 @@ import torch
 
 from cdred.bench import ENVIRONMENTS, CountedWork
 from cdred.config import Expert, Run
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.planner import Planner
@@ -57,7 +56,7 @@ def read(path: Path) -> Rates:
     except (OSError, ValueError, KeyError, TypeError):
         raise CdredError(f"{path}: not what `cdred bench --json` writes") from None
     by_suite = {
-        TASKS[task].suite: steps[f"step of {task}"]
+        find(task).suite: steps[f"step of {task}"]
         for task in ENVIRONMENTS
         if f"step of {task}" in steps
     }
@@ -81,7 +80,7 @@ def table(plan: Plan, path: Path) -> str:
         updates, plans = _counts(task, method, s)
         hours = _hours(rates, task, s, updates * counted[key][0], plans * counted[key][1])
         total += hours * len(jobs)
-        spec = TASKS[task]
+        spec = find(task)
         row = math.prod(PIXEL_SHAPE) if obs == "rgb" else 4 * spec.obs_dim  # bytes
         replay = s.buffer_size * (row + 4 * spec.action_dim) / MEGABYTE
         lines.append(
@@ -107,7 +106,7 @@ def table(plan: Plan, path: Path) -> str:
 def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float, float]:
     """GFLOP of an update, and of a plan for one episode (0 where nothing is planned). Counted on
     tensors that have shapes alone: nothing is computed."""
-    spec = TASKS[task]
+    spec = find(task)
     shape = (spec.obs_dim,) if obs == "state" else PIXEL_SHAPE
     eager = replace(s, compile=False, precision="float32")
     n, experts = s.batch_size, 0 if method == "expert" else s.batch_size
@@ -161,7 +160,7 @@ def _counts(task: str, method: str, s: Settings) -> tuple[int, int]:
     """Updates of a training, and plans: an agent step's, and those of the learning curve."""
     if method == "bc":
         return s.steps, 0
-    length = TASKS[task].episode_length
+    length = find(task).episode_length
     random_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
     points = -(-s.steps // s.eval_every)
     acting = max(s.steps - random_steps, 0) if s.mpc else 0
@@ -181,6 +180,6 @@ def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop
             f"the benchmark has no {preset} sizes; `cdred bench --sizes {preset} --json FILE` has"
         )
 
-    steps = s.steps + -(-s.steps // s.eval_every) * s.eval_episodes * TASKS[task].episode_length
-    stepping = steps * rates.step_ms.get(TASKS[task].suite, 0.0)
+    steps = s.steps + -(-s.steps // s.eval_every) * s.eval_episodes * find(task).episode_length
+    stepping = steps * rates.step_ms.get(find(task).suite, 0.0)
     return (ms("update", update_gflop) + ms("plan", plan_gflop) + stepping) / 3.6e6

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 
 from cdred.config import Demos
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
 
 

@@ -21,12 +21,14 @@ from cdred.errors import CdredError
 # The code that each stage's results depend on: DVC's deps and the digest's code hash. Never the
 # CLI, this module or tracking: they change how a stage is run, not what it computes.
 CODE: dict[str, tuple[str, ...]] = {
-    "expert": ("cdred/envs", "cdred/learning"),
-    "demos": ("cdred/demos.py", "cdred/envs", "cdred/foreign.py", "cdred/learning"),
-    "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning"),
-    "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning"),
-    "report": ("cdred/envs/tasks.py", "cdred/report"),
-}
+    "expert": ("cdred/envs", "cdred/learning", "cdred/suites"),
+    "demos": (
+        "cdred/demos.py", "cdred/envs", "cdred/foreign.py", "cdred/learning", "cdred/suites",
+    ),
+    "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning", "cdred/suites"),
+    "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/suites"),
+    "report": ("cdred/envs/tasks.py", "cdred/report", "cdred/suites"),
+}  # fmt: skip
 STAGES = tuple(CODE)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan
 from cdred.report import figures, tables
@@ -215,7 +215,7 @@ def _origin(folder: Path) -> str:
 
 def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
     """A run's line; numbers as a person reads them."""
-    successes = TASKS[run["task"]].measure == "success"
+    successes = find(run["task"]).measure == "success"
     column, low, high = (
         ("success", "success_low", "success_high")
         if successes

@@ -193,12 +193,12 @@ def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos, foreign
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
     from cdred.learning import training
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
-    length = TASKS[job.task].episode_length
+    length = find(job.task).episode_length
     watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
@@ -212,33 +212,33 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"
-    logger.info(f"{len(returns)} episodes, {said(episodes)} ({spread})")
+    logger.info(f"{len(returns)} episodes, {summary(episodes)} ({spread})")
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
-    from cdred.envs.video import film, unfilmable
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
+    from cdred.envs.video import cannot_film, film
     from cdred.learning import training
 
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = training.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
+    watch.begin(label, find(job.task).episode_length, "step", machine.device_name(device))
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
     )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
-    if chosen.video and (reason := unfilmable(job.task)):
+    if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(watch, episodes)
     watch.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
-    logger.info(f"{said(episodes)} over {len(episodes)} episodes")
+    logger.info(f"{summary(episodes)} over {len(episodes)} episodes")
 
 
 def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:

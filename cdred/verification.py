@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cdred import machine, manifest
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.plan import CODE, command, output_path
 

@@ -12,7 +12,7 @@ import pytest
 
 from cdred import demos, manifest
 from cdred.config import Demos
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.learning.scripted import ScriptedExpert
 

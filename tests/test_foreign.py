@@ -13,7 +13,7 @@ import pytest
 
 from cdred import demos, foreign
 from cdred.config import Demos
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 
 TASK = "mw-reach"

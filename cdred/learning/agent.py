@@ -14,7 +14,7 @@ from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
 from cdred import hub
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.learning import rewards
 from cdred.learning.planner import Planner
 from cdred.learning.settings import Settings, discount
@@ -124,7 +124,7 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
     def _plans(self) -> Planner:
         if self._planner is None:
             assert isinstance(self.model, WorldModel) and self.reward_model is not None
-            gamma = discount(TASKS[self.task].episode_length, self.settings)
+            gamma = discount(find(self.task).episode_length, self.settings)
             self._planner = Planner(
                 self.model, self.reward_model, self.settings, gamma, self.action_dim
             )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.settings import Settings

@@ -9,9 +9,8 @@ from typing import Any
 
 import torch
 
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.learning import scripted
 from cdred.learning.agent import Agent
 from cdred.learning.cloning import CloningTrainer

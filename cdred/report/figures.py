@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report import overview
 from cdred.report.contents import DIAGNOSTICS, LOSSES
 from cdred.report.lines import collected, line, logarithmic, over_steps
@@ -85,8 +85,8 @@ def _learning_curves(data: Data, task: str) -> Panel:
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
     order = {name: k for k, name in enumerate(colour)}
-    successes = TASKS[task].measure == "success"
-    name = TASKS[task].measure
+    successes = find(task).measure == "success"
+    name = find(task).measure
     form = ".2f" if successes else ".0f"
 
     def plot(axes: Any) -> None:

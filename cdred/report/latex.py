@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report import published
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def results(data: Data) -> str:
     95 % interval."""
 
     def cell(r: Row) -> str:
-        if TASKS[r["task"]].measure == "success":
+        if find(r["task"]).measure == "success":
             if r["success"] is None:
                 return MISSING
             mean, low, high = (100 * r[f"success{end}"] for end in ("", "_low", "_high"))

@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import SUITES, TASKS
+from cdred import suites
+from cdred.envs.tasks import find, lookup
 
 if TYPE_CHECKING:
     from cdred.plan import Plan
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 UNKNOWN = "not available"
 FILE = Path(__file__).with_name("published.csv")
+EXPERT_FILE = Path(__file__).with_name("published_experts.csv")
 EXPERT = "TD-MPC2, arXiv 2310.16828, results/ of its code"
 NAMES = {"cdred": "CDRED", "iqmpc": "IQ-MPC", "bc": "BC"}
 Norms = tuple[str, float | None, float | None, str]  # a method's: its name, mean, maximum, source
@@ -28,6 +30,18 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@cache
+def _expert_scores() -> dict[str, float]:
+    with EXPERT_FILE.open(newline="", encoding="utf-8") as file:
+        return {row["task"]: float(row["score"]) for row in csv.DictReader(file)}
+
+
+def expert_score(task: str) -> float | None:
+    """TD-MPC2's final score (mean of three seeds, the last points of its published curves): the
+    return of an episode, or the share that succeed, as the task is measured."""
+    return _expert_scores().get(task)
+
+
 def compare(plan: Plan, data: Data) -> list[Row]:
     """A row per task and run: what its task measures, here and as published; then what the paper
     has on the task by methods that did not run. `published` is None where nothing is known."""
@@ -35,12 +49,12 @@ def compare(plan: Plan, data: Data) -> list[Row]:
 
 
 def _task(plan: Plan, data: Data, task: str) -> list[Row]:
-    measure = TASKS[task].measure
+    measure = find(task).measure
     found: list[Row] = []
     for run in data.runs:
         if run["task"] != task:
             continue
-        value, source = TASKS[task].published, EXPERT
+        value, source = expert_score(task), EXPERT
         if run["method"] != "expert":
             # The paper's numbers per task are those of agents that see states.
             states = plan.config.demos[run["demos"]].obs == "state"
@@ -105,14 +119,14 @@ def gradient_norms(task: str) -> list[Norms]:
     ]
 
 
-def in_words(suites: set[str]) -> list[str]:
-    """What the paper says of several tasks of `suites` at once, as sentences."""
+def in_words(among: set[str]) -> list[str]:
+    """What the paper says of several tasks of the suites `among` at once, as sentences."""
     return [
-        f"Of {row['task']} of {SUITES[row['benchmark']]} together the paper gives {row['metric']} "
-        f"{row['value'].replace('-', ' to ')} for {NAMES.get(row['method'], row['method'])} "
-        f"({row['source']})."
+        f"Of {row['task']} of {suites.suite(row['benchmark']).label} together the paper gives "
+        f"{row['metric']} {row['value'].replace('-', ' to ')} for "
+        f"{NAMES.get(row['method'], row['method'])} ({row['source']})."
         for row in rows()
-        if row["task"] not in TASKS and row["benchmark"] in suites
+        if lookup(row["task"]) is None and row["benchmark"] in among
     ]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
             if agent["success"] is not None
         ]
         success_low, success_high = bootstrap_interval(outcomes) if outcomes else (None, None)
-        reached = success if TASKS[task].measure == "success" else mean
+        reached = success if find(task).measure == "success" else mean
         found.append(
             {
                 "task": task, "run": run, "method": first["method"],
@@ -112,7 +112,7 @@ def _cost(plan: Plan, data: Data, agent: Row, folder: Path) -> Row:
     there = model.exists()  # a scripted expert has none
     return {
         "agent_steps": steps,
-        "environment_steps": steps * TASKS[task].action_repeat,
+        "environment_steps": steps * find(task).action_repeat,
         "updates": int(updates[-1]) if updates else 0,
         "parameters": _parameters(model) if there else 0,
         "checkpoint_bytes": model.stat().st_size if there else 0,

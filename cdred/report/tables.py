@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report import across, published, runs
 from cdred.report.contents import TABLES
 
@@ -112,7 +112,7 @@ def is_expert(row: Row) -> bool:
 def score(row: Row) -> float:
     """What the row's task measures: the share of episodes that succeed, or the mean return. What
     nobody knows to have succeeded has not."""
-    column = "success" if TASKS[row["task"]].measure == "success" else "return_mean"
+    column = "success" if find(row["task"]).measure == "success" else "return_mean"
     return float(row.get(column) or 0.0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report import across, published
 from cdred.report.contents import TABLES
 from cdred.report.runs import acting
@@ -67,7 +67,7 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
         ],
         "first_rows": _first_steps(plan, data),
         "published_rows": published.in_text(data),
-        "published_in_words": published.in_words({TASKS[task].suite for task in data.tasks}),
+        "published_in_words": published.in_words({find(task).suite for task in data.tasks}),
         "demo_rows": [
             [
                 r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
@@ -107,7 +107,7 @@ def _verdicts(data: Data) -> list[str]:
     for r in data.summary:
         if r["method"] == "expert":
             continue
-        what = TASKS[r["task"]].measure
+        what = find(r["task"]).measure
         name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
         if r["expert_share"] is None:
             lines.append(f"{name}: its expert has 0 {what}; nothing to compare with.")
@@ -232,7 +232,7 @@ def _tree(jobs: Iterable[Job]) -> list[str]:
 
 def _score(row: Row) -> str:
     """What the row's task measures; a return is what is meant where nothing is said."""
-    successes = TASKS[row["task"]].measure == "success"
+    successes = find(row["task"]).measure == "success"
     return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 
 

@@ -9,7 +9,7 @@ import torch
 from conftest import CHECKOUT
 
 from cdred import config, experiments
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.learning import training
 from cdred.learning.acting import play
 from cdred.learning.scripted import ScriptedExpert

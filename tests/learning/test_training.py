@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import cdred
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE
 from cdred.learning import interaction, trainer, training
 from cdred.learning.settings import SMALL, Settings
 

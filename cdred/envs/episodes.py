@@ -29,8 +29,8 @@ class Episode:
         return float(self.reward.sum(dtype=np.float64))
 
 
-def said(episodes: Sequence[Episode]) -> str:
-    """The mean return of episodes, and the share that succeed, as a person reads it."""
+def summary(episodes: Sequence[Episode]) -> str:
+    """The mean return of episodes and the share that succeed, as text."""
     text = f"return {np.mean([e.episode_return for e in episodes]):.1f}"
     known = [e.success for e in episodes if e.success is not None]
     return text + (f", success {np.mean(known):.0%}" if known else "")

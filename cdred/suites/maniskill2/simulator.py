@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.rendering import missing_library
-from cdred.envs.tasks import Task
 from cdred.errors import CdredError
+from cdred.suites import Simulator, Task
+from cdred.suites.rendering import missing_library
 
 if TYPE_CHECKING:
     import gymnasium
@@ -28,13 +28,73 @@ _ASSETS = {
 }
 
 
-def missing_assets(task: Task) -> str | None:
-    """The command that downloads what `task` needs, if that is not there, else None."""
-    if task.simulator not in _ASSETS:
-        return None
-    name, path = _ASSETS[task.simulator]
-    folder = Path(os.environ.get("MS2_ASSET_DIR", "data"))  # as ManiSkill2 has it
-    return None if (folder / path).exists() else _download(name, folder)
+class ManiSkill2(Simulator):
+    """ManiSkill2's environments; each reset builds the scene anew."""
+
+    def build(self, task: Task, view: int | None) -> gymnasium.Env:
+        """See Simulator.
+
+        Each reset builds the scene anew: an episode depends on its seed and actions alone.
+        Raises CdredError when a library, the assets or, with `view`, a Vulkan device are missing.
+        """
+        for reason in (missing_library("vulkan", "libvulkan1"), self.missing_assets(task)):
+            if reason:
+                raise CdredError(f"{task.simulator}: {reason}")
+        if view is not None and (reason := cannot_render()):
+            raise CdredError(f"{task.simulator}: {reason}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            import gymnasium
+            import mani_skill2.envs
+
+            picture: dict[str, Any] = {}
+            if view is not None:
+                picture = {
+                    "render_mode": "rgb_array", "renderer_kwargs": {"offscreen_only": True},
+                    "render_camera_cfgs": {"width": view, "height": view},
+                }  # fmt: skip
+
+            class Rebuilt(gymnasium.Wrapper):
+                """A new scene at each reset; the end of an episode is its time limit alone."""
+
+                def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+                    with _drawing(view is not None):
+                        return self.env.reset(
+                            seed=seed, options={"reconfigure": True} | (options or {})
+                        )
+
+                def step(self, action: Any) -> Any:
+                    observation, reward, _, truncated, info = self.env.step(action)
+                    return observation, reward, False, truncated, info
+
+            spec = mani_skill2.utils.registration.REGISTERED_ENVS[task.simulator]
+            try:
+                with _drawing(view is not None):
+                    env = spec.make(
+                        obs_mode="state", reward_mode="dense",
+                        control_mode=_CONTROL[task.action_dim], **picture,
+                    )  # fmt: skip
+            except FileNotFoundError:  # a download that was broken off
+                reason = _download(_ASSETS[task.simulator][0], mani_skill2.ASSET_DIR)
+                raise CdredError(f"{task.simulator}: {reason}") from None
+        env.metadata = {**env.metadata, "render_fps": env.control_freq}
+        return Rebuilt(env)
+
+    def missing_assets(self, task: Task) -> str | None:
+        if task.simulator not in _ASSETS:
+            return None
+        name, path = _ASSETS[task.simulator]
+        folder = Path(os.environ.get("MS2_ASSET_DIR", "data"))  # as ManiSkill2 has it
+        return None if (folder / path).exists() else _download(name, folder)
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        if reason := missing_library("vulkan", "libvulkan1"):
+            yield "all", reason
+        elif reason := cannot_render():
+            yield "rgb and films", reason
+
+    def cannot_film(self) -> str | None:
+        return cannot_render()
 
 
 def _download(name: str, folder: Path) -> str:
@@ -42,58 +102,6 @@ def _download(name: str, folder: Path) -> str:
         f"its assets are not in {folder} (MS2_ASSET_DIR); "
         f"python -m mani_skill2.utils.download_asset {name}"
     )
-
-
-def simulator(task: Task, view: int | None) -> gymnasium.Env:
-    """`task` at its own rate; with `view`, `render()` returns (view, view, 3) uint8.
-
-    Each reset builds the scene anew: an episode depends on its seed and actions alone.
-    Raises CdredError when a library, the assets or, with `view`, a Vulkan device are missing.
-    """
-    for reason in (missing_library("vulkan", "libvulkan1"), missing_assets(task)):
-        if reason:
-            raise CdredError(f"{task.simulator}: {reason}")
-    if view is not None and (reason := cannot_render()):
-        raise CdredError(f"{task.simulator}: {reason}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import gymnasium
-        import mani_skill2.envs
-
-        picture: dict[str, Any] = {}
-        if view is not None:
-            picture = {
-                "render_mode": "rgb_array", "renderer_kwargs": {"offscreen_only": True},
-                "render_camera_cfgs": {"width": view, "height": view},
-            }  # fmt: skip
-
-        class Rebuilt(gymnasium.Wrapper):
-            """A new scene at each reset; the end of an episode is its time limit alone."""
-
-            def reset(
-                self, *, seed: int | None = None, options: dict[str, Any] | None = None
-            ) -> Any:
-                with _drawing(view is not None):
-                    return self.env.reset(
-                        seed=seed, options={"reconfigure": True} | (options or {})
-                    )
-
-            def step(self, action: Any) -> Any:
-                observation, reward, _, truncated, info = self.env.step(action)
-                return observation, reward, False, truncated, info
-
-        spec = mani_skill2.utils.registration.REGISTERED_ENVS[task.simulator]
-        try:
-            with _drawing(view is not None):
-                env = spec.make(
-                    obs_mode="state", reward_mode="dense", control_mode=_CONTROL[task.action_dim],
-                    **picture,
-                )  # fmt: skip
-        except FileNotFoundError:  # a download that was broken off
-            reason = _download(_ASSETS[task.simulator][0], mani_skill2.ASSET_DIR)
-            raise CdredError(f"{task.simulator}: {reason}") from None
-    env.metadata = {**env.metadata, "render_fps": env.control_freq}
-    return Rebuilt(env)
 
 
 @cache
@@ -165,3 +173,6 @@ def _drawing(rendered: bool) -> Iterator[None]:
     finally:
         for owner, name, value in before:
             setattr(owner, name, value)
+
+
+SIMULATOR = ManiSkill2()
