@@ -11,16 +11,13 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import yaml
 
 from cdred.checks import NAME, NAME_RULE, Checks, Place
 from cdred.errors import CdredError, nearest
 from cdred.learning.settings import PRESETS, Settings
-
-if TYPE_CHECKING:
-    from cdred.envs.episodes import Episode
 
 PARAMS = Path("params.yaml")
 
@@ -65,14 +62,6 @@ class Demos:
     seed: int = 0
     only: Literal["all", "successful"] = "all"
     min_return: float | None = None
-
-    @property
-    def selects(self) -> bool:
-        return self.only != "all" or self.min_return is not None
-
-    def wants(self, episode: Episode) -> bool:
-        successful = self.only == "all" or bool(episode.success)
-        return successful and (self.min_return is None or episode.episode_return >= self.min_return)
 
 
 @dataclass(frozen=True)

@@ -22,10 +22,8 @@ from cdred.errors import CdredError
 # CLI, this module or tracking: they change how a stage is run, not what it computes.
 CODE: dict[str, tuple[str, ...]] = {
     "expert": ("cdred/envs", "cdred/learning", "cdred/suites"),
-    "demos": (
-        "cdred/demos.py", "cdred/envs", "cdred/foreign.py", "cdred/learning", "cdred/suites",
-    ),
-    "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning", "cdred/suites"),
+    "demos": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/suites"),
+    "imitate": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/suites"),
     "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/suites"),
     "report": ("cdred/envs/tasks.py", "cdred/report", "cdred/suites"),
 }  # fmt: skip

@@ -176,11 +176,11 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import demos
+    from cdred.demos import dataset
     from cdred.learning import training
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
-    episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    episodes = dataset.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
     unit = "update" if entry.method == "bc" else "step"
     watch.begin(label, entry.settings.steps, unit, machine.device_name(device))
@@ -192,27 +192,51 @@ def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import demos, foreign
+    from cdred.demos import dataset, selection
     from cdred.envs.episodes import summary
     from cdred.envs.tasks import find
     from cdred.learning import training
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = find(job.task).episode_length
+    chosen = selection.Selection(
+        entry.episodes, entry.obs, entry.seed, entry.only, entry.min_return
+    )
     watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
         agent = training.load(folder).to(device)
-        episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
+        episodes = selection.collect(
+            agent, job.task, chosen, str(entry.expert), watch, _parallel(plan)
+        )
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
-        episodes = foreign.collect(plan.root, job.task, entry)
+        episodes = _recorded(plan, job, chosen)
         provenance = {"source": f"{entry.source} {entry.path}"}
-    demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
+    dataset.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"
     logger.info(f"{len(returns)} episodes, {summary(episodes)} ({spread})")
+
+
+def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
+    """The episodes that others recorded, or published."""
+    from cdred import hub
+    from cdred.demos import importers
+
+    entry = plan.config.demos[job.entry]
+    assert entry.path is not None
+    if entry.source != "hub":
+        return importers.read(
+            plan.root, job.task, entry.source, entry.path, selection, entry.stride
+        )
+    where = f"{entry.path}@{entry.revision}"
+    pulled = hub.pull(entry.path, "dataset", entry.revision)
+    stage, task = pulled.manifest["stage"], pulled.manifest["task"]
+    if (stage, task) != ("demos", job.task):
+        raise CdredError(f"{where}: holds {stage} of {task}, not demos of {job.task}")
+    return importers.read_published(where, pulled.folder, job.task, selection)
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:

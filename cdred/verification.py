@@ -142,17 +142,17 @@ def _evaluate(
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
-    from cdred import demos
+    from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
 
-    recorded = demos.read(root / path)
+    recorded = dataset.read(root / path)
     params = m["params"]
     every = params["only"] == "all" and params["min_return"] is None
-    tried = derive_seeds(params["seed"], demos.PURPOSE, params["episodes"] * demos.ROUNDS)
+    tried = derive_seeds(params["seed"], selection.PURPOSE, params["episodes"] * selection.ROUNDS)
     seeds = [e.seed for e in recorded]
     follow = tried if every else [seed for seed in tried if seed in seeds]
     _agree(path, "episodes and seeds", seeds, follow[: params["episodes"]])
-    again = demos.observe(m["task"], params["obs"], recorded)
+    again = selection.observe(m["task"], params["obs"], recorded)
     pairs = zip(recorded, again, strict=True)
     same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
     return _returns(recorded), _returns(again), same

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cdred import demos, foreign
-from cdred.config import Demos
+from cdred.demos import dataset, importers
+from cdred.demos.selection import Selection
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 
@@ -31,10 +31,10 @@ def episodes(count: int = 3, obs_dim: int = 39, steps: int = 6) -> list[Episode]
     ]  # fmt: skip
 
 
-def collect(root: Path, source: str, path: str, task: str = TASK, **wanted: Any) -> list[Episode]:
-    return foreign.collect(
-        root, task, Demos(**({"episodes": 3} | wanted), source=source, path=path)
-    )  # type: ignore[arg-type]
+def collect(
+    root: Path, source: str, path: str, task: str = TASK, stride: int = 1, **chosen: Any
+) -> list[Episode]:
+    return importers.read(root, task, source, path, Selection(**({"episodes": 3} | chosen)), stride)
 
 
 def equal(found: list[Episode], expected: list[Episode]) -> None:
@@ -44,12 +44,12 @@ def equal(found: list[Episode], expected: list[Episode]) -> None:
         assert one.obs.dtype == one.action.dtype == one.reward.dtype == np.float32
 
 
-def refused(root: Path, *args: Any, **wanted: Any) -> str:
+def refused(root: Path, *args: Any, **chosen: Any) -> str:
     with pytest.raises(CdredError) as caught:
-        collect(root, *args, **wanted)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+        collect(root, *args, **chosen)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
 
 
 # ---- Minari -------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ def test_a_minari_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """A directory, or an id among the datasets that Minari keeps."""
     kept = tmp_path / "datasets/mw-reach/theirs-v0"
     kept.mkdir(parents=True)
-    demos.write(kept, episodes(), TASK, "theirs", {"expert": "x"})
+    dataset.write(kept, episodes(), TASK, "theirs", {"expert": "x"})
     found = collect(tmp_path, "minari", "datasets/mw-reach/theirs-v0")
     equal(found, episodes())
     assert [(e.seed, e.success) for e in found] == [(70, True), (71, False), (72, True)]
@@ -69,8 +69,8 @@ def test_a_minari_dataset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         collect(tmp_path, "minari", "mw-reach/theirs-v0", episodes=2, only="successful"),
         [episodes()[0], episodes()[2]],
     )
-    said = refused(tmp_path, "minari", "mw-reach/theirs-v0", "mw-push")
-    assert said == "mw-reach/theirs-v0: demonstrations of mw-reach, not of mw-push"
+    message = refused(tmp_path, "minari", "mw-reach/theirs-v0", "mw-push")
+    assert message == "mw-reach/theirs-v0: demonstrations of mw-reach, not of mw-push"
     assert "4 episodes asked for, 3 are there" in refused(
         tmp_path, "minari", "mw-reach/theirs-v0", episodes=4
     )
@@ -113,8 +113,8 @@ def test_a_recording_at_twice_the_rate(tmp_path: Path) -> None:
 
 def test_maniskill2_trajectories_of_something_else(tmp_path: Path) -> None:
     trajectories(tmp_path / "t.h5", "PickCube-v0")
-    said = refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
-    assert said == "t.h5: demonstrations of PickCube-v0, not of lift-cube"
+    message = refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+    assert message == "t.h5: demonstrations of PickCube-v0, not of lift-cube"
     trajectories(tmp_path / "u.h5", obs=False)
     assert "replay_trajectory --traj-path u.h5 -o state" in refused(
         tmp_path, "maniskill2", "u.h5", "lift-cube"
@@ -164,30 +164,30 @@ def test_a_pickle_that_would_run_something_does_not(tmp_path: Path) -> None:
     for hidden in (Payload(f"touch {touched}"), np.array([Payload(f"touch {touched}")], object)):
         layout = iq_learns(episodes()) | {"extra": [hidden]}
         (tmp_path / "d.pkl").write_bytes(pickle.dumps(layout))
-        said = refused(tmp_path, "pickle", "d.pkl")
-        assert said.startswith("d.pkl: refused: it asks for posix.system, which is code")
+        message = refused(tmp_path, "pickle", "d.pkl")
+        assert message.startswith("d.pkl: refused: it asks for posix.system, which is code")
         assert not touched.exists()
     pickle.loads((tmp_path / "d.pkl").read_bytes())
     assert touched.exists()  # the payload works: it was refused, not broken
 
 
 def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
-    def said(layout: Any) -> str:
+    def message(layout: Any) -> str:
         (tmp_path / "d.pkl").write_bytes(pickle.dumps(layout))
         return refused(tmp_path, "pickle", "d.pkl")
 
-    assert said(iq_learns(episodes(obs_dim=40))) == (
+    assert message(iq_learns(episodes(obs_dim=40))) == (
         "d.pkl, episode 0: does not fit mw-reach (state): an observation's shape is (40,), not (39,)"
     )
     loud = iq_learns(episodes())
     loud["actions"][2][3] = 7
-    assert "episode 2: does not fit mw-reach: an action of 7, outside [-1, 1]" in said(loud)
+    assert "episode 2: does not fit mw-reach: an action of 7, outside [-1, 1]" in message(loud)
     missing = iq_learns(episodes())
     del missing["next_states"]
-    assert "none of next_states, next_observations, next_obs among" in said(missing)
+    assert "none of next_states, next_observations, next_obs among" in message(missing)
     broken = iq_learns(episodes())
     broken["states"][0][0, 0] = np.nan
-    assert "episode 0: a number that is not finite" in said(broken)
+    assert "episode 0: a number that is not finite" in message(broken)
     (tmp_path / "d.pkl").write_bytes(b"nonsense")
     assert "d.pkl: cannot be read as pickle" in refused(tmp_path, "pickle", "d.pkl")
     assert refused(tmp_path, "pickle", "e.pkl") == "e.pkl: no such file"

@@ -1,87 +1,17 @@
-"""Demonstrations: an expert's episodes as a Minari dataset, and reading them back."""
+"""Demonstrations as a Minari dataset: writing it, and reading it back."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.config import Demos
-from cdred.envs import make_vec
-from cdred.envs.episodes import Episode, replay
+from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning.acting import play
-from cdred.learning.monitor import Monitor
 from cdred.learning.training import write_csv
-
-if TYPE_CHECKING:
-    from cdred.learning.agent import Agent
-    from cdred.learning.scripted import ScriptedExpert
-
-PURPOSE = "demonstrations"  # what the episodes' seeds are derived for
-ROUNDS = 10  # how often an expert may try for as many episodes as are wanted
-
-
-def collect(
-    agent: Agent | ScriptedExpert, task: str, wanted: Demos, monitor: Monitor | None = None,
-    parallel: bool = False,
-) -> list[Episode]:  # fmt: skip
-    """`wanted.episodes` seeded episodes, the agent acting as it is evaluated, seen in `wanted.obs`.
-
-    Those that are not wanted are left out and more are played.
-    Raises CdredError when too few of ROUNDS times as many would do.
-    """
-    kept: list[Episode] = []
-    count, played = wanted.episodes, 0
-    while len(kept) < count and played < ROUNDS * count:
-        episodes = play(
-            agent, task, count, wanted.seed, PURPOSE, _Round(monitor or Monitor(), played),
-            parallel, first=played,
-        )  # fmt: skip
-        kept += [e for e in episodes if wanted.wants(e)]
-        played += count
-    if len(kept) < count:
-        raise CdredError(
-            f"{task}: only {len(kept)} of {played} episodes of the expert {wanted.expert!r} are "
-            f"wanted ({_rule(wanted)}), {count} were asked for"
-        )
-    kept = kept[:count]
-    if wanted.obs == agent.obs:
-        return kept
-    return observe(task, wanted.obs, kept, parallel)
-
-
-def observe(task: str, obs: str, episodes: list[Episode], parallel: bool = False) -> list[Episode]:
-    """The same episodes, from their seeds and actions, seen in another observation mode."""
-    with contextlib.closing(make_vec(task, len(episodes), obs, parallel)) as envs:
-        return replay(envs, episodes)
-
-
-def _rule(wanted: Demos) -> str:
-    rules = ["successful"] if wanted.only == "successful" else []
-    if wanted.min_return is not None:
-        rules.append(f"return of at least {wanted.min_return:g}")
-    return ", ".join(rules) or "all"
-
-
-class _Round(Monitor):
-    """Keeps the state of the round under way; earlier rounds are played again, to the same end."""
-
-    def __init__(self, monitor: Monitor, played: int) -> None:
-        self.monitor, self.played = monitor, played
-        self.progress = monitor.progress  # type: ignore[method-assign]
-
-    def saved(self) -> dict[str, Any] | None:
-        found = self.monitor.saved()
-        return None if found is None or found["played"] != self.played else found
-
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
-        self.monitor.checkpoint(lambda: state() | {"played": self.played}, final)
 
 
 def write(
