@@ -170,9 +170,9 @@ def _dispatch(args: argparse.Namespace) -> int:
         plan = Plan.load()
         registering.register(plan, registering.choose(plan, args.artifact), print)
     elif args.command == "tasks":
-        from cdred import listing
+        from cdred.tools import task_table
 
-        print("\n".join(listing.lines()))
+        print("\n".join(task_table.lines()))
     elif args.command == "results":
         _results(args)
     elif args.command == "cost":
@@ -336,7 +336,7 @@ def _pull(args: argparse.Namespace) -> None:
 
 
 def _gridworld(out: Path | None) -> None:
-    from cdred import gridworld
+    from cdred.tools import gridworld
 
     if out and (out.suffix != ".png" or not out.absolute().parent.is_dir()):
         raise CdredError(f"gridworld: --out {out}: the name of a .png in a directory that exists")
@@ -350,16 +350,16 @@ def _gridworld(out: Path | None) -> None:
 def _cost(benchmark: Path | None) -> str:
     plan = Plan.load()
     if benchmark is None:
-        from cdred import cost
+        from cdred.tools import cost
 
         return cost.table(plan)
-    from cdred import estimate
+    from cdred.tools import estimate
 
     return estimate.table(plan, benchmark)
 
 
 def _results(args: argparse.Namespace) -> None:
-    from cdred import results
+    from cdred.tools import results
 
     if not args.page:
         print(results.enter(Plan.load(), args.force))
@@ -373,7 +373,7 @@ def _bench(args: argparse.Namespace) -> int:
             raise CdredError(f"bench: --{name} {getattr(args, name)}: at least 1")
     if args.json and not args.json.absolute().parent.is_dir():
         raise CdredError(f"bench: --json {args.json}: no such directory")
-    from cdred import bench
+    from cdred.tools import bench
 
     found = bench.run(
         args.sizes, args.threads, args.device, args.rounds, not args.no_compile,

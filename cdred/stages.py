@@ -292,12 +292,13 @@ def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
 
 def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import report
-    from cdred.report import measured
+    from cdred.description import describe
+    from cdred.tools import cost_page
 
     watch.begin(f"report {job.entry}", 0, "", "cpu")
-    report.write(plan, job, out)
+    report.write(describe(plan), out)
     try:
-        measured.write(plan, job)
+        cost_page.write(plan, job)
     except OSError as exc:  # a log must not cost the work it tells of
         logger.warning(f"{exc.filename}: cannot be written: {exc.strerror}")
 

@@ -13,6 +13,7 @@ from conftest import CHECKOUT
 from safetensors.numpy import save_file
 
 from cdred import config, experiments, report
+from cdred.description import describe
 from cdred.plan import Job, Plan
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
@@ -120,5 +121,5 @@ def make(
     for job in plan.report.inputs:
         write(job, root / job.path)
     (out := root / "out").mkdir()
-    report.write(plan, plan.report, out)
+    report.write(describe(plan), out)
     return plan, out

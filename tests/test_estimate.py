@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from cdred import estimate
 from cdred.errors import CdredError
 from cdred.learning.settings import SMALL, Settings
+from cdred.tools import estimate
 
 S = replace(
     Settings(**SMALL), latent_dim=16, encoder_dim=24, mlp_dim=40, batch_size=8, encoder_layers=2

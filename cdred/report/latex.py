@@ -9,13 +9,13 @@ from cdred.envs.tasks import find
 from cdred.report import published
 
 if TYPE_CHECKING:
-    from cdred.report.tables import Data, Row
+    from cdred.report.rows import Data, Row
 
 MISSING = "n/a"
 
 
 def write(data: Data, out: Path) -> None:
-    """results.tex and published.tex; aggregates.tex, without rows where nothing is compared."""
+    """Write results.tex, published.tex, and aggregates.tex, empty where nothing is compared."""
     for name, table in {
         "results": results, "aggregates": aggregates, "published": beside_published,
     }.items():  # fmt: skip
@@ -51,7 +51,7 @@ def aggregates(data: Data) -> str:
 
 
 def beside_published(data: Data) -> str:
-    """What was measured beside what was published, with its source."""
+    """The measured beside the published scores, with their source."""
     head = ["task", "run", "method", "measure", "measured", "published", "source"]
     return _table(head, published.in_text(data), "llllrrl")
 

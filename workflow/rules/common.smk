@@ -13,8 +13,9 @@ from cdred import cluster
 from cdred import container as containers
 from cdred import machine
 from cdred import plan as planning
+from cdred.description import describe
 from cdred.errors import CdredError
-from cdred.report import contents
+from cdred.report import catalogue
 
 
 def refuse(message):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cdred.report.lines import over_steps
+from cdred.report.plotting import over_steps
+from cdred.report.rows import GOAL
 from cdred.report.svg import INK, Panel, draw
-from cdred.report.tables import GOAL
 
 if TYPE_CHECKING:
-    from cdred.report.tables import Data, Row
+    from cdred.report.rows import Data, Row
 
 
 def make(data: Data, colours: dict[str, str]) -> list[Panel]:
@@ -29,8 +29,8 @@ def _profiles(data: Data, colours: dict[str, str]) -> Panel:
         axes.set(xlabel="share of the expert's score", ylabel="seeds and tasks above it")
         axes.set(ylim=(0, 1.02), xlim=(min(_column(data.profiles, "expert_share")), None))
 
-    said = ", ".join(f"{run} {_at_goal(_of(data.profiles, run)):.2f}" for run in colours)
-    label = f"Performance profiles. Seeds and tasks above {GOAL} of the expert's score: {said}."
+    reached = ", ".join(f"{run} {_at_goal(_of(data.profiles, run)):.2f}" for run in colours)
+    label = f"Performance profiles. Seeds and tasks above {GOAL} of the expert's score: {reached}."
     return draw("profiles", "Performance profiles", label, plot)
 
 
@@ -54,10 +54,10 @@ def _efficiency(data: Data, colours: dict[str, str]) -> Panel:
         axes.set(ylabel="IQM, share of the expert", ylim=(None if lowest < 0 else 0, None))
         over_steps(axes, "agent steps")
 
-    said = ", ".join(f"{run} {value:.2f}" for run, value in final.items())
+    levels = ", ".join(f"{run} {value:.2f}" for run, value in final.items())
     label = (
         "Sample efficiency: interquartile mean of the share of the expert over agent steps. "
-        f"Final evaluation: {said}."
+        f"Final evaluation: {levels}."
     )
     return draw("efficiency", "Sample efficiency", label, plot)
 

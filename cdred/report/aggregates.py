@@ -1,13 +1,14 @@
-"""What is said over tasks and seeds: rliable's statistics, of scores as shares of the expert's."""
+"""Statistics over tasks and seeds by rliable, of scores as shares of the expert's."""
 
 from __future__ import annotations
 
 import math
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdred import methods
+from cdred.report.rows import Data, Row, score
 from cdred.report.statistics import (
     interquartile_mean,
     interquartile_means,
@@ -15,16 +16,13 @@ from cdred.report.statistics import (
     probability_of_improvement,
 )
 
-if TYPE_CHECKING:
-    from cdred.report.tables import Data, Row
-
 LEVELS = 51  # of a performance profile
 
 
 def fill(data: Data) -> None:
-    """Aggregates, improvements, performance profiles and sample efficiency; all of them empty where
-    `lacking` says why."""
-    if lacking(data):
+    """Fill in aggregates, improvements, performance profiles and sample efficiency; all of them
+    stay empty where `obstacle` tells why."""
+    if obstacle(data):
         return
     scores = _scores(data)
     tasks, seeds = len(data.tasks), len(next(iter(scores.values())))
@@ -41,7 +39,7 @@ def fill(data: Data) -> None:
         _add_efficiency(data, run)
 
 
-def lacking(data: Data) -> str:
+def obstacle(data: Data) -> str:
     """Why runs cannot be compared over tasks and seeds; empty if they can."""
     agents = imitating(data)
     if len({row["seed"] for row in agents}) < 2:
@@ -56,7 +54,7 @@ def lacking(data: Data) -> str:
 
 
 def imitating(data: Data) -> list[Row]:
-    return [row for row in data.summary if row["method"] != "expert"]
+    return [row for row in data.summary if row["demos"]]
 
 
 def _scores(data: Data) -> dict[str, np.ndarray]:
@@ -85,24 +83,22 @@ def _add_profiles(data: Data, scores: dict[str, np.ndarray]) -> None:
 
 def _add_efficiency(data: Data, run: str) -> None:
     """The interquartile mean over agent steps, where every seed and task has a point."""
-    from cdred.report.tables import score
-
     agents = [row for row in imitating(data) if row["run"] == run]
-    if agents[0]["method"] == "bc":  # which does not interact: its steps are updates
+    if not methods.find(agents[0]["method"]).interacts:  # its steps are updates
         return
-    found: dict[tuple[int, str], dict[int, float]] = {}
+    points: dict[tuple[int, str], dict[int, float]] = {}
     expert = {(row["seed"], row["task"]): row["expert_score"] for row in agents}
     for point in data.curves:
         identity = (point["seed"], point["task"])
         if point["run"] == run:
             share = score(point) / expert[identity]
-            found.setdefault(identity, {})[int(point["step"])] = share
-    steps = sorted(set.intersection(*(set(found.get(key, ())) for key in expert)))
+            points.setdefault(identity, {})[int(point["step"])] = share
+    steps = sorted(set.intersection(*(set(points.get(key, ())) for key in expert)))
     if not steps:
         return
     seeds = dict.fromkeys(row["seed"] for row in agents)
     curves = np.array(
-        [[[found[seed, task][step] for step in steps] for task in data.tasks] for seed in seeds]
+        [[[points[seed, task][step] for step in steps] for task in data.tasks] for seed in seeds]
     )
     for step, (iqm, low, high) in zip(steps, interquartile_means(curves), strict=True):
         data.efficiency.append({"run": run, "step": step, "iqm": iqm, "low": low, "high": high})

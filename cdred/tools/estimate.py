@@ -14,7 +14,6 @@ from typing import Any
 
 import torch
 
-from cdred.bench import ENVIRONMENTS, CountedWork
 from cdred.config import Expert, Run
 from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
@@ -25,6 +24,7 @@ from cdred.learning.settings import Settings, discount
 from cdred.learning.update import Learner
 from cdred.learning.world_model import WorldModel
 from cdred.plan import Job, Plan
+from cdred.tools.bench import ENVIRONMENTS, CountedWork
 
 HEAD = ("task", "entry", "jobs", "updates", "plans", "hours each", "hours", "replay")
 MEGABYTE = 2**20

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdred.report.tables import Row
+    from cdred.report.rows import Row
 
 
 def line(

@@ -1,29 +1,29 @@
-"""What the page says: verdicts, and the rows of its tables as text."""
+"""The text that the templates are filled with: verdicts, and the rows of tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from cdred import methods
 from cdred.envs.tasks import find
-from cdred.report import across, published
-from cdred.report.contents import TABLES
-from cdred.report.runs import acting
-from cdred.report.tables import GOAL, Data, Row
+from cdred.report import aggregates, published
+from cdred.report.catalogue import TABLES
+from cdred.report.rows import GOAL, Data, Row, is_expert
 
 if TYPE_CHECKING:
-    from cdred.plan import Job, Plan
+    from cdred.report.experiment import Artifact, Experiment
 
 NEVER = "never"
 
 
-def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
-    """What the templates are filled with, of an experiment or of one task."""
+def context(experiment: Experiment, data: Data) -> dict[str, Any]:
+    """The values of the templates' variables, of an experiment or of one task."""
     succeeds = any(run["success"] is not None for run in data.runs)
     return {
-        "name": plan.config.experiment.name,
-        "path": job.path.as_posix(),
-        "logs": job.log.parent.as_posix(),
+        "name": experiment.name,
+        "path": experiment.path,
+        "logs": experiment.logs,
         "verdicts": _verdicts(data),
         "answer": answer(data),
         "several_seeds": any(run["seeds"] > 1 for run in data.runs),
@@ -31,7 +31,7 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
         "best_kept": [
             r["run"]
             for r in data.runs
-            if r["method"] == "expert" and plan.config.experts[r["run"]].settings.keep == "best"
+            if experiment.entries[r["run"]].keeps_best
         ],
         "success_head": ["success", "its 95 % interval"] if succeeds else [],
         "returns_rows": [
@@ -45,12 +45,12 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
         ],
         "seed_rows": [
             [
-                r["task"], r["run"], r["method"], acting(plan, r["run"]), r["seed"], r["episodes"],
-                f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
+                r["task"], r["run"], r["method"], experiment.entries[r["run"]].acts_by, r["seed"],
+                r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
             ]
             for r in data.summary
         ],
-        "lacking": across.lacking(data),
+        "obstacle": aggregates.obstacle(data),
         "aggregate_rows": [
             [
                 r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
@@ -65,9 +65,9 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
             ]
             for r in data.improvements
         ],
-        "first_rows": _first_steps(plan, data),
+        "first_rows": _first_steps(data),
         "published_rows": published.in_text(data),
-        "published_in_words": published.in_words({find(task).suite for task in data.tasks}),
+        "published_sentences": published.sentences({find(task).suite for task in data.tasks}),
         "demo_rows": [
             [
                 r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
@@ -77,10 +77,12 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
         ],
         "episode_tables": {task: _episodes(data, task) for task in data.tasks},
         "film_rows": _films(data),
-        "gradient_head": ["source"] if _stable_on(data) else [],
+        "gradient_head": ["source"] if _norms_published(data) else [],
         "gradient_rows": _gradients(data),
-        "stable_on": {
-            task: norms for task, norms in published.stable_on().items() if task not in data.tasks
+        "published_norms": {
+            task: norms
+            for task, norms in published.with_gradient_norms().items()
+            if task not in data.tasks
         },
         "cost_rows": [
             [
@@ -92,7 +94,7 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
             ]
             for r in data.runs
         ],
-        "tree": _tree(job.inputs),
+        "tree": _tree(experiment.artifacts),
         "lineage_rows": [
             [f"`{r['artifact']}`", f"`{r['digest'][:12]}`", f"`{r['command']}`"]
             for r in data.lineage
@@ -105,7 +107,7 @@ def _verdicts(data: Data) -> list[str]:
     """One sentence per imitating agent: did it reach the goal."""
     lines = []
     for r in data.summary:
-        if r["method"] == "expert":
+        if is_expert(r):
             continue
         what = find(r["task"]).measure
         name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
@@ -115,7 +117,7 @@ def _verdicts(data: Data) -> list[str]:
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         reached = _score(r) if what == "success" else f"mean return {_score(r)}"
         step = r["goal_step"]
-        unit = "update" if r["method"] == "bc" else "step"
+        unit = methods.find(r["method"]).unit
         first = f"; its learning curve first did at {unit} {step:,}" if step else ""
         lines.append(
             f"{name}: {reached} over {r['episodes']} episodes, "
@@ -126,7 +128,7 @@ def _verdicts(data: Data) -> list[str]:
 
 
 def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]:
-    """What each run reached on each task: the runs by the task, or several tasks by the runs, their
+    """The score of each run on each task: the runs by the task, or several tasks by the runs, their
     names with a `link`."""
     found = {(r["run"], r["task"]): r for r in data.runs}
     names = list(dict.fromkeys(r["run"] for r in data.runs))
@@ -142,8 +144,8 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
     return {"head": ["task", *names], "rows": rows}
 
 
-def _first_steps(plan: Plan, data: Data) -> list[list[Any]]:
-    """When each agent that interacts first did half of what its expert does, and the goal."""
+def _first_steps(data: Data) -> list[list[Any]]:
+    """When each agent that interacts first reached half of its expert's score, and the goal."""
     length = {(r["task"], r["run"]): r["agent_steps"] for r in data.runs}
     return [
         [
@@ -151,8 +153,8 @@ def _first_steps(plan: Plan, data: Data) -> list[list[Any]]:
             *(f"{r[key]:,}" if r[key] else NEVER for key in ("half_step", "goal_step")),
             f"{length[r['task'], r['run']]:,}",
         ]
-        for r in across.imitating(data)
-        if r["method"] != "bc"
+        for r in aggregates.imitating(data)
+        if methods.find(r["method"]).interacts
     ]  # fmt: skip
 
 
@@ -177,7 +179,7 @@ def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
 def _gradients(data: Data) -> list[list[Any]]:
     """Each run's norms; below those of a task what was published on it."""
     found: list[list[Any]] = []
-    measured = ["measured"] if _stable_on(data) else []
+    measured = ["measured"] if _norms_published(data) else []
     for task in data.tasks:
         for r in data.runs:
             if r["task"] == task:
@@ -189,9 +191,9 @@ def _gradients(data: Data) -> list[list[Any]]:
     return found
 
 
-def _stable_on(data: Data) -> bool:
+def _norms_published(data: Data) -> bool:
     """Whether gradient norms were published on one of its tasks."""
-    return any(task in published.stable_on() for task in data.tasks)
+    return any(task in published.with_gradient_norms() for task in data.tasks)
 
 
 def _films(data: Data) -> dict[str, list[Row]]:
@@ -207,31 +209,33 @@ def _films(data: Data) -> dict[str, list[Row]]:
     }
 
 
-def _tree(jobs: Iterable[Job]) -> list[str]:
+def _tree(artifacts: Iterable[Artifact]) -> list[str]:
     """The artifacts as a nested list, each below what it was made from, evaluations beside it."""
-    jobs = list(jobs)
+    artifacts = list(artifacts)
     made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 
-    def below(parent: Job | None, depth: int) -> list[str]:
+    def below(parent: Artifact | None, depth: int) -> list[str]:
         lines = []
-        for job in jobs:
-            if job.stage == "evaluate" or parent is not (job.inputs[0] if job.inputs else None):
+        for artifact in artifacts:
+            if artifact.stage == "evaluate" or parent is not (
+                artifact.inputs[0] if artifact.inputs else None
+            ):
                 continue
-            name = f"{made[job.stage]} **{job.entry}**"
-            name += f", seed {job.seed}" if job.stage == "imitate" else ""
-            name += f" on {job.task}" if parent is None else ""
-            line = f"{'  ' * depth}- {name} `{job.digest[:12]}`"
-            for other in jobs:
-                if other.stage == "evaluate" and other.inputs[0] is job:
+            name = f"{made[artifact.stage]} **{artifact.entry}**"
+            name += f", seed {artifact.seed}" if artifact.stage == "imitate" else ""
+            name += f" on {artifact.task}" if parent is None else ""
+            line = f"{'  ' * depth}- {name} `{artifact.digest[:12]}`"
+            for other in artifacts:
+                if other.stage == "evaluate" and other.inputs[0] is artifact:
                     line += f" → evaluation `{other.digest[:12]}`"
-            lines += [line, *below(job, depth + 1)]
+            lines += [line, *below(artifact, depth + 1)]
         return lines
 
     return below(None, 0)
 
 
 def _score(row: Row) -> str:
-    """What the row's task measures; a return is what is meant where nothing is said."""
+    """The row's score with its name, which a return does without."""
     successes = find(row["task"]).measure == "success"
     return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 

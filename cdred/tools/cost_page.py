@@ -1,16 +1,16 @@
-"""What training and acting took on the machines that did it: beside the report's log, never in the
-report, whose bytes are the same wherever it is made."""
+"""The cost of training and acting on the machines that did it: a page beside the report's log, not
+in the report, whose bytes are the same wherever it is made."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cdred import cost
+from cdred.tools import cost
 
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
-    from cdred.report.tables import Row
+    from cdred.report.rows import Row
 
 
 # Columns of cost.csv after the agent's identity: heading in cost.html, and how a value is shown.
@@ -27,30 +27,31 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def write(plan: Plan, job: Job) -> None:
-    """cost.csv and cost.html beside the log of the report `job`. Raises OSError."""
-    from cdred.report import page, tables
+    """Write cost.csv and cost.html beside the log of the report `job`. Raises OSError."""
+    from cdred.report import page
+    from cdred.report.rows import write_csv
 
     folder = (plan.root / job.log).parent
     folder.mkdir(parents=True, exist_ok=True)
-    found = rows(plan)
-    tables.write_csv(folder / "cost.csv", found)
-    shown = [name for name in COLUMNS if any(row[name] is not None for row in found)]
-    context = {
+    table = rows(plan)
+    write_csv(folder / "cost.csv", table)
+    columns = [name for name in COLUMNS if any(row[name] is not None for row in table)]
+    variables = {
         "name": plan.config.experiment.name,
-        "energy": "energy_joules" in shown,
-        "head": ["task", "run", "seed", *(COLUMNS[name][0] for name in shown)],
+        "energy": "energy_joules" in columns,
+        "head": ["task", "run", "seed", *(COLUMNS[name][0] for name in columns)],
         "rows": [
             [
                 row["task"], row["run"], row["seed"],
-                *("" if row[name] is None else COLUMNS[name][1](row[name]) for name in shown),
+                *("" if row[name] is None else COLUMNS[name][1](row[name]) for name in columns),
             ]
-            for row in found
+            for row in table
         ],
-        "latency": "ms_per_action" in shown,
-        "unknown": sum(row["seconds"] is None for row in found),
-        "total": cost.clock(sum(row["seconds"] or 0 for row in found)),
+        "latency": "ms_per_action" in columns,
+        "unknown": sum(row["seconds"] is None for row in table),
+        "total": cost.clock(sum(row["seconds"] or 0 for row in table)),
     }  # fmt: skip
-    page.write_cost(context, folder / "cost.html")
+    page.write_cost(variables, folder / "cost.html")
 
 
 def rows(plan: Plan) -> list[Row]:

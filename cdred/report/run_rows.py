@@ -1,4 +1,4 @@
-"""What is said of a run as a whole, over its seeds: returns, stability, cost."""
+"""The rows of runs as a whole, over their seeds: returns, stability, cost."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdred import methods
 from cdred.envs.tasks import find
+from cdred.report.rows import Data, Row, expert_levels
 from cdred.report.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
-    from cdred.plan import Plan
-    from cdred.report.tables import Data, Row
+    from cdred.report.experiment import Artifact, Experiment
 
 
-def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) -> list[Row]:
+def collect(experiment: Experiment, data: Data) -> list[Row]:
     """A row per task and run, experts included."""
-    folders = {
-        (job.task, job.entry, job.seed): plan.root / job.path
-        for job in plan.report.inputs
-        if job.stage in ("expert", "imitate")
+    expert_score = expert_levels(data)
+    artifacts = {
+        (one.task, one.entry, one.seed): one
+        for one in experiment.artifacts
+        if one.stage in ("expert", "imitate")
     }
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in data.summary:
@@ -51,7 +53,7 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
         found.append(
             {
                 "task": task, "run": run, "method": first["method"],
-                "acts_by": acting(plan, run), "seeds": len(agents),
+                "acts_by": experiment.entries[run].acts_by, "seeds": len(agents),
                 "episodes": sum(agent["episodes"] for agent in agents),
                 "return_mean": mean, "interval_low": low, "interval_high": high,
                 "return_min": min(agent["return_min"] for agent in agents),
@@ -61,20 +63,9 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
                 "expert_share": (reached or 0.0) / level if level > 0 else None,
             }
             | _gradients(data, task, run, [agent["seed"] for agent in agents])
-            | _cost(plan, data, first, folders[task, run, first["seed"]])
+            | _cost(experiment, data, first, artifacts[task, run, first["seed"]])
         )  # fmt: skip
     return found
-
-
-def acting(plan: Plan, name: str) -> str:
-    """How a run's agents, or an expert, act when they are evaluated."""
-    entry = plan.config.runs.get(name)
-    if not entry and plan.config.experts[name].source == "scripted":
-        return "script"
-    settings = entry.settings if entry else plan.config.experts[name].settings
-    if entry and entry.method == "bc":
-        return "mean"
-    return "MPPI" if settings.mpc or settings.eval_policy == "plan" else settings.eval_policy
 
 
 def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:
@@ -101,14 +92,15 @@ def _gradients(data: Data, task: str, run: str, seeds: list[int]) -> Row:
     }
 
 
-def _cost(plan: Plan, data: Data, agent: Row, folder: Path) -> Row:
-    """What training one agent took, in numbers that are the same on every machine."""
+def _cost(experiment: Experiment, data: Data, agent: Row, artifact: Artifact) -> Row:
+    """The cost of training one agent, in numbers that are the same on every machine."""
     task, run = agent["task"], agent["run"]
-    entry = plan.config.experts[run] if agent["method"] == "expert" else plan.config.runs[run]
+    entry = experiment.entries[run]
     updates = _of(data.curves, task, run, agent["seed"], "update")
-    # BC's steps are updates; an expert that was not trained here has no curve.
-    steps = 0 if agent["method"] == "bc" or not updates else entry.settings.steps
-    model = folder / "pretrained_model" / "model.safetensors"
+    # Without interaction steps are updates; an expert that was not trained here has no curve.
+    interacts = methods.find(agent["method"]).interacts
+    steps = entry.steps if interacts and updates else 0
+    model = artifact.folder / "pretrained_model" / "model.safetensors"
     there = model.exists()  # a scripted expert has none
     return {
         "agent_steps": steps,

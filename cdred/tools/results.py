@@ -6,17 +6,17 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest
+from cdred import manifest, methods
+from cdred.description import describe
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan
-from cdred.report import figures, tables
+from cdred.report import collect, figures, published
+from cdred.report.rows import Data, read_csv, write_csv
 from cdred.report.svg import Panel
-from cdred.report.tables import Data
 
 FOLDER = Path("results")
 PAGE = Path("docs/results.md")
@@ -57,12 +57,12 @@ def enter(plan: Plan, force: bool = False) -> Path:
         )
     for job in jobs:
         manifest.verify(plan.root / job.path, job.command)
-    data = tables.collect(plan, replace(plan.report, inputs=tuple(jobs)))
+    data = collect.collect(describe(plan, jobs))
     folder.mkdir(parents=True, exist_ok=True)
     for table in TABLES:
         file, rows = folder / f"{table}.csv", getattr(data, table)
         if rows:
-            tables.write_csv(file, rows)
+            write_csv(file, rows)
         else:
             file.unlink(missing_ok=True)
     for old in folder.glob("*.svg"):
@@ -93,8 +93,9 @@ def _finished(plan: Plan) -> list[Job]:
 
 def _panels(data: Data) -> list[Panel]:
     """The report's figures that the page shows: of each task the learning curves, the episodes,
-    and, of CDRED and IQ-MPC where they are compared, the gradient norms."""
+    and the gradient norms, where all methods are compared whose norms were published."""
     drawn, shown = figures.make(data), []
+    compared = published.methods_with_gradient_norms()
     for task in data.tasks:
         runs = [run for run in data.runs if run["task"] == task]
         shown += [drawn.curves[task], drawn.episodes[task]]
@@ -104,8 +105,8 @@ def _panels(data: Data) -> list[Panel]:
             for panel in drawn.gradients[task]
             if panel.name == figures.gradients_of(task, run["run"])
         }
-        if "cdred" in norms and "iqmpc" in norms:
-            shown += [norms["cdred"], norms["iqmpc"]]
+        if set(compared) <= norms.keys():
+            shown += [norms[method] for method in compared]
     return shown
 
 
@@ -168,7 +169,7 @@ def page(root: Path = Path()) -> str:
 
 
 def _section(folder: Path) -> str:
-    runs, summary = (tables.read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
+    runs, summary = (read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
     lines = [f"## {folder.name}"]
     lines.append(_origin(folder))
     if (folder / WORDS).is_file():
@@ -197,7 +198,7 @@ def _section(folder: Path) -> str:
             [
                 [r["run"], r["tasks"], r["seeds"], f"{float(r['iqm']):.3f}",
                  f"{float(r['iqm_low']):.3f} to {float(r['iqm_high']):.3f}"]
-                for r in tables.read_csv(folder / "aggregates.csv")
+                for r in read_csv(folder / "aggregates.csv")
             ],
         ))  # fmt: skip
     return "\n\n".join(lines)
@@ -226,7 +227,7 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
         return f"{100 * float(text):.0f} %" if successes else f"{float(text):.1f}"
 
     steps = [agent["goal_step"] for agent in agents]
-    learned = run["method"] not in ("expert", "bc")
+    imitates = run["demos"] and methods.find(run["method"]).interacts
     norms = ""
     if run["grad_norm_mean"]:
         norms = f"{float(run['grad_norm_mean']):.2f} / {float(run['grad_norm_max']):.1f}"
@@ -235,7 +236,7 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
         f"{shown(run[low])} to {shown(run[high])}",
         f"{100 * float(run['expert_share']):.1f} %" if run["expert_share"] else "",
         ", ".join(shown(agent[column]) for agent in agents),
-        ", ".join(f"{int(step):,}" if step else "never" for step in steps) if learned else "",
+        ", ".join(f"{int(step):,}" if step else "never" for step in steps) if imitates else "",
         norms,
     ]  # fmt: skip
 
