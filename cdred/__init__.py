@@ -17,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return film_episode
     if name == "pull":
-        from cdred.hub import pull
+        from cdred.hub.pull import pull
 
         return pull
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

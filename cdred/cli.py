@@ -12,7 +12,7 @@ from pathlib import Path
 from cdred import __version__
 from cdred.errors import CdredError, nearest
 from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan, check_target
-from cdred.progress import configure_logging, to_log
+from cdred.system.progress import configure_logging, to_log
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _STAGE_HELP = {
@@ -165,10 +165,10 @@ def _dispatch(args: argparse.Namespace) -> int:
     elif args.command == "pull":
         _pull(args)
     elif args.command == "register":
-        from cdred import registering
+        from cdred.tracking import model_registry
 
         plan = Plan.load()
-        registering.register(plan, registering.choose(plan, args.artifact), print)
+        model_registry.register(plan, model_registry.choose(plan, args.artifact), print)
     elif args.command == "tasks":
         from cdred.tools import task_table
 
@@ -193,8 +193,8 @@ def _dispatch(args: argparse.Namespace) -> int:
         else:
             sharing.check_remote(args.command_of_dvc, args.words)
     elif args.command == "container":
-        from cdred import container
         from cdred.config import load
+        from cdred.system import container
 
         if not args.words:
             raise CdredError("container: give a command to run in it, e.g. dvc repro")
@@ -309,26 +309,26 @@ def _evaluate_pulled(args: argparse.Namespace) -> int:
 def _publish(args: argparse.Namespace) -> None:
     import tempfile
 
-    from cdred import publishing
+    from cdred.hub import publish
 
     if args.dry_run != (args.out is not None):
         raise CdredError("publish: --dry-run and --out DIR go together")
     plan = Plan.load()
-    chosen = publishing.choose(plan, args.artifact)
+    chosen = publish.choose(plan, args.artifact)
     if args.dry_run:
-        for folder in publishing.write(plan, chosen, args.release, args.out):
+        for folder in publish.write(plan, chosen, args.release, args.out):
             print(folder)
         return
     with tempfile.TemporaryDirectory() as aside:
-        folders = publishing.write(plan, chosen, args.release, Path(aside))
-        publishing.upload(plan, chosen, folders, args.release, print)
+        folders = publish.write(plan, chosen, args.release, Path(aside))
+        publish.upload(plan, chosen, folders, args.release, print)
 
 
 def _pull(args: argparse.Namespace) -> None:
-    from cdred import hub
+    from cdred.hub.pull import pull
 
     name, _, revision = args.repository.partition("@")
-    pulled = hub.pull(name, "dataset" if args.dataset else "model", revision or None)
+    pulled = pull(name, "dataset" if args.dataset else "model", revision or None)
     p = pulled.publication
     print(f"pulled      {name}: {p['kind']} of {p['task']}, release {p['release']}, intact")
     print(f"revision    {pulled.commit}")
@@ -386,7 +386,7 @@ def _bench(args: argparse.Namespace) -> int:
 
 
 def _track(deliver: bool) -> int:
-    from cdred import delivery
+    from cdred.tracking import delivery
 
     root = Path()
     files = delivery.waiting(root)

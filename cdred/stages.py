@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import cdred
-from cdred import container, machine, manifest
+from cdred import manifest
 from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan, check_target
-from cdred.progress import logger
 from cdred.state import alone
+from cdred.system import container, machine
+from cdred.system.progress import logger
 from cdred.watch import Watch
 
 # Named in manifests: what results depend on beside our own code.
@@ -222,8 +223,8 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
     """The episodes that others recorded, or published."""
-    from cdred import hub
     from cdred.demos import importers
+    from cdred.hub.pull import pull
 
     entry = plan.config.demos[job.entry]
     assert entry.path is not None
@@ -232,7 +233,7 @@ def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
             plan.root, job.task, entry.source, entry.path, selection, entry.stride
         )
     where = f"{entry.path}@{entry.revision}"
-    pulled = hub.pull(entry.path, "dataset", entry.revision)
+    pulled = pull(entry.path, "dataset", entry.revision)
     stage, task = pulled.manifest["stage"], pulled.manifest["task"]
     if (stage, task) != ("demos", job.task):
         raise CdredError(f"{where}: holds {stage} of {task}, not demos of {job.task}")

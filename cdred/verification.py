@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from cdred import machine, manifest
+from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.plan import CODE, command, output_path
+from cdred.system import machine
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
 Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
@@ -198,10 +199,10 @@ def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
 def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any = print) -> bool:
     """Pull an agent from the Hub and play its evaluation again. Returns whether it reproduces."""
     import cdred
-    from cdred import hub
+    from cdred.hub.pull import pull
     from cdred.learning.agent import Agent
 
-    pulled = hub.pull(where, "model", revision)
+    pulled = pull(where, "model", revision)
     name = f"{where}@{pulled.commit[:12]}"
     m = pulled.lineage("evaluate")
     if m is None or not (pulled.folder / "evaluation.json").exists():

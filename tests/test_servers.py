@@ -21,7 +21,7 @@ from servers import MlflowServer, client_of, free_port, postgresql, s3, wait_unt
 from cdred import Agent
 from cdred.evaluation import evaluate
 from cdred.learning.settings import PRESETS, Settings
-from cdred.pyfunc_model import AgentModel
+from cdred.tracking.pyfunc_model import AgentModel
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -35,7 +35,7 @@ MODEL = f"cdred-{TASK}-cdred"
 JOB = """
 import sys
 from cdred.plan import Plan
-from cdred.tracking import Tracker
+from cdred.tracking.spool import Tracker
 plan = Plan.load()
 (job,) = [job for job in plan.jobs if job.path.as_posix() == sys.argv[1]]
 tracker = Tracker(plan, job)

@@ -13,8 +13,8 @@ import torch
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
 
-from cdred import hub
 from cdred.envs.tasks import find
+from cdred.hub.pull import pull
 from cdred.learning import rewards
 from cdred.learning.planner import Planner
 from cdred.learning.settings import Settings, discount
@@ -67,7 +67,7 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
         """
         folder = Path(name)
         if not folder.is_dir():
-            folder = hub.pull(str(name), "model", revision).folder
+            folder = pull(str(name), "model", revision).folder
         with contextlib.redirect_stdout(None):  # the client prints that the directory is local
             return super().from_pretrained(folder, **options).eval()
 

@@ -26,7 +26,6 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from cdred import machine
 from cdred.envs import make
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
@@ -36,6 +35,7 @@ from cdred.learning.interaction import demonstration_replay
 from cdred.learning.replay import Replay, join
 from cdred.learning.settings import PRESETS, Settings, discount
 from cdred.learning.update import Learner
+from cdred.system import machine
 
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
 ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite

@@ -23,9 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import cluster
 from cdred.plan import Job, Plan
-from cdred.progress import logger
+from cdred.system import cluster
+from cdred.system.progress import logger
 
 SPOOL = Path(".cdred/mlflow")
 PREFIX = {
@@ -174,7 +174,7 @@ class Tracker:
         if busy(self.folder, self.destination):
             return
         subprocess.Popen(
-            [sys.executable, "-m", "cdred.delivery", str(self.plan.root.resolve())],
+            [sys.executable, "-m", "cdred.tracking.delivery", str(self.plan.root.resolve())],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             start_new_session=True,
         )  # fmt: skip

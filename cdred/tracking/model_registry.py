@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cdred
 from cdred import manifest
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
@@ -18,6 +19,7 @@ from cdred.plan import Job, Plan
 LOCK = "requirements.lock"
 NEEDED = ("huggingface-hub", "mlflow", "numpy", "safetensors", "torch", "tqdm", "zuko")
 CODE = Path(__file__).with_name("pyfunc_model.py")
+PACKAGE = Path(cdred.__file__).parent
 EXAMPLES = 2  # observations in the model's input example
 # Beside delivery's: a model is larger than a batch of metrics.
 SETTINGS = {
@@ -71,7 +73,7 @@ def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
     """
     if importlib.util.find_spec("mlflow") is None:
         raise CdredError("register: mlflow is not installed here (`make setup` does)")
-    from cdred.delivery import Delivery, short
+    from cdred.tracking.delivery import Delivery, short
 
     requirements = pins(plan.root / LOCK)
     _refuse_undelivered(plan, jobs)
@@ -138,8 +140,8 @@ def _log(
     """Log the model, under the run that trained it if that was tracked: their ids."""
     import mlflow
 
-    from cdred.delivery import tracking_uri
     from cdred.learning import training
+    from cdred.tracking.delivery import tracking_uri
 
     mlflow.set_tracking_uri(tracking_uri(plan.root))
     run = _run(delivery.client, job)
@@ -153,7 +155,7 @@ def _log(
     logged = mlflow.models.Model.log(
         artifact_path=None, name=model_name(job), flavor=mlflow.pyfunc,
         run_id=run.info.run_id if run else None, tags=tags, step=int(job.params.get("steps", 0)),
-        python_model=str(CODE), code_paths=[str(CODE.parent)],
+        python_model=str(CODE), code_paths=[str(PACKAGE)],
         artifacts={"agent": str(plan.root / job.path / training.AGENT)},
         signature=signature(example, agent.action_dim), input_example=example,
         pip_requirements=requirements,
@@ -173,7 +175,7 @@ def _run(client: Any, job: Job) -> Any:
 
 def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
     """A run that is still on its way could not be linked later."""
-    from cdred import delivery
+    from cdred.tracking import delivery
 
     for job in jobs:
         if any(job.digest[:16] in file.name for file in delivery.waiting(plan.root)):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred.machine import has_nvidia
+from cdred.system.machine import has_nvidia
 
 EVERY = 10.0  # seconds, as MLflow has it
 POWERCAP = Path("/sys/class/powercap")

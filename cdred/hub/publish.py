@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdred import __version__, cards, manifest, verification
+from cdred import __version__, manifest, verification
 from cdred.errors import CdredError
 from cdred.evaluation import VIDEO
-from cdred.hub import CARD, PUBLICATION, one_line, place
+from cdred.hub import cards
+from cdred.hub.pull import CARD, PUBLICATION, one_line, place
 from cdred.plan import Job, Plan
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}

@@ -1,4 +1,4 @@
-"""From the spool to MLflow: `python -m cdred.delivery ROOT` in the background, or `cdred track`."""
+"""Delivery from the spool to MLflow: `python -m cdred.tracking.delivery ROOT`, or `cdred track`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred.errors import CdredError
-from cdred.tracking import SERVER, SPOOL, destination, lock_file, read_lines
+from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines
 
 BATCH = 1000  # metrics a call: MLflow's limit
 LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away

@@ -15,8 +15,8 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from cdred import machine
 from cdred.errors import CdredError
+from cdred.system import machine
 
 LOCK = Path("requirements.lock")
 LOCK_LABEL = "cdred.lock.sha256"
