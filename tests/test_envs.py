@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ from cdred.envs.tasks import find, lookup, names
 from cdred.envs.video import film
 from cdred.errors import CdredError
 from cdred.suites import rendering
+from cdred.tools.task_table import problems
 
 ONE_OF_EACH = ["cup-catch", "mw-reach", "lift-cube"]
 # Where object, goal or robot are drawn anew, and where bodies meet: what seeds must fix.
@@ -59,6 +61,8 @@ def test_every_task_of_the_suites_has_a_name() -> None:
 
 def sizes(tasks: list[str]) -> None:
     for task in tasks:
+        if suites.not_installed(find(task).suite):
+            continue
         with contextlib.closing(make(task)) as env:
             obs, _ = env.reset(seed=0)
             assert obs.shape == (find(task).obs_dim,) == env.observation_space.shape, task
@@ -261,10 +265,30 @@ def test_a_missing_library_is_one_line_with_its_package(monkeypatch: pytest.Monk
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(CdredError, match=r"libEGL .*apt-get install -y libegl1"):
         make("mw-reach", "rgb")
-    with pytest.raises(CdredError, match=r"libvulkan .*apt-get install -y libvulkan1"):
-        make("lift-cube")
     make("cup-catch")  # from state nothing is rendered, and nothing is needed
     make("mw-reach")
+
+
+@pytest.mark.needs("lift-cube")
+def test_a_missing_vulkan_is_one_line_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(CdredError, match=r"libvulkan .*apt-get install -y libvulkan1"):
+        make("lift-cube")
+
+
+@pytest.mark.parametrize(
+    ("task", "package"),
+    [("cup-catch", "dm_control"), ("mw-reach", "metaworld"), ("lift-cube", "sapien")],
+)
+def test_a_suite_that_is_not_installed_is_one_line(
+    task: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda n: None if n == package else there(n))
+    with pytest.raises(CdredError, match=rf"^{task}: .* is not installed \(.*{package}\); "):
+        make(task)
+    ((what, reason),) = problems(find(task).suite)
+    assert what == "all" and " is not installed (" in reason
 
 
 def test_a_renderer_that_is_not_there_is_one_line(
@@ -276,6 +300,7 @@ def test_a_renderer_that_is_not_there_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.needs("lift-cube")
 def test_pixels_of_maniskill2_ask_for_a_vulkan_device(monkeypatch: pytest.MonkeyPatch) -> None:
     if suites.simulator("maniskill2").cannot_film() is None:
         pytest.skip("there is one")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
+from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
@@ -15,16 +15,13 @@ from cdred.learning.training import write_csv
 
 
 def write(
-    directory: Path, episodes: list[Episode], task: str, entry: str, provenance: dict[str, str],
-    packages: Iterable[str] = (),
-) -> None:  # fmt: skip
+    directory: Path, episodes: list[Episode], task: str, entry: str, provenance: dict[str, str]
+) -> None:
     """Write episodes as a Minari dataset in `directory/data`, and a list of them in episodes.csv.
 
     Each episode's metadata holds its seed, return, success and `provenance`; the dataset's the
-    environment and the versions of `packages`.
+    environment and the versions of its packages.
     """
-    from importlib import metadata as installed
-
     import gymnasium as gym
     import minari
     from minari.data_collector import EpisodeBuffer
@@ -57,7 +54,7 @@ def write(
         "task": task, "suite": spec.suite, "simulator": spec.simulator,
         "obs": "rgb" if pixels else "state", "action_repeat": spec.action_repeat,
         "episode_length": spec.episode_length,
-        "packages": {name: installed.version(name) for name in packages},
+        "packages": manifest.packages(),
     }  # fmt: skip
     storage.update_metadata(
         {

@@ -27,8 +27,8 @@ def make(
     give the same episode, whatever was played before. With `render_mode="rgb_array"`, `render()`
     returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second.
 
-    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a system
-    library, asset or device that is missing on this machine.
+    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a suite,
+    system library, asset or device that is missing on this machine.
     """
     from gymnasium.wrappers import TimeLimit
 
@@ -37,6 +37,8 @@ def make(
     spec = find(task)
     if obs not in OBS:
         raise CdredError(f"{task}: no observation mode is called {obs!r}; {nearest(obs, [*OBS])}")
+    if reason := suites.not_installed(spec.suite):
+        raise CdredError(f"{task}: {reason}")
     view = PIXELS if obs == "rgb" else render_size if render_mode else None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for

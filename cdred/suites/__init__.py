@@ -8,6 +8,9 @@ engines read the tasks while they plan.
 from __future__ import annotations
 
 import importlib
+import importlib.util
+import platform
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -74,6 +77,8 @@ class Suite:
     measure: Measure
     tasks: Mapping[str, Task] = field(default_factory=dict)
     scripted: bool = False  # whether its `scripted` module has a policy for every task
+    packages: tuple[str, ...] = ()  # that it is made of; every suite may be absent
+    last_python: tuple[int, int] | None = None  # that its packages support
 
     def find(self, name: str) -> Task | None:
         return self.tasks.get(name)
@@ -110,6 +115,20 @@ class Simulator(ABC):
 def suite(name: str) -> Suite:
     """The light half of a suite."""
     return cast(Suite, importlib.import_module(f"cdred.suites.{name}.tasks").SUITE)
+
+
+def not_installed(name: str) -> str | None:
+    """How to install the suite's packages if one of them is not there, else None."""
+    chosen = suite(name)
+    missing = [package for package in chosen.packages if importlib.util.find_spec(package) is None]
+    if not missing:
+        return None
+    reason = f"{chosen.label} is not installed ({', '.join(missing)}); "
+    last = chosen.last_python
+    if last is not None and sys.version_info[:2] > last:
+        here, newest = platform.python_version(), ".".join(map(str, last))
+        return f"{reason}it has no version for Python {here}, only up to {newest}"
+    return f"{reason}pip install 'cdred[{name}]', or `make setup` in a checkout"
 
 
 def simulator(name: str) -> Simulator:

@@ -17,7 +17,7 @@ def lines() -> Iterator[str]:
         if not suite.tasks:
             continue
         yield f"{suite.label}: {len(suite.tasks)} tasks, measured by {suite.measure}"
-        yield from (f"  missing for {what}: {reason}" for what, reason in simulator.problems())
+        yield from (f"  missing for {what}: {reason}" for what, reason in problems(name))
         wide = max(map(len, suite.tasks))
         yield "  " + "  ".join((f"{HEAD[0]:{wide}}", *(f"{head:>7}" for head in HEAD[1:])))
         for task_name, task in suite.tasks.items():
@@ -31,3 +31,11 @@ def lines() -> Iterator[str]:
         "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
         "episode's,\neach with the action applied twice. TD-MPC2: its published score."
     )
+
+
+def problems(name: str) -> Iterator[tuple[str, str]]:
+    """What cannot be done with a suite on this machine, and why."""
+    if reason := suites.not_installed(name):
+        yield "all", reason
+    else:
+        yield from suites.simulator(name).problems()

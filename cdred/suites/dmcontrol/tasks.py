@@ -52,4 +52,4 @@ def _tasks() -> Iterator[tuple[str, Task]]:
             yield name, Task("dmcontrol", f"{domain} {task}", "return", sizes)
 
 
-SUITE = Suite("DMControl", "return", dict(_tasks()))
+SUITE = Suite("DMControl", "return", dict(_tasks()), packages=("dm_control", "shimmy"))

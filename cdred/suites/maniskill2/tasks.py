@@ -22,4 +22,6 @@ SUITE = Suite(
         name: Task("maniskill2", simulator, "success", Sizes(obs_dim, action_dim, EPISODE_LENGTH))
         for name, (simulator, obs_dim, action_dim) in _TABLE.items()
     },
+    packages=("mani_skill2", "sapien"),
+    last_python=(3, 11),
 )

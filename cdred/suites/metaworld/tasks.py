@@ -22,4 +22,5 @@ SUITE = Suite(
     "success",
     {f"mw-{name}": Task("metaworld", f"{name}-v3", "success", SIZES) for name in _NAMES.split()},
     scripted=True,
+    packages=("metaworld",),
 )
