@@ -1,4 +1,4 @@
-"""Progress as a person sees it: a bar on a terminal, a line now and then elsewhere, and a log."""
+"""Progress for a person: a bar on a terminal, a line now and then elsewhere, and a log."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
-
-from tqdm import tqdm
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
@@ -19,6 +17,8 @@ class _AboveTheBar(logging.StreamHandler):
     """Writes log lines without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
         tqdm.write(self.format(record), file=sys.stderr)
 
 
@@ -57,6 +57,8 @@ class Progress:
         self.label, self.total, self.unit, self.initial = label, total, unit, initial
         self.bar: Any = None
         if sys.stderr.isatty() and any(type(h) is _AboveTheBar for h in logger.handlers):
+            from tqdm import tqdm
+
             self.bar = tqdm(
                 total=total, desc=label, unit=unit, dynamic_ncols=True, leave=False, initial=initial
             )
@@ -79,7 +81,7 @@ class Progress:
         if now - self.last >= LINE_EVERY or done == self.total:
             self.last = now
             rate = (done - self.initial) / max(now - self.start, 1e-9)
-            left = tqdm.format_interval((self.total - done) / rate) if rate else "?"
+            left = _clock((self.total - done) / rate) if rate else "?"
             share = 100 * done // self.total
             self._line(
                 f"{self.label}: {done}/{self.total} {self.unit}s ({share}%), "
@@ -92,3 +94,10 @@ class Progress:
             logger.info(text)
         else:
             to_log(text)
+
+
+def _clock(seconds: float) -> str:
+    """1:02:03, or 02:03 within the hour."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"
