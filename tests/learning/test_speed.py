@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cdred.bench import ENVIRONMENTS
 from test_training import TASK, TOY, demonstrations, weights
 
 from cdred.envs.tasks import TASKS, not_installed
@@ -24,6 +23,7 @@ from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch
 from cdred.learning.settings import Settings
 from cdred.learning.update import Learner
+from cdred.tools.bench import ENVIRONMENTS
 
 # Five members, so that two are drawn; dropout, as the paper has it; planning.
 S = replace(

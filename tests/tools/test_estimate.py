@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from support.project import Project
 
 from cdred.errors import CdredError
 from cdred.learning.settings import SMALL, Settings
