@@ -28,13 +28,14 @@ from torch.utils.flop_counter import flop_registry
 
 from cdred.envs import make
 from cdred.envs.episodes import Episode
-from cdred.envs.tasks import Task, find
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.interaction import demonstration_replay
 from cdred.learning.replay import Replay, join
 from cdred.learning.settings import PRESETS, Settings, discount
 from cdred.learning.update import Learner
+from cdred.suites import Task
 from cdred.system import machine
 
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at

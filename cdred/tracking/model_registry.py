@@ -175,12 +175,11 @@ def _run(client: Any, job: Job) -> Any:
 def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
     """A run that is still on its way could not be linked later."""
     from cdred.tracking import delivery
+    from cdred.tracking.spool import SPOOL
 
     for job in jobs:
         if any(job.digest[:16] in file.name for file in delivery.waiting(plan.root)):
-            raise CdredError(
-                f"{job.path}: its run waits in {delivery.SPOOL}; `cdred track --deliver` first"
-            )
+            raise CdredError(f"{job.path}: its run waits in {SPOOL}; `cdred track --deliver` first")
 
 
 def first_observations(plan: Plan, agent: Any) -> Any:
