@@ -13,7 +13,7 @@ LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 logger = logging.getLogger("cdred")
 
 
-class _AboveTheBar(logging.StreamHandler):
+class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
     """Writes log lines without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -83,7 +83,7 @@ class System:
     """Processors, memory and the root disk."""
 
     def __init__(self) -> None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         psutil.cpu_percent()  # since when the first sample tells
 

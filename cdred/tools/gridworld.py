@@ -68,7 +68,8 @@ def occupancy(policy: NDArray[Any]) -> NDArray[Any]:
     start = np.zeros(states)
     start[0] = 1 - GAMMA
     visits = np.linalg.solve(np.eye(states) - GAMMA * flow.T, start)
-    return visits[:, None] * policy
+    pairs: NDArray[Any] = visits[:, None] * policy
+    return pairs
 
 
 def bonus(density: NDArray[Any]) -> NDArray[Any]:

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cdred.envs.rollout import Episode
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 import cdred
+from cdred.envs.episodes import Episode
 from cdred.envs.make import PIXEL_SHAPE
 from cdred.envs.tasks import find
 from cdred.learning import training
