@@ -75,7 +75,7 @@ def write(
 
 
 def read(directory: Path, limit: int | None = None) -> list[Episode]:
-    """The first `limit` episodes (all if None) of a Minari dataset in `directory/data`.
+    """Read the first `limit` episodes (all if None) of a Minari dataset in `directory/data`.
 
     Raises CdredError when there are fewer.
     """

@@ -1,4 +1,4 @@
-"""Cards: the README of a published repository, with results that search engines of models read."""
+"""Cards: the README of a published repository, with results in the Hub's model index."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ METHODS = {
 
 
 def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
-    """The card of what stands in `folder`."""
+    """The card of the repository written to `folder`."""
     if job.stage == "demos":
         return _dataset(plan, job, publication, folder)
     return _model(plan, job, publication, folder)
 
 
 def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
-    """What a card says of an evaluation, by the names that its model index uses."""
+    """The metrics of an evaluation, by the names of the model index."""
     episodes = evaluation["episodes"]
     returns = [e["return"] for e in episodes]
     low, high = bootstrap_interval([returns])
@@ -172,7 +172,7 @@ hash of every file here.
 
 
 def _figures(folder: Path, job: Job) -> str:
-    """The figures of the task's learning curves and of the agent itself; the others lie there."""
+    """The task's learning curves and the agent's own figures; the others are linked by nothing."""
     files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
     own = f"--{job.task}--{job.entry}.svg"
     shown = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]

@@ -1,4 +1,4 @@
-"""What others published with cdred on the Hugging Face Hub: pulled whole, checked, never executed.
+"""Pulling what others published with cdred on the Hugging Face Hub: whole, checked, never executed.
 
 A repository is what its publication.json says: the files of one artifact and the manifests of all
 that it was made from, by hash. A pulled one stays in the Hub client's cache, so that the next time
@@ -29,13 +29,13 @@ WEIGHTS = "pretrained_model/"
 
 
 def place(name: str) -> str:
-    """Where a file of an artifact lies in its repository."""
+    """The place of an artifact's file in its repository."""
     return name.removeprefix(WEIGHTS)
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A repository at one commit, in a folder, every byte as its publication says."""
+    """A repository at one commit, in a folder whose every byte is as its publication states."""
 
     repository: str
     kind: str  # "model" or "dataset"
@@ -53,7 +53,7 @@ class Pulled:
         return found
 
     def lineage(self, stage: str) -> dict[str, Any] | None:
-        """The manifest of the artifact of a stage that it was made from, or its evaluation's."""
+        """The manifest of the input that came from `stage`, or of its evaluation; None without one."""
         for path in self.publication["lineage"]:
             found = json.loads((self.folder / path).read_text(encoding="utf-8"))
             if found["stage"] == stage:
@@ -62,7 +62,8 @@ class Pulled:
 
 
 def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
-    """What was published as `repository` at `revision`: a commit, tag or branch (default: main).
+    """Pull what was published as `repository` at `revision`: a commit, tag or branch (default:
+    main).
 
     Raises CdredError when it cannot be had, was not published by cdred, holds a file of a kind
     that may execute code, or one that differs from its hash.
@@ -128,7 +129,7 @@ def _check(where: str, found: Pulled) -> None:
 
 @contextlib.contextmanager
 def one_line(where: str, kind: str) -> Iterator[None]:
-    """The Hub client's errors as one line that says what to do.
+    """Replace the Hub client's errors by one line with a remedy.
 
     Raises CdredError in their place.
     """

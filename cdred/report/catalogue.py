@@ -1,5 +1,5 @@
-"""The files of a report, known before it is written: its tables, and what `snakemake --report`
-shows. Standard library alone: Snakemake reads it while it plans."""
+"""The catalogue of a report: its tables, and the files that `snakemake --report` shows. Standard
+library alone: Snakemake reads it while it plans."""
 
 from __future__ import annotations
 

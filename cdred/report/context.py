@@ -104,7 +104,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
 
 
 def _verdicts(data: Data) -> list[str]:
-    """One sentence per imitating agent: did it reach the goal."""
+    """One sentence per imitating agent: whether it reached the goal."""
     lines = []
     for r in data.summary:
         if is_expert(r):
@@ -145,7 +145,8 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
 
 
 def _first_steps(data: Data) -> list[list[Any]]:
-    """When each agent that interacts first reached half of its expert's score, and the goal."""
+    """The steps at which each interacting agent first reached half of its expert's score, and the
+    goal."""
     length = {(r["task"], r["run"]): r["agent_steps"] for r in data.runs}
     return [
         [
@@ -177,7 +178,7 @@ def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
 
 
 def _gradients(data: Data) -> list[list[Any]]:
-    """Each run's norms; below those of a task what was published on it."""
+    """Each run's gradient norms; below those of a task the published ones."""
     found: list[list[Any]] = []
     measured = ["measured"] if _norms_published(data) else []
     for task in data.tasks:
@@ -210,7 +211,7 @@ def _films(data: Data) -> dict[str, list[Row]]:
 
 
 def _tree(artifacts: Iterable[Artifact]) -> list[str]:
-    """The artifacts as a nested list, each below what it was made from, evaluations beside it."""
+    """The artifacts as a nested list: each below its input, with its evaluation beside it."""
     artifacts = list(artifacts)
     made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 
@@ -235,7 +236,7 @@ def _tree(artifacts: Iterable[Artifact]) -> list[str]:
 
 
 def _score(row: Row) -> str:
-    """The row's score with its name, which a return does without."""
+    """The row's score as text, with its name unless it is a return."""
     successes = find(row["task"]).measure == "success"
     return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 

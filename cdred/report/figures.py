@@ -24,7 +24,7 @@ DASHES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Figures:
-    """Panels by task, or by task and run; what an experiment does not have is left out."""
+    """Panels by task, or by task and run; an experiment may lack some of them."""
 
     overall: list[Panel]  # over all tasks and seeds
     curves: dict[str, Panel]
@@ -44,7 +44,7 @@ class Figures:
         ]
 
     def overview(self) -> Figures:
-        """The panels that tasks are compared by."""
+        """The panels for comparing tasks."""
         return Figures(self.overall, self.curves, {}, {}, {}, {})
 
     def only(self, task: str) -> Figures:
@@ -264,7 +264,7 @@ def _losses(data: Data, task: str) -> list[Panel]:
 
 
 def gradients_of(task: str, run: str) -> str:
-    """The name of that panel."""
+    """The name of the panel of a run's gradient norms."""
     return _name("gradients", task, run)
 
 

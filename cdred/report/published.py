@@ -82,7 +82,7 @@ def _task(experiment: Experiment, data: Data, task: str) -> list[Row]:
 
 
 def label(method: str) -> str:
-    """How a method is called in tables."""
+    """The name of a method in tables."""
     spec = methods.find(method)
     return "expert" if spec.uses_environment_reward else spec.presentation().label
 

@@ -1,4 +1,4 @@
-"""What kind of machine this is, and its devices: what bits depend on beside inputs and code."""
+"""The kind of this machine, and its devices: what bits depend on beside inputs and code."""
 
 from __future__ import annotations
 

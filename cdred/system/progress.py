@@ -14,7 +14,7 @@ logger = logging.getLogger("cdred")
 
 
 class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes log lines without tearing a progress bar."""
+    """A handler that writes log lines without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
@@ -51,7 +51,8 @@ def to_log(text: str) -> None:
 
 
 class Progress:
-    """Call it with the steps done so far and what to show. `initial` of them were done before."""
+    """The progress of a job: call it with the steps done so far and the values to show. `initial`
+    of them were done before."""
 
     def __init__(self, label: str, total: int, unit: str = "step", initial: int = 0) -> None:
         self.label, self.total, self.unit, self.initial = label, total, unit, initial
@@ -89,7 +90,7 @@ class Progress:
             )
 
     def _line(self, text: str) -> None:
-        """To the log file always; to the terminal only where there is no bar."""
+        """Write to the log file always, to the terminal only where there is no bar."""
         if self.bar is None:
             logger.info(text)
         else:

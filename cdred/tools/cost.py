@@ -1,4 +1,5 @@
-"""`cdred cost`: what the experiment took on the machines that ran it, from `runtime.jsonl`."""
+"""`cdred cost`: time, memory and energy of the experiment on the machines that ran it, from
+`runtime.jsonl`."""
 
 from __future__ import annotations
 
@@ -57,7 +58,7 @@ def read(root: Path, job: Job) -> list[dict[str, Any]]:
 
 
 def spent(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the events of a job add up to, over all attempts; None for what they do not tell."""
+    """The totals of a job's events over all attempts; None for what they do not record."""
     # Both count from an attempt's start, and one that was killed has no `end`: its last row tells.
     seconds: dict[tuple[Any, ...], float] = {}
     joules: dict[tuple[Any, ...], float] = {}
@@ -90,7 +91,7 @@ def kilojoules(joules: float | None) -> str:
 
 
 def table(plan: Plan) -> str:
-    """With a column of energy if any was counted: the whole machine's while the job ran."""
+    """The rows as text, with a column of energy if any was counted: that of the whole machine."""
     lines = [HEAD, *rows(plan)]
     if not any(line[ENERGY] for line in lines[1:]):
         lines = [line[:ENERGY] + line[ENERGY + 1 :] for line in lines]

@@ -55,7 +55,7 @@ def write(plan: Plan, job: Job) -> None:
 
 
 def rows(plan: Plan) -> list[Row]:
-    """A row per agent, experts included; None where the logs here do not say."""
+    """A row per agent, experts included; None where the logs here record nothing."""
     evaluations = {job.inputs[0].path: job for job in plan.of("evaluate")}
     found = []
     for job in plan.jobs:
@@ -70,5 +70,5 @@ def rows(plan: Plan) -> list[Row]:
 
 
 def _latency(found: list[Row]) -> float | None:
-    """Milliseconds that the agent takes for one action, as the last evaluation measured it."""
+    """Milliseconds of the agent for one action, as the last evaluation measured it."""
     return next((e["ms_per_action"] for e in reversed(found) if "ms_per_action" in e), None)

@@ -1,4 +1,5 @@
-"""`cdred cost --estimate`: what an experiment would take at the rates that `cdred bench` measured.
+"""`cdred cost --estimate`: the time an experiment would take at the rates that `cdred bench`
+measured.
 
 The matrix work of an update and of a plan is counted for each entry's own sizes, and divided by the
 rate at which the benchmarked update and plan got theirs done; the environments' steps come on top.
@@ -32,8 +33,8 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Rates:
-    """Of one machine: by preset, operation and variant the GFLOP a millisecond; by suite the
-    milliseconds of an agent step."""
+    """The rates of one machine: by preset, operation and variant the GFLOP a millisecond; by suite
+    the milliseconds of an agent step."""
 
     gflop_per_ms: dict[tuple[str, str, str], float]
     step_ms: dict[str, float]
@@ -41,7 +42,7 @@ class Rates:
 
 
 def read(path: Path) -> Rates:
-    """What `cdred bench --json` wrote. Raises CdredError when it did not."""
+    """Read what `cdred bench --json` wrote. Raises CdredError if the file is something else."""
     if not path.is_file():
         raise CdredError(f"{path}: no such file; `cdred bench --json {path}` writes it")
     try:

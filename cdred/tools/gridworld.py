@@ -1,4 +1,4 @@
-"""`cdred gridworld`: what coupling does, exactly, in a small grid where everything can be computed.
+"""`cdred gridworld`: the effect of coupling, computed exactly in a small grid.
 
 No networks: a predictor's bonus at x is that of a count, 1 / (1 + n rho(x)), of the n samples whose
 distribution is rho. Occupancies follow from linear equations, policies from soft value iteration
@@ -30,8 +30,8 @@ SLIP = 0.1  # how often the expert moves at random
 
 @dataclass(frozen=True)
 class Found:
-    """Of one zeta: state occupancy (S,) of each round's policy, and its total variation distance
-    from the expert's, over states and actions."""
+    """The course of one zeta: state occupancy (S,) of each round's policy, and its total variation
+    distance from the expert's, over states and actions."""
 
     zeta: float
     occupancies: list[NDArray[Any]]
@@ -39,7 +39,7 @@ class Found:
 
 
 def transitions() -> NDArray[Any]:
-    """The next state of each state and action, (S, A); who runs into a wall stays."""
+    """The next state of each state and action, (S, A); walls stop moves."""
     rows, columns = np.divmod(np.arange(SIZE**2), SIZE)
     after = []
     for dy, dx in MOVES:
@@ -49,7 +49,7 @@ def transitions() -> NDArray[Any]:
 
 
 def expert_policy() -> NDArray[Any]:
-    """From the first corner along two sides to the opposite one, where it stays: (S, A)."""
+    """The policy (S, A) along two sides from the first corner to the opposite one, where it stays."""
     columns = np.arange(SIZE**2) % SIZE
     rows = np.arange(SIZE**2) // SIZE
     policy = np.full((SIZE**2, len(MOVES)), SLIP / len(MOVES))
@@ -81,7 +81,7 @@ def reward(expert: NDArray[Any], own: NDArray[Any], zeta: float) -> NDArray[Any]
 
 
 def best_policy(rewards: NDArray[Any]) -> NDArray[Any]:
-    """The policy (S, A) of most reward and entropy, by soft value iteration to its fixed point."""
+    """The policy (S, A) that maximises reward and entropy, by soft value iteration."""
     after, value = transitions(), np.zeros(len(rewards))
     while True:
         q = (rewards + GAMMA * value[after]) / TEMPERATURE
@@ -95,7 +95,7 @@ def best_policy(rewards: NDArray[Any]) -> NDArray[Any]:
 
 
 def imitate(zeta: float, rounds: int = ROUNDS) -> Found:
-    """Rounds of: act, add to the replay, learn the policy of the reward that follows."""
+    """Repeat: act, add to the replay, learn the best policy of the resulting reward."""
     expert = occupancy(expert_policy())
     policy = np.full(expert.shape, 1 / len(MOVES))
     replay: list[NDArray[Any]] = []
@@ -114,7 +114,7 @@ def run() -> list[Found]:
 
 
 def table(found: list[Found]) -> str:
-    """Distances from the expert over rounds, in a line for each zeta."""
+    """Distances from the expert over rounds, a line for each zeta."""
     shown = [k for k in (1, 2, 3, 5, 10, 20, ROUNDS) if k <= len(found[0].distances)]
     lines = ["total variation distance between agent and expert, over rounds of learning"]
     lines.append("zeta" + "".join(f"{k:>8}" for k in shown))
@@ -125,7 +125,7 @@ def table(found: list[Found]) -> str:
 
 
 def draw(found: list[Found], file: Path) -> None:
-    """Where the expert and each agent are in the end, and the distances over rounds."""
+    """Draw the final occupancy of the expert and each agent, and the distances over rounds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(3 * (len(found) + 2), 3), layout="constrained")

@@ -1,5 +1,5 @@
-"""`cdred results`: what an experiment measured, as small tables to commit, and docs/results.md from
-them. Results accumulate: what is up to date is entered, and what was entered before is not lost."""
+"""`cdred results`: small tables of an experiment to commit, and docs/results.md from them. Results
+accumulate: what is up to date is entered, and what was entered before is kept."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def enter(plan: Plan, force: bool = False) -> Path:
 
 
 def _finished(plan: Plan) -> list[Job]:
-    """Of the report's inputs what is up to date and evaluated, with all that it was made from."""
+    """The report's inputs that are up to date and evaluated, with all that they were made from."""
     fresh = {job.path: job for job in plan.report.inputs if job.up_to_date(plan.root)}
     evaluated = {job.inputs[0].path for job in fresh.values() if job.stage == "evaluate"}
 
@@ -111,14 +111,14 @@ def _panels(data: Data) -> list[Panel]:
 
 
 def _entered(folder: Path) -> list[str]:
-    """The agents of which results stand there."""
+    """The agents whose results were entered."""
     if not (folder / manifest.NAME).exists():
         return []
     return [path for path in _provenance_of(folder)["artifacts"] if path.startswith(AGENTS)]
 
 
 def _provenance_of(folder: Path) -> dict[str, Any]:
-    """What `_provenance` wrote there. Raises CdredError when it is not that."""
+    """Read what `_provenance` wrote. Raises CdredError when it is damaged."""
     file = folder / manifest.NAME
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
@@ -131,7 +131,7 @@ def _provenance_of(folder: Path) -> dict[str, Any]:
 
 
 def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
-    """Of each artifact what identifies it: derivation, contents, and the machine's kind."""
+    """The identity of each artifact: derivation, contents, and the machine's kind."""
     artifacts = {}
     for job in jobs:
         found = manifest.read(plan.root / job.path)
@@ -205,7 +205,7 @@ def _section(folder: Path) -> str:
 
 
 def _origin(folder: Path) -> str:
-    """By which code its agents were trained, and on what."""
+    """The commit that trained its agents, and the machines."""
     found = _provenance_of(folder)
     own = [a for path, a in found["artifacts"].items() if path.startswith(AGENTS)]
     machines = sorted({f"{agent['machine']} ({agent['device']})" for agent in own})
@@ -215,7 +215,7 @@ def _origin(folder: Path) -> str:
 
 
 def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
-    """A run's line; numbers as a person reads them."""
+    """A run's line as text."""
     successes = find(run["task"]).measure == "success"
     column, low, high = (
         ("success", "success_low", "success_high")

@@ -66,7 +66,7 @@ def model_name(job: Job) -> str:
 
 
 def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
-    """A version for each agent that has none yet, told by its digest.
+    """Register a version for each agent whose digest has none yet.
 
     Raises CdredError when MLflow is missing, cannot be reached or refuses.
     """
@@ -136,7 +136,7 @@ def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> s
 def _log(
     plan: Plan, job: Job, delivery: Any, requirements: list[str], tags: dict[str, str]
 ) -> tuple[str | None, str]:
-    """Log the model, under the run that trained it if that was tracked: their ids."""
+    """Log the model, under the run that trained it if that was tracked; returns both ids."""
     import mlflow
 
     from cdred.learning import training
@@ -173,7 +173,7 @@ def _run(client: Any, job: Job) -> Any:
 
 
 def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
-    """A run that is still on its way could not be linked later."""
+    """Refuse agents whose runs are not delivered: they could not be linked later."""
     from cdred.tracking import delivery
     from cdred.tracking.spool import SPOOL
 
@@ -183,7 +183,7 @@ def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
 
 
 def first_observations(plan: Plan, agent: Any) -> Any:
-    """What the agent saw first in its evaluation: the model's input example."""
+    """The agent's first observations in its evaluation: the model's input example."""
     from cdred.envs.make import make_vec
     from cdred.learning.seeding import derive_seeds
 
@@ -193,7 +193,8 @@ def first_observations(plan: Plan, agent: Any) -> Any:
 
 
 def signature(obs: Any, action_dim: int) -> Any:
-    """Observations (-1, *obs_shape) and a seed in, actions (-1, action_dim) out."""
+    """The model's signature: observations (-1, *obs_shape) and a seed in, actions (-1, action_dim)
+    out."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -206,7 +207,7 @@ def signature(obs: Any, action_dim: int) -> Any:
 
 
 def pins(lock: Path) -> list[str]:
-    """The lock's versions of what the model needs to run.
+    """The versions in the lock of the packages that the model needs.
 
     Raises CdredError when the lock is missing or lists none.
     """

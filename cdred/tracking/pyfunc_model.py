@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 
 class AgentModel(PythonModel):
-    """Observations in, actions out; it remembers nothing between calls."""
+    """A model from observations to actions, without memory between calls."""
 
     def load_context(self, context: Any) -> None:
         from cdred.learning.agent import Agent
