@@ -15,7 +15,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,17 +26,20 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from cdred import machine
+from cdred import machine, methods
 from cdred.envs import make
 from cdred.envs.rollout import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
-from cdred.learning.interaction import demonstration_replay
+from cdred.learning.derived import discount
+from cdred.learning.device import device_name, prepare, select
+from cdred.learning.learner import Learner
+from cdred.learning.online_trainer import demonstration_replay
 from cdred.learning.replay import Replay, join
-from cdred.learning.settings import PRESETS, Settings, discount
-from cdred.learning.update import Learner
+from cdred.learning.settings import WorldModelSettings
 
+METHOD = "cdred"  # is timed
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
 ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite
 MATRICES = (1536, 512, 512)  # those of an update at the paper's sizes
@@ -73,8 +76,8 @@ def run(
     say: Callable[[str], None],
 ) -> dict[str, Any]:  # fmt: skip
     """Time everything and return it as plain data; `say` is told what is under way."""
-    machine.prepare(threads)
-    chosen = machine.device(device)
+    prepare(threads)
+    chosen = select(device, machine.take_gpu)
     variants = [EAGER, BFLOAT16, *(COMPILED if compiled else ())]
     rows: list[Row] = []
     memory: dict[str, int] = {}  # of the first sizes alone: a process remembers its peak
@@ -86,7 +89,7 @@ def run(
     say("environments")
     rows += environments(rounds)
     return {
-        "machine": machine.name(), "device": machine.device_name(chosen), "threads": threads,
+        "machine": machine.name(), "device": device_name(chosen), "threads": threads,
         "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": memory,
         "rows": [asdict(row) for row in rows],
     }  # fmt: skip
@@ -143,7 +146,8 @@ def learner(
 ) -> tuple[list[Row], int]:
     """Update, plan, act and replay sample of CDRED; the peak memory in MB before compiling, with a
     full replay of the preset's size."""
-    task, settings = TASKS[preset], Settings(**PRESETS[preset])
+    task, settings = TASKS[preset], methods.find(METHOD).settings.preset(preset)
+    assert isinstance(settings, WorldModelSettings)
     spec = find(task)
     replay, expert = _replays(settings, spec.obs_dim, spec.action_dim, spec.episode_length, device)
     obs = np.zeros((1, spec.obs_dim), np.float32)
@@ -151,17 +155,17 @@ def learner(
     updates: list[Callable[[], Any]] = []
     plans: list[Callable[[], Any]] = []
     for _, precision, compile_ in variants:
-        s = replace(settings, precision=precision, compile=compile_, mpc=True)
+        s = settings.replace(precision=precision, compile=compile_, mpc=True)
         torch.manual_seed(0)
-        agent = Agent.create(task, "cdred", (spec.obs_dim,), spec.action_dim, s).to(device).eval()
+        agent = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, s).to(device).eval()
         assert agent.reward_model is not None
         gamma = discount(spec.episode_length, s)
-        own = Learner(agent.model, agent.reward_model, s, gamma, 10**6)  # type: ignore[arg-type]
+        own = Learner(agent.world_model, agent.reward_model, s, gamma, 10**6)
         batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
     acting = Agent.create(
-        task, "cdred", (spec.obs_dim,), spec.action_dim, replace(settings, mpc=False)
+        task, METHOD, (spec.obs_dim,), spec.action_dim, settings.replace(mpc=False)
     ).to(device)  # fmt: skip
 
     products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
@@ -192,7 +196,7 @@ def learner(
 
 
 def _replays(
-    s: Settings, obs_dim: int, action_dim: int, length: int, device: torch.device
+    s: WorldModelSettings, obs_dim: int, action_dim: int, length: int, device: torch.device
 ) -> tuple[Replay, Replay]:
     """A replay full of random episodes, and demonstrations, ten of them."""
     generator = np.random.default_rng(0)

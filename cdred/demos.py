@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.config import Demos
+from cdred.config.schema import Demos
 from cdred.envs import make_vec
 from cdred.envs.rollout import Episode, replay
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning.acting import play
 from cdred.learning.monitor import Monitor
-from cdred.learning.training import write_csv
+from cdred.learning.play import play
+from cdred.learning.saving import write_csv
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent

@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from cdred import manifest
-from cdred.checks import Place
-from cdred.config import PARAMS, Config, read_yaml, validate
+from cdred.config import PARAMS, Config, Place, read_yaml, validate
 from cdred.errors import CdredError, nearest
 from cdred.plan import Plan
 

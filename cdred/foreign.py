@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cdred.config import Demos
+from cdred.config.schema import Demos
 from cdred.envs.make import PIXEL_SHAPE
 from cdred.envs.rollout import Episode
 from cdred.envs.tasks import find

@@ -139,7 +139,7 @@ def _log(
     import mlflow
 
     from cdred.delivery import tracking_uri
-    from cdred.learning import training
+    from cdred.learning.agent import FOLDER, Agent
 
     mlflow.set_tracking_uri(tracking_uri(plan.root))
     run = _run(delivery.client, job)
@@ -147,14 +147,13 @@ def _log(
     mlflow.set_experiment(
         experiment_id=run.info.experiment_id if run else delivery.experiment(experiment)
     )
-    agent = training.load(plan.root / job.path)
-    assert isinstance(agent, training.Agent)
+    agent = Agent.from_pretrained(plan.root / job.path)
     example = first_observations(plan, agent)
     logged = mlflow.models.Model.log(
         artifact_path=None, name=model_name(job), flavor=mlflow.pyfunc,
         run_id=run.info.run_id if run else None, tags=tags, step=int(job.params.get("steps", 0)),
         python_model=str(CODE), code_paths=[str(CODE.parent)],
-        artifacts={"agent": str(plan.root / job.path / training.AGENT)},
+        artifacts={"agent": str(plan.root / job.path / FOLDER)},
         signature=signature(example, agent.action_dim), input_example=example,
         pip_requirements=requirements,
     )  # fmt: skip

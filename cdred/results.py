@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest
+from cdred import manifest, methods
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError
 from cdred.plan import CODE, Job, Plan
-from cdred.report import figures, tables
+from cdred.report import figures, published, tables
 from cdred.report.svg import Panel
 from cdred.report.tables import Data
 
@@ -93,7 +93,7 @@ def _finished(plan: Plan) -> list[Job]:
 
 def _panels(data: Data) -> list[Panel]:
     """The report's figures that the page shows: of each task the learning curves, the episodes,
-    and, of CDRED and IQ-MPC where they are compared, the gradient norms."""
+    and, of the methods whose gradient norms were published where all are there, those."""
     drawn, shown = figures.make(data), []
     for task in data.tasks:
         runs = [run for run in data.runs if run["task"] == task]
@@ -104,8 +104,9 @@ def _panels(data: Data) -> list[Panel]:
             for panel in drawn.gradients[task]
             if panel.name == figures.gradients_of(task, run["run"])
         }
-        if "cdred" in norms and "iqmpc" in norms:
-            shown += [norms["cdred"], norms["iqmpc"]]
+        compared = sorted(published.stable_methods())
+        if all(method in norms for method in compared):
+            shown += [norms[method] for method in compared]
     return shown
 
 
@@ -226,7 +227,9 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
         return f"{100 * float(text):.0f} %" if successes else f"{float(text):.1f}"
 
     steps = [agent["goal_step"] for agent in agents]
-    learned = run["method"] not in ("expert", "bc")
+    # Results of earlier versions have no stage, and call an expert's method so.
+    method = methods.find(run["method"]) if run.get("stage") != "expert" else None
+    learned = method is not None and method.imitates and method.interacts
     norms = ""
     if run["grad_norm_mean"]:
         norms = f"{float(run['grad_norm_mean']):.2f} / {float(run['grad_norm_max']):.1f}"

@@ -19,6 +19,7 @@ import cdred
 from cdred import container, machine, manifest
 from cdred.config import Config
 from cdred.errors import CdredError
+from cdred.learning.device import device_name, prepare, select
 from cdred.plan import CODE, Job, Plan, check_target
 from cdred.progress import logger
 from cdred.state import alone
@@ -143,66 +144,66 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 def _device(config: Config) -> Any:
     """The torch device of the configuration, its threads set."""
-    machine.prepare(config.compute.threads)
-    return machine.device(config.compute.device)
+    prepare(config.compute.threads)
+    return select(config.compute.device, machine.take_gpu)
 
 
 def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import acceptance
-    from cdred.learning import training
+    from cdred import acceptance, hub, methods
+    from cdred.learning import saving
     from cdred.learning.checkpoint import load_expert
     from cdred.learning.scripted import ScriptedExpert
-    from cdred.learning.trainer import History
+    from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
-    watch.begin(label, steps, "step", machine.device_name(device))
-    history = History()
+    watch.begin(label, steps, "step", device_name(device))
     agent: Any
+    history = None
     if entry.source == "train":
-        agent, history = training.train(
-            job.task, "expert", entry.settings, job.seed, [], device, watch, entry.obs
+        agent, history = train(
+            job.task, methods.EXPERT, entry.settings, job.seed, [], device, watch, entry.obs
         )
     elif entry.source == "scripted":
         agent = ScriptedExpert(job.task)
     else:
-        assert entry.checkpoint is not None
-        agent = load_expert(plan.root, job.task, entry.obs, entry.checkpoint, entry.revision)
+        folder = hub.folder_of(plan.root, entry.checkpoint, entry.revision)
+        agent = load_expert(folder, job.task, entry.obs, entry.checkpoint)
     wanted = plan.config.expert
     score = acceptance.score(agent.to(device), job.task, wanted.episodes)
     logger.info(acceptance.judge(job, wanted, score))
-    training.write(out, agent, history)
+    saving.write(out, agent, history)
 
 
 def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos
-    from cdred.learning import training
+    from cdred.learning import saving
+    from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
     episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
-    unit = "update" if entry.method == "bc" else "step"
-    watch.begin(label, entry.settings.steps, unit, machine.device_name(device))
+    watch.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
     obs = plan.config.demos[entry.demos].obs
-    agent, history = training.train(
+    agent, history = train(
         job.task, entry.method, entry.settings, job.seed, episodes, device, watch, obs
     )
-    training.write(out, agent, history)
+    saving.write(out, agent, history)
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import demos, foreign
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
-    from cdred.learning import training
+    from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = TASKS[job.task].episode_length
-    watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
+    watch.begin(f"demos {job.task} {job.entry}", length, "step", device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
-        agent = training.load(folder).to(device)
+        agent = saving.load(folder).to(device)
         episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
@@ -220,12 +221,12 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
     from cdred.envs.video import film, unfilmable
-    from cdred.learning import training
+    from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
-    agent = training.load(plan.root / job.inputs[0].path).to(device)
+    agent = saving.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
+    watch.begin(label, TASKS[job.task].episode_length, "step", device_name(device))
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
     )

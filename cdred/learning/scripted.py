@@ -1,4 +1,4 @@
-"""Experts that nobody has to train: the policies that Meta-World ships with its tasks."""
+"""Experts that need no training: the policies that come with a benchmark."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE = "scripted.json"
 class ScriptedExpert:
     """Acts like an `Agent`, by the benchmark's own policy of its task, from state observations."""
 
-    method, obs = "expert", "state"
+    method, obs = "scripted", "state"
 
     def __init__(self, task: str) -> None:
         self.task = task
@@ -37,7 +37,7 @@ class ScriptedExpert:
         return self
 
     def reset(self) -> None:
-        """The policies look at the last observation alone."""
+        """Do nothing: the policies look at the last observation alone."""
 
     def acting_state(self) -> None:
         return None

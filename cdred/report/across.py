@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cdred.report.roles import interacts, is_expert
 from cdred.report.statistics import (
     interquartile_mean,
     interquartile_means,
@@ -56,7 +57,7 @@ def lacking(data: Data) -> str:
 
 
 def imitating(data: Data) -> list[Row]:
-    return [row for row in data.summary if row["method"] != "expert"]
+    return [row for row in data.summary if not is_expert(row)]
 
 
 def _scores(data: Data) -> dict[str, np.ndarray]:
@@ -88,7 +89,7 @@ def _add_efficiency(data: Data, run: str) -> None:
     from cdred.report.tables import score
 
     agents = [row for row in imitating(data) if row["run"] == run]
-    if agents[0]["method"] == "bc":  # which does not interact: its steps are updates
+    if not interacts(agents[0]):  # its steps are updates
         return
     found: dict[tuple[int, str], dict[int, float]] = {}
     expert = {(row["seed"], row["task"]): row["expert_score"] for row in agents}

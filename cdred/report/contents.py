@@ -1,10 +1,13 @@
 """What a report holds, known from the configuration alone: its tables, and what
-`snakemake --report` shows. Standard library alone: Snakemake reads it while it plans."""
+`snakemake --report` shows. Without numpy and torch: Snakemake reads it while it plans."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from cdred import methods
 
 if TYPE_CHECKING:
     from cdred.config import Config
@@ -24,20 +27,8 @@ TABLES = {
     "diagnostics": "rewards, errors, losses and gradient norms over training",
     "lineage": "what each result was made from",
 }
-LOSSES = {
-    "consistency_loss": "Consistency loss",
-    "reward_loss": "Reward loss",
-    "value_loss": "Value loss",
-    "policy_loss": "Policy loss",
-    "bc_loss": "Cloning loss",
-}
-PREDICTING = ("cdred", "red")  # methods with two predictors
-DIAGNOSTICS = {
-    "reward": "Reward",
-    "q": "Q",
-    "errors": "Errors of the two predictors",
-    "consistency": "Latent consistency",
-}
+# Of methods that interact; others are their own (Method.presentation).
+DIAGNOSTICS = {"reward": "Reward", "q": "Q", "consistency": "Latent consistency"}
 
 
 @dataclass(frozen=True)
@@ -84,17 +75,31 @@ def _of_training(config: Config, task: str) -> list[Shown]:
     experts = [d.expert for d in demos if d.expert and config.experts[d.expert].source == "train"]
     found = []
     for name, run in runs.items():
-        for kind, what in DIAGNOSTICS.items():
-            if run.method == "bc" or (kind == "errors" and run.method not in PREDICTING):
-                continue
+        for kind, what, caption in _diagnostics(run.definition):
             labels = {"task": task, "run": name, "figure": what}
-            found.append(Shown(f"{kind}--{task}--{name}.svg", "Reward diagnostics", kind, labels))
+            file = f"{kind}--{task}--{name}.svg"
+            found.append(Shown(file, "Reward diagnostics", caption, labels))
     for name in dict.fromkeys([*experts, *runs]):
         labels = {"task": task, "run": name}
         found.append(Shown(f"gradients--{task}--{name}.svg", "Gradient norms", "gradients", labels))
-    clones = [run.method == "bc" for run in runs.values()]
-    for name, what in LOSSES.items():
-        if any(clones) if name == "bc_loss" else experts or not all(clones):
-            labels = {"task": task, "loss": what}
-            found.append(Shown(f"loss--{task}--{name}.svg", "Losses", "losses", labels))
+    trained = [methods.find(methods.EXPERT)] * bool(experts)
+    trained += [run.definition for run in runs.values()]
+    for name, what in losses(trained).items():
+        labels = {"task": task, "loss": what}
+        found.append(Shown(f"loss--{task}--{name}.svg", "Losses", "losses", labels))
     return found
+
+
+def _diagnostics(method: methods.Method) -> list[tuple[str, str, str]]:
+    """Name, title and caption of each figure over the training of a run of a method."""
+    shared = DIAGNOSTICS if method.interacts else {}
+    own = method.presentation().figures
+    return [
+        *((name, title, name) for name, title in shared.items()),
+        *((figure.name, figure.title, figure.caption) for figure in own),
+    ]
+
+
+def losses(trained: Iterable[methods.Method]) -> dict[str, str]:
+    """The losses that any of the methods has, with their titles."""
+    return {name: what for m in trained for name, what in m.presentation().losses.items()}

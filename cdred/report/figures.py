@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cdred import methods
 from cdred.envs.tasks import TASKS
+from cdred.errors import CdredError
+from cdred.methods import Figure
 from cdred.report import overview
-from cdred.report.contents import DIAGNOSTICS, LOSSES
+from cdred.report.contents import DIAGNOSTICS, losses
 from cdred.report.lines import collected, line, logarithmic, over_steps
+from cdred.report.roles import definition, interacts, is_expert
 from cdred.report.svg import COLOURS, INK, SIZE, Panel, draw
 from cdred.report.tables import score
 
@@ -57,7 +61,7 @@ class Figures:
 
 def colours(data: Data) -> dict[str, str]:
     """Each run's colour, the same for every task."""
-    names = dict.fromkeys(row["run"] for row in data.summary if row["method"] != "expert")
+    names = dict.fromkeys(row["run"] for row in data.summary if not is_expert(row))
     return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(names)}
 
 
@@ -94,9 +98,9 @@ def _learning_curves(data: Data, task: str) -> Panel:
         for run in runs:
             mean = score(run)
             lowest = min(lowest, 0.0 if successes else run["return_min"])
-            if run["method"] == "expert":
+            if is_expert(run):
                 axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:{form}}")
-            elif run["method"] == "bc":  # its steps are updates: no interaction to plot over
+            elif not interacts(run):  # its steps are updates: nothing to plot over
                 text = f"{run['run']} (final) {mean:{form}}"
                 axes.axhline(mean, color=colour[run["run"]], ls="-.", label=text)
             else:
@@ -156,7 +160,7 @@ def _episodes(data: Data, task: str) -> Panel:
 
 
 def _diagnostics(data: Data, run: Row) -> list[Panel]:
-    """Reward, Q, the predictors' errors and latent consistency of an imitating run."""
+    """Reward, Q, what the method alone has, and latent consistency of an imitating run."""
     rows, colour = _metrics(data, run), colours(data)[run["run"]]
     streams = {"expert": ("expert data", INK), "behaviour": ("agent data", colour)}
     horizon = sorted(
@@ -173,15 +177,16 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
 
         return plot
 
-    def errors(axes: Any) -> None:
-        for predictor, (_, ink) in streams.items():
-            whose = "expert's" if predictor == "expert" else "agent's"
-            for stream, (text, _) in streams.items():
-                dash = "-" if stream == predictor else "--"
-                name, label = f"{predictor}_error_on_{stream}", f"{whose} on {text}"
-                line(axes, rows, name, color=ink, ls=dash, label=label)
-        logarithmic(axes, collected(rows, pairs))
-        over_steps(axes, "agent steps")
+    def of_method(figure: Figure) -> Callable[[Any], None]:
+        def plot(axes: Any) -> None:
+            for drawn in figure.lines:
+                ink, dash = INK if drawn.expert else colour, "--" if drawn.dashed else "-"
+                line(axes, rows, drawn.column, color=ink, ls=dash, label=drawn.label)
+            if figure.logarithmic:
+                logarithmic(axes, collected(rows, [drawn.column for drawn in figure.lines]))
+            over_steps(axes, "agent steps")
+
+        return plot
 
     def consistency(axes: Any) -> None:
         for k, name in enumerate(horizon):
@@ -191,17 +196,22 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
         over_steps(axes, "agent steps")
 
     where = f"of {run['run']} on {run['task']} over agent steps"
-    pairs = [f"{p}_error_on_{s}" for p in streams for s in streams]
+    own = definition(run).presentation().figures
+    for name in (drawn.column for figure in own for drawn in figure.lines):
+        if name not in rows[-1]:
+            raise CdredError(
+                f"{run['method']}: its figures show {name}, which its metrics.csv does not have"
+            )
+    titles = DIAGNOSTICS | {figure.name: figure.title for figure in own}
     drawn = {
         "reward": (["reward_expert", "reward_behaviour"], on_streams("reward")),
         "q": (["q_expert", "q_behaviour"], on_streams("q")),
-        "errors": (pairs, errors),
+        **{f.name: ([drawn.column for drawn in f.lines], of_method(f)) for f in own},
         "consistency": (horizon, consistency),
     }
     return [
-        _panel(kind, DIAGNOSTICS[kind], where, rows, names, plot, run)
+        _panel(kind, titles[kind], where, rows, names, plot, run)
         for kind, (names, plot) in drawn.items()
-        if all(name in rows[-1] for name in names)  # not every method has two predictors
     ]
 
 
@@ -253,7 +263,11 @@ def _losses(data: Data, task: str) -> list[Panel]:
         label = f"{title} on {task} over {_steps(found[0][0])}. Last values: {levels}."
         return draw(f"loss--{task}--{name}", title, label, plot)
 
-    return [panel for name, title in LOSSES.items() if (panel := of(name, title))]
+    trained = [run for run in data.runs if run["task"] == task and _metrics(data, run)]
+    titles = losses(
+        methods.find(methods.EXPERT) if is_expert(run) else definition(run) for run in trained
+    )
+    return [panel for name, title in titles.items() if (panel := of(name, title))]
 
 
 def gradients_of(task: str, run: str) -> str:
@@ -274,7 +288,7 @@ def _name(kind: str, task: str, run: str) -> str:
 
 
 def _steps(run: Row) -> str:
-    return "updates" if run["method"] == "bc" else "agent steps"
+    return "agent steps" if interacts(run) else "updates"
 
 
 def _panel(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cdred.envs.tasks import SUITES, TASKS
+from cdred.report.roles import is_expert, label
 
 if TYPE_CHECKING:
     from cdred.plan import Plan
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 UNKNOWN = "not available"
 FILE = Path(__file__).with_name("published.csv")
 EXPERT = "TD-MPC2, arXiv 2310.16828, results/ of its code"
-NAMES = {"cdred": "CDRED", "iqmpc": "IQ-MPC", "bc": "BC"}
 Norms = tuple[str, float | None, float | None, str]  # a method's: its name, mean, maximum, source
 NORM = "gradient norm "  # and `mean` or `max`
 
@@ -41,7 +41,7 @@ def _task(plan: Plan, data: Data, task: str) -> list[Row]:
         if run["task"] != task:
             continue
         value, source = TASKS[task].published, EXPERT
-        if run["method"] != "expert":
+        if not is_expert(run):
             # The paper's numbers per task are those of agents that see states.
             states = plan.config.demos[run["demos"]].obs == "state"
             known = _known(task, measure, run["method"]) if states else None
@@ -77,7 +77,7 @@ def in_text(data: Data) -> list[list[Any]]:
 
     return [
         [
-            row["task"], row["run"] or "none", NAMES.get(row["method"], row["method"]),
+            row["task"], row["run"] or "none", label(row["method"]),
             row["measure"], value(row, "measured", "not run" if not row["run"] else "n/a"),
             value(row, "published", UNKNOWN), row["source"] or UNKNOWN,
         ]
@@ -100,7 +100,7 @@ def gradient_norms(task: str) -> list[Norms]:
     known = [r for r in rows() if r["task"] == task and r["metric"].startswith(NORM)]
     sources = {row["method"]: row["source"] for row in known}
     return [
-        (NAMES.get(method, method), value(method, "mean"), value(method, "max"), source)
+        (label(method), value(method, "mean"), value(method, "max"), source)
         for method, source in sources.items()
     ]
 
@@ -109,11 +109,16 @@ def in_words(suites: set[str]) -> list[str]:
     """What the paper says of several tasks of `suites` at once, as sentences."""
     return [
         f"Of {row['task']} of {SUITES[row['benchmark']]} together the paper gives {row['metric']} "
-        f"{row['value'].replace('-', ' to ')} for {NAMES.get(row['method'], row['method'])} "
+        f"{row['value'].replace('-', ' to ')} for {label(row['method'])} "
         f"({row['source']})."
         for row in rows()
         if row["task"] not in TASKS and row["benchmark"] in suites
     ]
+
+
+def stable_methods() -> set[str]:
+    """The methods of which gradient norms were published."""
+    return {row["method"] for row in rows() if row["metric"].startswith(NORM)}
 
 
 def stable_on() -> dict[str, list[Norms]]:

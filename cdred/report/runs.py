@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdred import methods
 from cdred.envs.tasks import TASKS
+from cdred.learning.derived import acts_by
+from cdred.report.roles import interacts, is_expert
 from cdred.report.statistics import bootstrap_interval
 
 if TYPE_CHECKING:
@@ -50,7 +53,7 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
         reached = success if TASKS[task].measure == "success" else mean
         found.append(
             {
-                "task": task, "run": run, "method": first["method"],
+                "task": task, "run": run, "method": first["method"], "stage": first["stage"],
                 "acts_by": acting(plan, run), "seeds": len(agents),
                 "episodes": sum(agent["episodes"] for agent in agents),
                 "return_mean": mean, "interval_low": low, "interval_high": high,
@@ -68,13 +71,13 @@ def collect(plan: Plan, data: Data, expert_score: dict[tuple[str, str], float]) 
 
 def acting(plan: Plan, name: str) -> str:
     """How a run's agents, or an expert, act when they are evaluated."""
-    entry = plan.config.runs.get(name)
-    if not entry and plan.config.experts[name].source == "scripted":
-        return "script"
-    settings = entry.settings if entry else plan.config.experts[name].settings
-    if entry and entry.method == "bc":
-        return "mean"
-    return "MPPI" if settings.mpc or settings.eval_policy == "plan" else settings.eval_policy
+    if run := plan.config.runs.get(name):
+        way = acts_by(run.definition, run.settings)
+    elif settings := plan.config.experts[name].settings:
+        way = acts_by(methods.find(methods.EXPERT), settings)
+    else:  # not trained here
+        return "script" if plan.config.experts[name].source == "scripted" else "as it was saved"
+    return "MPPI" if way == "plan" else way
 
 
 def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:
@@ -104,10 +107,10 @@ def _gradients(data: Data, task: str, run: str, seeds: list[int]) -> Row:
 def _cost(plan: Plan, data: Data, agent: Row, folder: Path) -> Row:
     """What training one agent took, in numbers that are the same on every machine."""
     task, run = agent["task"], agent["run"]
-    entry = plan.config.experts[run] if agent["method"] == "expert" else plan.config.runs[run]
+    entry = plan.config.experts[run] if is_expert(agent) else plan.config.runs[run]
     updates = _of(data.curves, task, run, agent["seed"], "update")
-    # BC's steps are updates; an expert that was not trained here has no curve.
-    steps = 0 if agent["method"] == "bc" or not updates else entry.settings.steps
+    # An expert that was not trained here has no curve.
+    steps = entry.settings.steps if updates and entry.settings and interacts(agent) else 0
     model = folder / "pretrained_model" / "model.safetensors"
     there = model.exists()  # a scripted expert has none
     return {

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from cdred.envs.tasks import TASKS
 from cdred.report import across, published, runs
 from cdred.report.contents import TABLES
+from cdred.report.roles import is_expert
 
 if TYPE_CHECKING:
     from cdred.plan import Job, Plan
@@ -105,10 +106,6 @@ def collect(plan: Plan, report: Job) -> Data:
     return data
 
 
-def is_expert(row: Row) -> bool:
-    return bool(row["method"] == "expert")
-
-
 def score(row: Row) -> float:
     """What the row's task measures: the share of episodes that succeed, or the mean return. What
     nobody knows to have succeeded has not."""
@@ -129,7 +126,7 @@ def _add_evaluation(data: Data, job: Job, directory: Path, identity: Row) -> Non
     found = json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
     returns = [e["return"] for e in found["episodes"]]
     known = [e["success"] for e in found["episodes"] if e["success"] is not None]
-    identity["method"] = found["method"]
+    identity |= {"method": found["method"], "stage": job.inputs[0].stage}
     for k, episode in enumerate(found["episodes"]):
         # `seed` is the agent's in every table.
         own = {"episode_seed" if key == "seed" else key: value for key, value in episode.items()}

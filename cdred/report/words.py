@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from cdred.envs.tasks import TASKS
 from cdred.report import across, published
 from cdred.report.contents import TABLES
+from cdred.report.roles import definition, interacts, is_expert
 from cdred.report.runs import acting
 from cdred.report.tables import GOAL, Data, Row
 
 if TYPE_CHECKING:
+    from cdred.learning.settings import Settings
     from cdred.plan import Job, Plan
 
 NEVER = "never"
@@ -31,7 +33,7 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
         "best_kept": [
             r["run"]
             for r in data.runs
-            if r["method"] == "expert" and plan.config.experts[r["run"]].settings.keep == "best"
+            if is_expert(r) and _keeps_best(plan.config.experts[r["run"]].settings)
         ],
         "success_head": ["success", "its 95 % interval"] if succeeds else [],
         "returns_rows": [
@@ -101,11 +103,15 @@ def context(plan: Plan, job: Job, data: Data) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _keeps_best(settings: Settings | None) -> bool:
+    return settings is not None and settings.keep == "best"
+
+
 def _verdicts(data: Data) -> list[str]:
     """One sentence per imitating agent: did it reach the goal."""
     lines = []
     for r in data.summary:
-        if r["method"] == "expert":
+        if is_expert(r):
             continue
         what = TASKS[r["task"]].measure
         name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
@@ -115,7 +121,7 @@ def _verdicts(data: Data) -> list[str]:
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         reached = _score(r) if what == "success" else f"mean return {_score(r)}"
         step = r["goal_step"]
-        unit = "update" if r["method"] == "bc" else "step"
+        unit = definition(r).unit
         first = f"; its learning curve first did at {unit} {step:,}" if step else ""
         lines.append(
             f"{name}: {reached} over {r['episodes']} episodes, "
@@ -152,7 +158,7 @@ def _first_steps(plan: Plan, data: Data) -> list[list[Any]]:
             f"{length[r['task'], r['run']]:,}",
         ]
         for r in across.imitating(data)
-        if r["method"] != "bc"
+        if interacts(r)
     ]  # fmt: skip
 
 

@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cdred.learning.rewards.base import Losses, RewardModel, Rollout
-from cdred.learning.settings import Settings
+from cdred.learning.reward_model import Losses, RewardModel, Rollout
+from cdred.methods.iqmpc.settings import IqmpcSettings
 
 if TYPE_CHECKING:
     from cdred.learning.world_model import WorldModel
 
 
 class InverseSoftQ(RewardModel):
-    uses_demonstrations = True
-    uses_environment_reward = False
+    """The reward that the critic holds in itself, and the loss by which it learns it."""
+
     inverse = True
 
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+    def __init__(self, s: IqmpcSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.alpha, self.beta, self.penalty = s.iq_alpha, s.entropy_coef, s.gradient_penalty
 

@@ -9,13 +9,13 @@ import torch
 import zuko
 from torch import Tensor, nn
 
-from cdred.learning.rewards.base import RewardModel
-from cdred.learning.settings import Settings
+from cdred.learning.reward_model import RewardModel
+from cdred.methods.cfil.settings import CfilSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch, Replay
 
-LEAST_STD = 1e-2  # of what does not vary
+MINIMUM_STD = 1e-2  # of what does not vary
 
 
 class CoupledFlow(RewardModel):
@@ -26,12 +26,10 @@ class CoupledFlow(RewardModel):
     Not in the latent space: groups of SimNorm sum to one, so there is no density to speak of.
     """
 
-    uses_demonstrations = True
-    uses_environment_reward = False
     mean: Tensor  # (S + A,)
     std: Tensor
 
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+    def __init__(self, s: CfilSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         hidden = [s.predictor_dim] * s.predictor_layers
         self.expert, self.behaviour = (
@@ -54,7 +52,7 @@ class CoupledFlow(RewardModel):
         variance = torch.stack([x.var(0, correction=0) for x in streams]).mean(0)
         variance = variance + means.var(0, correction=0)
         self.mean.copy_(means.mean(0))
-        self.std.copy_(variance.sqrt().clamp(min=LEAST_STD))
+        self.std.copy_(variance.sqrt().clamp(min=MINIMUM_STD))
 
     def standardised(self, obs: Tensor, action: Tensor) -> Tensor:
         """Observations (..., S), actions (..., A) -> x (..., S + A)."""

@@ -9,19 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from cdred.learning.networks import mlp
-from cdred.learning.rewards.base import RewardModel
-from cdred.learning.settings import Settings
+from cdred.learning.reward_model import RewardModel
 from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
+from cdred.methods.true_reward.settings import TrueRewardSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch
 
 
 class TrueReward(RewardModel):
-    uses_demonstrations = False
-    uses_environment_reward = True
+    """A distribution over bins of symlog space, as TD-MPC2 learns it."""
 
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+    def __init__(self, s: TrueRewardSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.num_bins, self.symlog_max = s.num_bins, s.symlog_max
         hidden = [s.mlp_dim, s.mlp_dim]

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from cdred.envs.rollout import Episode
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.settings import Settings
 from cdred.learning.trainer import Trainer
+from cdred.learning.world_model import Policy, make_encoder
+
+
+class CloningNetworks(nn.Module):
+    """The encoder and policy of the world model, without the rest of it."""
+
+    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+        super().__init__()
+        self.encoder = make_encoder(s, obs_shape)
+        self.policy = Policy(s, action_dim)
 
 
 class CloningTrainer(Trainer):

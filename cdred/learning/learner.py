@@ -1,4 +1,4 @@
-"""The update step: the paper's algorithm box, for any reward model."""
+"""The update step: the paper's algorithm box, with any reward model."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from cdred.learning.replay import Batch
-from cdred.learning.rewards import RewardModel, Rollout
+from cdred.learning.reward_model import RewardModel, Rollout
 from cdred.learning.scale import RunningScale
-from cdred.learning.settings import Settings
+from cdred.learning.settings import WorldModelSettings
 from cdred.learning.speed import compiled, matrix_precision
 from cdred.learning.world_model import WorldModel
 
@@ -19,8 +19,8 @@ class Learner:
     """World model, reward model and their optimisers. `update` makes one gradient step of each."""
 
     def __init__(
-        self, model: WorldModel, reward_model: RewardModel, s: Settings, discount: float,
-        total_updates: int,
+        self, model: WorldModel, reward_model: RewardModel, s: WorldModelSettings,
+        discount: float, total_updates: int,
     ) -> None:  # fmt: skip
         self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
         self.total_updates = total_updates
@@ -60,7 +60,7 @@ class Learner:
             group["lr"] = base * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """What the networks' own state does not hold."""
+        """The optimisers' state and what else the networks' own does not hold."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "policy_optimizer": self.policy_optimizer.state_dict(),
@@ -165,9 +165,9 @@ def _stream_statistics(reward: Tensor, q: Tensor, num_expert: int) -> dict[str, 
     streams = {"behaviour": slice(num_expert, None)}
     if num_expert:
         streams["expert"] = slice(num_expert)
-    found: dict[str, Tensor] = {}
+    statistics: dict[str, Tensor] = {}
     for stream, part in streams.items():
         for name, values in (("reward", reward[:, part]), ("q", q[:, part])):
             spread, mean = torch.std_mean(values)
-            found |= {f"{name}_{stream}": mean, f"{name}_{stream}_std": spread}
-    return found
+            statistics |= {f"{name}_{stream}": mean, f"{name}_{stream}_std": spread}
+    return statistics

@@ -1,4 +1,21 @@
-"""What the update step and the planner ask of a reward model."""
+"""The seam between the methods and the learner: what update step and planner ask of a reward model.
+
+A method is a subclass of `RewardModel`. The least that one implements is
+
+- `__init__(s, obs_shape, action_dim)`: its networks, from its settings. Parameters that require a
+  gradient are trained by the learner's optimiser, together with the world model.
+- `forward(z, action)`: the reward, by which the planner plans.
+- `loss(z, action, batch, weights)`: its loss on both streams, and the reward of the same steps,
+  from which the critic learns.
+
+Batches hold N sub-sequences of H steps, time first. The first `batch.num_expert` of the N come from
+demonstrations, the others from the agent's replay; both have the same number. Gradients of `loss`
+flow through z into dynamics and encoder, unless it detaches z.
+
+`losses` may be overridden as well, where the critic is another than TD-MPC2's (IQ-MPC), `planned`
+where the planner's reward takes more than (z, a), `prepare` to see the data before the first
+update, and `anneal` for schedules. docs/extending.md walks through an example.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +32,7 @@ if TYPE_CHECKING:
 
 
 class Rollout(NamedTuple):
-    """A batch in the latent space. N sub-sequences of H steps, `batch.num_expert` expert ones
-    first."""
+    """A batch in the latent space."""
 
     zs: Tensor  # (H + 1, N, L), of the model; with the gradients of dynamics and encoder
     z_observed: Tensor  # (H, N, L), encodings of what was observed next; no gradient
@@ -26,6 +42,8 @@ class Rollout(NamedTuple):
 
 
 class Losses(NamedTuple):
+    """The losses of reward model and critic, and what the learner reports of them."""
+
     reward_loss: Tensor
     value_loss: Tensor
     reward: Tensor  # (H, N, 1), of these steps; no gradient
@@ -34,8 +52,8 @@ class Losses(NamedTuple):
 
 
 class RewardModel(nn.Module):
-    uses_demonstrations: bool
-    uses_environment_reward: bool
+    """A learned reward R(z, a) of latent states and actions."""
+
     # Of methods whose Q holds the reward in itself. Their Q are scalars, not distributions over
     # bins; their values count the policy's entropy, and the policy's objective is Q as it is.
     inverse: bool = False
@@ -47,14 +65,17 @@ class RewardModel(nn.Module):
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """What the update step needs, from rolled-out latents z (H, N, L) and actions (H, N, A):
-        the loss, each step weighted by `weights` (H,), divided by H; the reward of TD targets
-        (H, N, 1), without gradient; and detached metrics."""
+        """The loss, the reward and metrics of rolled-out latents z (H, N, L) and actions (H, N, A).
+
+        The loss weighs each step by `weights` (H,) and is divided by H; the reward (H, N, 1), for
+        the TD targets, has no gradient; metrics are detached scalars, which metrics.csv holds.
+        `batch` has the observations, which a reward in their space takes in place of z.
+        """
         raise NotImplementedError
 
     def losses(self, model: WorldModel, r: Rollout) -> Losses:
-        """Losses of reward model and critic. Here the critic is TD-MPC2's: it learns the return of
-        this reward by temporal differences."""
+        """The losses of reward model and critic. This critic is TD-MPC2's: it learns the return of
+        the reward by temporal differences."""
         reward_loss, reward, metrics = self.loss(r.zs[:-1], r.batch.action, r.batch, r.weights)
         logits = model.q_logits(r.zs[:-1], r.batch.action)  # (Q, H, N, bins)
         with torch.no_grad():
@@ -74,7 +95,7 @@ class RewardModel(nn.Module):
         return self(z, action)
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
-        """Told once, before the first update, what both streams hold by then."""
+        """Look at the data of both streams, once, before the first update."""
 
     def anneal(self, progress: float) -> None:
         """Follow schedules: `progress` is the share of all updates that were made."""

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from cdred.learning.networks import EnsembleMLP
-from cdred.learning.rewards.base import RewardModel
-from cdred.learning.settings import Settings
+from cdred.learning.reward_model import RewardModel
+from cdred.methods.cdred.settings import CdredSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch
@@ -30,10 +30,8 @@ class CoupledRND(RewardModel):
     plans with the reward it was trained with.
     """
 
-    uses_demonstrations = True
-    uses_environment_reward = False
-
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
+    # RED's settings have zeta 1 as a constant.
+    def __init__(self, s: CdredSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.alpha, self.sigma, self.transform = s.alpha, s.sigma, s.transform
         self.zeta: float | Tensor = s.zeta

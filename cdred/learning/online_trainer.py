@@ -12,45 +12,47 @@ from cdred.envs import make
 from cdred.envs.rollout import Episode
 from cdred.envs.tasks import TASKS
 from cdred.errors import CdredError
+from cdred.learning import derived
 from cdred.learning.agent import Agent
+from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch, Replay, join
 from cdred.learning.seeding import derive_seed, generator_state, restore_generator, stacked
-from cdred.learning.settings import Settings, discount
+from cdred.learning.settings import WorldModelSettings
 from cdred.learning.trainer import Trainer
-from cdred.learning.update import Learner
-from cdred.learning.world_model import WorldModel
 
 
 class OnlineTrainer(Trainer):
     """A step is an agent step in the environment and the updates that are due after it.
 
-    Methods whose reward model does not use the environment's reward never store it.
+    The environment's reward is never stored unless the method uses it.
     """
 
     def __init__(
-        self, agent: Agent, s: Settings, seed: int, demonstrations: list[Episode],
+        self, agent: Agent, s: WorldModelSettings, seed: int, demonstrations: list[Episode],
         monitor: Monitor,
     ) -> None:  # fmt: skip
         super().__init__(agent, s, seed, monitor)
-        assert agent.reward_model is not None and isinstance(agent.model, WorldModel)
+        assert agent.reward_model is not None
+        self.reward_model = agent.reward_model
+        self.s: WorldModelSettings = s
         self.env = make(agent.task, agent.obs)
         self.env.action_space.seed(derive_seed(seed, "random actions"))
         device, length = agent.device, TASKS[agent.task].episode_length
-        self.rewarded = agent.reward_model.uses_environment_reward
+        self.rewarded = agent.spec.uses_environment_reward
         self.replay = Replay(
             s.buffer_size, agent.obs_shape, agent.action_dim, s.horizon, self.rewarded, device
         )
         self.expert = None
-        if agent.reward_model.uses_demonstrations:
+        if agent.spec.uses_demonstrations:
             self.expert = demonstration_replay(
                 demonstrations, s, agent.obs_shape, agent.action_dim, device
             )
         self.learner = Learner(
-            agent.model, agent.reward_model, s, discount(length, s),
-            int(s.steps * s.updates_per_step),
+            agent.world_model, agent.reward_model, s, derived.discount(length, s),
+            derived.total_updates(s),
         )  # fmt: skip
-        self.seed_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
+        self.seed_steps = derived.seed_steps(length, s)
         # Each episode has a seed of its own: with its actions, it can be played again.
         self.first_seed = derive_seed(seed, "environment")
         self.episodes = 0
@@ -77,8 +79,7 @@ class OnlineTrainer(Trainer):
             self.trajectory = self._start_episode()
         if self.step >= self.seed_steps and len(self.replay):
             if not self.updates and self.expert is not None:
-                assert self.agent.reward_model is not None
-                self.agent.reward_model.prepare(self.expert, self.replay)
+                self.reward_model.prepare(self.expert, self.replay)
             # The updates of the random phase are made at its end, all at once.
             while self.updates < int(self.step * self.s.updates_per_step):
                 metrics = self.learner.update(self._sample())
@@ -125,7 +126,11 @@ class OnlineTrainer(Trainer):
 
 
 def demonstration_replay(
-    episodes: Iterable[Episode], s: Settings, obs_shape: list[int], action_dim: int, device: Any
+    episodes: Iterable[Episode],
+    s: WorldModelSettings,
+    obs_shape: list[int],
+    action_dim: int,
+    device: Any,
 ) -> Replay:
     """All demonstrations in a replay of exactly their size, without rewards."""
     episodes = list(episodes)
