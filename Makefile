@@ -53,7 +53,7 @@ cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/cl
 
 .PHONY: lock
 lock: ## resolve requirements.lock and requirements-cluster.lock again (needs uv)
-	uv pip compile --python-version 3.11 --override overrides.txt --generate-hashes \
+	uv pip compile --universal --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
 	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --group cluster --quiet -o requirements-cluster.lock

@@ -11,7 +11,6 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ from cdred.plan import CODE, Job, Plan, check_target
 from cdred.progress import logger
 from cdred.state import alone
 from cdred.watch import Watch
-
-# Named in manifests: what results depend on beside our own code.
-PACKAGES = (
-    "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
-    "safetensors", "sapien", "shimmy", "torch",
-)  # fmt: skip
 
 
 def run(plan: Plan, job: Job) -> None:
@@ -63,7 +56,7 @@ def _run(plan: Plan, job: Job) -> None:
                     j.path.as_posix(): manifest.hash_file(plan.root / j.path / manifest.NAME)
                     for j in job.inputs
                 },
-                "packages": {name: metadata.version(name) for name in PACKAGES},
+                "packages": manifest.packages(),
                 "device": ", then ".join(watch.devices),
                 "machine": ", then ".join(watch.machines),
                 "threads": plan.config.compute.threads,
@@ -209,7 +202,7 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     else:
         episodes = foreign.collect(plan.root, job.task, entry)
         provenance = {"source": f"{entry.source} {entry.path}"}
-    demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
+    demos.write(out, episodes, job.task, job.entry, provenance)
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"

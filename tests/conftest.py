@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cdred.envs.tasks import TASKS, not_installed
 from cdred.plan import Plan
 
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
@@ -22,6 +23,17 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SHIPPED = (
     "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
 )  # fmt: skip
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a suite which is not installed, by its `needs` or its `task`."""
+    tasks = [task for mark in item.iter_markers("needs") for task in mark.args]
+    parameters = getattr(item, "callspec", None)
+    if parameters and parameters.params.get("task") in TASKS:
+        tasks.append(parameters.params["task"])
+    for task in tasks:
+        if reason := not_installed(TASKS[task].suite):
+            pytest.skip(f"{task}: {reason}")
 
 
 class Project:
