@@ -27,7 +27,7 @@ _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(
     r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]+")
+_LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "plain"  # the tag of scalars without quotes or a tag of their own
 
@@ -127,7 +127,7 @@ class _Reader:
             tables = [self.merged(item, path) for item in reversed(node.value)]
             return {key: value for table in tables for key, value in table.items()}
         if not isinstance(node, yaml.MappingNode):
-            raise self.fail(node, f"{'.'.join(path)}: << merges mappings alone")
+            raise self.fail(node, f"{'.'.join((*path, '<<'))}: merges mappings alone")
         found = self.value(node, path)
         assert isinstance(found, dict)
         return found
@@ -156,6 +156,6 @@ def plain(text: str) -> Any:
         return text.lower() == "true"
     if _INT.fullmatch(text):
         return int(text) if len(text) < 100 else float("inf")
-    if _FLOAT.fullmatch(text) and not _LEADING_ZERO.fullmatch(text):
+    if _FLOAT.fullmatch(text) and not _LEADING_ZERO.match(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text

@@ -3,32 +3,30 @@ rewards on observations, schedules of zeta."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_numerics import TINY, forward
-from test_training import TOY, train, weights
+from support.learning import forward, tiny, toy, train, weights
 
-from cdred.checks import CFIL_REWARD
-from cdred.learning import training
+from cdred.learning import saving
 from cdred.learning.agent import Agent
+from cdred.learning.learner import Learner
 from cdred.learning.replay import Batch, Replay
-from cdred.learning.rewards import Rollout
-from cdred.learning.rewards.flow import CoupledFlow
-from cdred.learning.rewards.inverse import InverseSoftQ
-from cdred.learning.rewards.rnd import CoupledRND
-from cdred.learning.update import Learner
+from cdred.learning.reward_model import Rollout
 from cdred.learning.world_model import WorldModel
+from cdred.methods.cdred.reward import CoupledRND
+from cdred.methods.cfil.reward import CoupledFlow
+from cdred.methods.cfil.settings import LARGEST_REWARD
+from cdred.methods.iqmpc.reward import InverseSoftQ
 
 GAMMA, ENTROPY = 0.9, 0.7
 
 
 def iqmpc(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[WorldModel, InverseSoftQ]:
     """Both with weights that matter, and a policy whose actions and entropy are known."""
-    s = replace(TINY, num_q=2, iq_alpha=0.3, entropy_coef=0.2, **changes)
+    s = tiny("iqmpc", num_q=2, iq_alpha=0.3, entropy_coef=0.2, **changes)
     agent = Agent.create("cup-catch", "iqmpc", (8,), 2, s)
     model, reward_model = agent.model, agent.reward_model
     assert isinstance(model, WorldModel) and isinstance(reward_model, InverseSoftQ)
@@ -72,7 +70,7 @@ def test_inverse_soft_q_loss_is_the_formula(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_inverse_soft_q_reaches_encoder_and_q_but_neither_targets_nor_policy() -> None:
-    agent = Agent.create("cup-catch", "iqmpc", (8,), 2, TINY)
+    agent = Agent.create("cup-catch", "iqmpc", (8,), 2, tiny("iqmpc"))
     assert isinstance(agent.model, WorldModel) and agent.reward_model is not None
     for parameter in agent.model.q.parameters():
         parameter.data.normal_(0, 0.5)
@@ -91,7 +89,7 @@ def test_inverse_soft_q_reaches_encoder_and_q_but_neither_targets_nor_policy() -
 def test_inverse_soft_q_finds_the_occupancy_ratio() -> None:
     """A state visited by both, one by the expert alone, one by the agent alone. With gamma 0, R is
     Q, and without the start's term the objective has a known minimum: 4 alpha e / (e + b)."""
-    s = replace(TINY, latent_dim=8, simnorm_dim=8, iq_alpha=0.5, entropy_coef=0.0)
+    s = tiny("iqmpc", latent_dim=8, simnorm_dim=8, iq_alpha=0.5, entropy_coef=0.0)
     agent = Agent.create("cup-catch", "iqmpc", (8,), 2, s)
     assert isinstance(agent.model, WorldModel) and agent.reward_model is not None
     states = torch.eye(8)[:3]
@@ -136,7 +134,7 @@ def test_what_iqmpc_plans_is_its_soft_return(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("method", ["cdred", "iqmpc"])
 def test_without_a_model_latents_are_encodings(method: str) -> None:
-    s = replace(TOY, model_free=True)
+    s = toy(method, model_free=True)
     agent = Agent.create("cartpole-balance", method, (5,), 1, s)
     assert isinstance(agent.model, WorldModel) and agent.reward_model is not None
     assert not list(agent.model.dynamics.parameters())
@@ -146,11 +144,12 @@ def test_without_a_model_latents_are_encodings(method: str) -> None:
     _, zs, metrics = learner.world_loss(batch)
     torch.testing.assert_close(zs, agent.model.encoder(obs))
     assert metrics["consistency_loss"] == 0
-    assert weights(train(method, s=s)[0]) == weights(train(method, s=s)[0])
+    trained = [train(method, model_free=True)[0] for _ in range(2)]
+    assert weights(trained[0]) == weights(trained[1])
 
 
 def test_a_reward_on_observations_leaves_the_encoder_alone(tmp_path: Any) -> None:
-    s = replace(TINY, reward_space="observation")
+    s = tiny(reward_space="observation")
     model = CoupledRND(s, (5,), 3)
     obs, action, z = torch.randn(3, 8, 5), torch.rand(2, 8, 3), torch.rand(2, 8, 16)
     z.requires_grad_()
@@ -159,40 +158,39 @@ def test_a_reward_on_observations_leaves_the_encoder_alone(tmp_path: Any) -> Non
     torch.testing.assert_close(reward, model(obs[:-1], action).detach())
     loss.backward()
     assert z.grad is None
-    agent, history = train("cdred", s=replace(TOY, reward_space="observation"))
-    training.write(tmp_path, agent, history)
+    agent, history = train("cdred", reward_space="observation")
+    saving.write(tmp_path, agent, history)
     again = Agent.from_pretrained(tmp_path / "pretrained_model")
     assert weights(again) == weights(agent)
 
 
 def test_zeta_follows_its_schedule_and_is_saved(tmp_path: Any) -> None:
-    s = replace(TOY, zeta=0.9, zeta_end=0.5)
+    s = toy(zeta=0.9, zeta_end=0.5)
     model = CoupledRND(s, (5,), 1)
     bonuses = torch.rand(2, 4, 1)
     for progress, zeta in ((0.0, 0.9), (0.5, 0.7), (1.0, 0.5)):
         model.anneal(progress)
-        plain = CoupledRND(replace(s, zeta=zeta, zeta_end=None), (5,), 1)
+        plain = CoupledRND(s.replace(zeta=zeta, zeta_end=None), (5,), 1)
         torch.testing.assert_close(model.reward(bonuses), plain.reward(bonuses))
-    agent, history = train("cdred", s=s)
-    training.write(tmp_path, agent, history)
+    agent, history = train("cdred", zeta=0.9, zeta_end=0.5)
+    saving.write(tmp_path, agent, history)
     again = Agent.from_pretrained(tmp_path / "pretrained_model")
     assert isinstance(again.reward_model, CoupledRND)
     assert 0.5 < float(again.reward_model.zeta) < 0.52  # the last of 54 updates is at 53/54
-    assert weights(train("cdred", s=replace(TOY, zeta=0.9))[0]) != weights(agent)
+    assert weights(train("cdred", zeta=0.9)[0]) != weights(agent)
 
 
 @pytest.mark.parametrize("changes", [{"mpc": True}, {"gradient_penalty": 1.0}])
 def test_iqmpc_learns_with_its_options(changes: dict[str, Any]) -> None:
     small = {"plan_samples": 16, "plan_iterations": 2, "plan_policy_samples": 4, "plan_elites": 4}
-    s = replace(TOY, **(small | changes))
-    agent, history = train("iqmpc", s=s)
-    assert weights(agent) == weights(train("iqmpc", s=s)[0])
+    agent, history = train("iqmpc", **small | changes)
+    assert weights(agent) == weights(train("iqmpc", **small | changes)[0])
     assert all(np.isfinite(value) for row in history.metrics for value in row.values())
 
 
 def test_coupled_flows_bound_is_donsker_varadhans() -> None:
     """Loss and reward from the flows' own densities, in float64; without noise."""
-    s = replace(TINY, flow_noise=0.0, flow_likelihood_coef=0.3)
+    s = tiny("cfil", flow_noise=0.0, flow_likelihood_coef=0.3)
     model = CoupledFlow(s, (5,), 3)
     obs, action, weights_ = torch.randn(3, 8, 5), torch.rand(2, 8, 3), torch.tensor([1.0, 0.5])
     batch = Batch(obs, action, None, num_expert=4)
@@ -201,7 +199,7 @@ def test_coupled_flows_bound_is_donsker_varadhans() -> None:
     expert, behaviour = (d.detach().double().numpy() for d in model.log_densities(x))
     ratio = 6 * np.tanh((behaviour - expert) / 15)
     np.testing.assert_allclose(reward[..., 0], -ratio, rtol=1e-4, atol=1e-5)
-    assert model.squash(torch.tensor(1e9)) == CFIL_REWARD  # by which configurations are checked
+    assert model.squash(torch.tensor(1e9)) == LARGEST_REWARD  # by which configurations are checked
     expected = 0.0
     for t, weight in enumerate((1.0, 0.5)):
         bound = ratio[t, 4:].mean() - np.log(np.exp(ratio[t, :4]).mean())
@@ -214,7 +212,7 @@ def test_coupled_flows_do_not_depend_on_units_and_are_saved_with_them(tmp_path: 
     units, rewards = torch.tensor([1.0, 100.0, 1e-2, 1.0]), []
     for scale in (torch.ones(4), units):
         torch.manual_seed(0)
-        model = CoupledFlow(TINY, (4,), 2)
+        model = CoupledFlow(tiny("cfil"), (4,), 2)
         generator = torch.Generator().manual_seed(1)
         replays = []
         for shift in (0.0, 2.0):
@@ -231,16 +229,16 @@ def test_coupled_flows_do_not_depend_on_units_and_are_saved_with_them(tmp_path: 
         rewards.append(model(*replays[0].transitions()))
     torch.testing.assert_close(rewards[0], rewards[1], atol=1e-3, rtol=1e-3)
 
-    agent, history = train("cfil", s=replace(TOY, model_free=True))
+    agent, history = train("cfil", model_free=True)
     assert isinstance(agent.reward_model, CoupledFlow)
     assert (agent.reward_model.std != 1).all()
-    training.write(tmp_path, agent, history)
+    saving.write(tmp_path, agent, history)
     assert weights(Agent.from_pretrained(tmp_path / "pretrained_model")) == weights(agent)
 
 
 def test_coupled_flows_find_the_log_ratio_of_two_gaussians() -> None:
     """Of N(+1/2, 1) and N(-1/2, 1) in one of two dimensions: log p_E - log p_B = x."""
-    model = CoupledFlow(replace(TINY, flow_noise=0.0, flow_transforms=1), (1,), 1)
+    model = CoupledFlow(tiny("cfil", flow_noise=0.0, flow_transforms=1), (1,), 1)
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(400):
         obs, action = torch.randn(2, 512, 1), torch.randn(1, 512, 1)

@@ -5,34 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support.configurations import write
 
 from cdred.config import load
 from cdred.errors import CdredError
-
-GOOD = """\
-experiment:
-  name: small
-  tasks: [cup-catch]
-  runs: [cdred]
-  seeds: [0]
-experts:
-  expert: {preset: small, steps: 3000}
-demos:
-  expert-5: {expert: expert, episodes: 5}
-runs:
-  cdred:
-    method: cdred
-    preset: small
-    demos: expert-5
-    zeta: 0.7
-"""
-
-
-def write(tmp_path: Path, old: str = "", new: str = "") -> Path:
-    assert old in GOOD
-    path = tmp_path / "params.yaml"
-    path.write_text(GOOD.replace(old, new) if old else GOOD)
-    return path
 
 
 def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
@@ -94,7 +70,61 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: st
     assert str(caught.value) == f"{tmp_path}/{expected}"
 
 
-def test_scientific_notation_without_a_dot_is_a_number(tmp_path: Path) -> None:
-    # YAML 1.1, which PyYAML reads, takes 1e-3 for text; DVC, which reads YAML 1.2, does not.
-    path = write(tmp_path, "zeta: 0.7", "learning_rate: 1e-3")
-    assert load(path).runs["cdred"].settings.learning_rate == 1e-3
+def test_no_message_repeats_a_long_value(tmp_path: Path) -> None:
+    for old, new in (
+        ("zeta: 0.7", f"zeta: {'x' * 9000}"),
+        ("zeta: 0.7", f"{'z' * 9000}: 1"),
+        ("method: cdred", f"method: {'m' * 9000}"),
+        ("seeds: [0]", f"seeds: {'9' * 5000}"),
+        ("seeds: [0]", f"seeds: [{'9' * 5000}]"),
+        ("[cup-catch]", f"[{'c' * 9000}]"),
+        ("preset: small\n", f"preset: {'p' * 9000}\n"),
+        ("{preset: small, steps: 3000}", f"{{source: {'s' * 9000}}}"),
+    ):
+        with pytest.raises(CdredError) as caught:
+            load(write(tmp_path, old, new))
+        assert len(str(caught.value)) < len(str(tmp_path)) + 400, str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("{preset: small, steps: 3000}", "{source: scripted, steps: 3000}", "7: experts.expert.steps: has no meaning with source: scripted"),
+        ("{preset: small, steps: 3000}", "{preset: small, zeta: 0.5}", "7: experts.expert.zeta: has no meaning with source: train"),
+        ("{preset: small, steps: 3000}", "{source: hub, checkpoint: a/b}", "7: experts.expert.revision: missing: the 40 hexadecimal digits of a commit; `cdred pull` prints them"),
+        ("{preset: small, steps: 3000}", "{source: trian}", "7: experts.expert.source: no source is called 'trian'; did you mean 'train'?"),
+        ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 5, stride: 2}", "9: demos.expert-5.stride: has no meaning with source: expert"),
+        ("{expert: expert, episodes: 5}", "{source: minari, path: x, episodes: 5, expert: expert}", "9: demos.expert-5.expert: has no meaning with source: minari"),
+        ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 0}", "9: demos.expert-5.episodes: 0 is outside of 1 to 100000"),
+        ("{expert: expert, episodes: 5}", "{expert: expert}", "9: demos.expert-5.episodes: missing, with source: expert"),
+        ("    method: cdred\n", "", "11: runs.cdred.method: missing"),
+        ("method: cdred", "method: true_reward", "12: runs.cdred.method: no method is called 'true_reward'; valid: bc, cdred, cfil, iqmpc, red"),
+        ("method: cdred", "method: expert", "12: runs.cdred.method: no method is called 'expert'; valid: bc, cdred, cfil, iqmpc, red"),
+        ("method: cdred", "method: absent:Method", "12: runs.cdred.method: absent:Method: absent cannot be imported: No module named 'absent'"),
+        ("method: cdred", "method: json:loads", "12: runs.cdred.method: json:loads: expected a cdred.methods.Method, got function"),
+        ("zeta: 0.7", "num_targets: 1", "15: runs.cdred.num_targets: 1 is outside of 2 to 1000"),
+        ("zeta: 0.7", "num_targets: 2.5", "15: runs.cdred.num_targets: expected a whole number, got a number (2.5)"),
+        ("zeta: 0.7", "zeta: .nan", "15: runs.cdred.zeta: expected a number, got a number (nan)"),
+        ("zeta: 0.7", "zeta_end: 2", "15: runs.cdred.zeta_end: 2 is outside of 0 to 1"),
+        ("zeta: 0.7", "seed_steps: 0", "15: runs.cdred.seed_steps: 0 is outside of 1 to 1e+12"),
+        ("zeta: 0.7", "transform: log", "15: runs.cdred.transform: no transform is called 'log'; valid: exp, identity"),
+        ("  cdred:\n", f"  {'c' * 101}:\n", f"11: runs.{'c' * 100}...: longer than 100 letters, and it names files"),
+        ("experiment:", "expert: {threshold: {cup-catch: high}}\nexperiment:", "1: expert.threshold.cup-catch: expected a number, got text ('high')"),
+        ("experiment:", "compute: {threads: 0}\nexperiment:", "1: compute.threads: 0 is outside of 1 to 1024"),
+        ("experiment:", "compute: [1]\nexperiment:", "1: compute: expected a mapping of keys, got a list"),
+        ("experiment:", "evaluation: {episodes: 1000000000}\nexperiment:", "1: evaluation.episodes: 1000000000 is outside of 1 to 100000"),
+    ],
+)  # fmt: skip
+def test_each_table_knows_its_own_keys(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    with pytest.raises(CdredError) as caught:
+        load(write(tmp_path, old, new))
+    assert str(caught.value) == f"{tmp_path}/params.yaml:{expected}"
+
+
+def test_sizes_of_another_method_are_ignored(tmp_path: Path) -> None:
+    """So that runs of several methods may share them by an anchor."""
+    path = write(tmp_path, "method: cdred\n    preset: small\n    demos: expert-5\n    zeta: 0.7",
+                 "method: bc\n    preset: small\n    demos: expert-5\n    rnd_dim: 8\n    buffer_size: 9")  # fmt: skip
+    params = load(path).runs["cdred"].params()
+    assert not {"rnd_dim", "buffer_size", "mpc", "zeta"} & params.keys()
+    assert params["latent_dim"] == 64

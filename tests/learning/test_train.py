@@ -3,59 +3,26 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from support.learning import demonstrations, toy, train, weights
 
 import cdred
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
-from cdred.learning import interaction, trainer, training
-from cdred.learning.settings import SMALL, Settings
-
-TASK = "cartpole-balance"
-TOY = replace(
-    Settings(**SMALL), latent_dim=16, encoder_dim=16, mlp_dim=16, rnd_dim=8, target_dim=16,
-    predictor_dim=16, batch_size=8, steps=540, seed_steps=500, updates_per_step=0.1,
-    eval_every=540, eval_episodes=1, log_every=10,
-)  # fmt: skip
+from cdred import methods
+from cdred.learning import online_trainer, saving
+from cdred.learning.train import train as train_agent
 
 
-def demonstrations(count: int = 2, pixels: bool = False) -> list[Episode]:
-    """Random ones for TASK, or with `pixels` for a task of Meta-World, whose episodes are short."""
-    rng = np.random.default_rng(0)
-    return [
-        Episode(
-            rng.integers(0, 256, (51, *PIXEL_SHAPE), np.uint8)
-            if pixels
-            else rng.normal(size=(51, 5)).astype(np.float32),
-            rng.uniform(-1, 1, (50, 4 if pixels else 1)).astype(np.float32),
-            np.zeros(50, np.float32), None, k,
-        )
-        for k in range(count)
-    ]  # fmt: skip
-
-
-def train(method: str, seed: int = 3, s: Settings = TOY) -> tuple[cdred.Agent, trainer.History]:
-    demos = [] if method == "expert" else demonstrations()
-    return training.train(TASK, method, s, seed, demos, torch.device("cpu"))
-
-
-def weights(agent: torch.nn.Module) -> str:
-    blob = b"".join(v.detach().numpy().tobytes() for v in agent.state_dict().values())
-    return hashlib.sha256(blob).hexdigest()
-
-
-@pytest.mark.parametrize("method", ["expert", "cdred", "red", "iqmpc", "cfil", "bc"])
+@pytest.mark.parametrize("method", methods.folders())
 def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
     hashes = []
     for name in ("one", "two"):
         agent, history = train(method)
         (tmp_path / name).mkdir()
-        training.write(tmp_path / name, agent, history)
+        saving.write(tmp_path / name, agent, history)
         files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
         hashes.append([hashlib.sha256(p.read_bytes()).hexdigest() for p in files])
         assert {p.name for p in files} == {
@@ -68,16 +35,17 @@ def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["cdred", "bc"])
 def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
     """Agents of pixels: the same bytes for a seed, and the same actions when loaded again."""
-    small = replace(TOY, conv_channels=4, steps=110, seed_steps=100, eval_every=110)
+    steps = {"steps": 110, "eval_every": 110} | ({} if method == "bc" else {"seed_steps": 100})
+    small = toy(method, conv_channels=4, **steps)
     demos, found = demonstrations(pixels=True), []
     for _ in range(2):
-        agent, history = training.train(
+        agent, history = train_agent(
             "mw-reach", method, small, 3, demos, torch.device("cpu"), obs="rgb"
         )
         found.append(weights(agent))
     assert found[0] == found[1]
     assert agent.obs == "rgb"
-    training.write(tmp_path, agent, history)
+    saving.write(tmp_path, agent, history)
     again = cdred.Agent.from_pretrained(tmp_path / "pretrained_model").eval()
     frames = demos[0].obs[:4]
     actions = []
@@ -88,12 +56,14 @@ def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
     assert np.ptp(actions[0]) > 0  # they depend on what is seen
 
 
-@pytest.mark.parametrize("method", ["cdred", "red", "iqmpc", "cfil"])
+@pytest.mark.parametrize(
+    "method", [m.name for m in methods.built_in() if m.imitates and m.interacts]
+)
 def test_imitation_never_uses_the_environments_reward(
     method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     honest, honest_history = train(method)
-    make = interaction.make
+    make = online_trainer.make
 
     def scrambled(*args, **kwargs):  # type: ignore[no-untyped-def]
         env = make(*args, **kwargs)
@@ -106,21 +76,21 @@ def test_imitation_never_uses_the_environments_reward(
         env.step = wrong
         return env
 
-    monkeypatch.setattr(interaction, "make", scrambled)
+    monkeypatch.setattr(online_trainer, "make", scrambled)
     misled, misled_history = train(method)
     assert weights(honest) == weights(misled)
     assert honest_history.metrics == misled_history.metrics
     # The same scrambling does change an expert, which learns from that reward.
-    monkeypatch.setattr(interaction, "make", make)
-    expert = train("expert")[0]
-    monkeypatch.setattr(interaction, "make", scrambled)
-    assert weights(expert) != weights(train("expert")[0])
+    monkeypatch.setattr(online_trainer, "make", make)
+    expert = train("true_reward")[0]
+    monkeypatch.setattr(online_trainer, "make", scrambled)
+    assert weights(expert) != weights(train("true_reward")[0])
 
 
-@pytest.mark.parametrize("method", ["expert", "cdred", "bc"])
+@pytest.mark.parametrize("method", ["true_reward", "cdred", "bc"])
 def test_a_saved_agent_acts_and_rewards_the_same(method: str, tmp_path: Path) -> None:
     agent, history = train(method)
-    training.write(tmp_path, agent, history)
+    saving.write(tmp_path, agent, history)
     again = cdred.Agent.from_pretrained(tmp_path / "pretrained_model").eval()
     obs = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     actions = []
@@ -136,33 +106,35 @@ def test_a_saved_agent_acts_and_rewards_the_same(method: str, tmp_path: Path) ->
 
 
 def test_evaluating_more_often_does_not_change_what_is_learned() -> None:
-    often, _ = train("cdred", s=replace(TOY, eval_every=60))
+    often, _ = train("cdred", eval_every=60)
     assert weights(often) == weights(train("cdred")[0])
 
 
 def test_an_expert_may_be_kept_at_the_best_point_of_its_curve() -> None:
     """The same training, but the weights of that point."""
-    settings = replace(TOY, eval_every=510, steps=1040, lr_schedule="constant")
-    last, history = train("expert", s=settings)
-    best, again = train("expert", s=replace(settings, keep="best"))
+    changes = {"eval_every": 510, "steps": 1040, "lr_schedule": "constant"}
+    last, history = train("true_reward", **changes)
+    best, again = train("true_reward", **changes, keep="best")
     assert again.curve == history.curve
     top = max(history.curve, key=lambda row: row["return_mean"])
     assert top["step"] < 1040, "this seed ends at its best: nothing is tested"
-    stopped, _ = train("expert", s=replace(settings, steps=int(top["step"])))
+    stopped, _ = train("true_reward", **changes | {"steps": int(top["step"])})
     assert weights(best) == weights(stopped) != weights(last)
 
 
 def test_acting_by_planning_is_an_option_and_deterministic() -> None:
-    planning = replace(
-        TOY, mpc=True, plan_samples=32, plan_elites=8, plan_policy_samples=4, steps=510
-    )
-    assert weights(train("cdred", s=planning)[0]) == weights(train("cdred", s=planning)[0])
+    planning = {
+        "mpc": True, "plan_samples": 32, "plan_elites": 8, "plan_policy_samples": 4, "steps": 510,
+    }  # fmt: skip
+    assert weights(train("cdred", **planning)[0]) == weights(train("cdred", **planning)[0])
 
 
 def test_an_agent_that_explores_by_its_policy_may_be_evaluated_by_planning() -> None:
-    planned = replace(TOY, eval_policy="plan", plan_iterations=2, plan_samples=32, plan_elites=8)
-    agent, history = train("cdred", s=planned)
-    other, by_policy = train("cdred", s=TOY)
+    planned = {
+        "eval_policy": "plan", "plan_iterations": 2, "plan_samples": 32, "plan_elites": 8,
+    }  # fmt: skip
+    agent, history = train("cdred", **planned)
+    other, by_policy = train("cdred")
     assert weights(agent) == weights(other)  # nothing else changes
     assert history.curve[-1]["return_mean"] != by_policy.curve[-1]["return_mean"]
     agent.act(np.zeros((1, 5), np.float32), explore=True)
@@ -173,4 +145,4 @@ def test_an_agent_that_explores_by_its_policy_may_be_evaluated_by_planning() -> 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_by_name() -> None:
     with pytest.raises(FloatingPointError, match="loss is"):
-        train("bc", s=replace(TOY, learning_rate=1e30, steps=50))
+        train("bc", learning_rate=1e12, steps=50)

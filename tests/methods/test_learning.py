@@ -8,12 +8,11 @@ import pytest
 import torch
 from conftest import CHECKOUT
 
-from cdred import config, experiments
+from cdred import config, experiments, methods
 from cdred.envs.rollout import Episode
-from cdred.learning import training
-from cdred.learning.acting import play
+from cdred.learning.play import play
 from cdred.learning.scripted import ScriptedExpert
-from cdred.learning.settings import SMALL, Settings
+from cdred.learning.train import train
 
 TASK = "mw-window-open"
 CPU = torch.device("cpu")
@@ -27,11 +26,10 @@ def demonstrations() -> list[Episode]:
 @pytest.mark.slow
 @pytest.mark.parametrize("model_free", [False, True], ids=["iqmpc", "iqlearn-sac"])
 def test_inverse_soft_q_learns(model_free: bool, demonstrations: list[Episode]) -> None:
-    settings = Settings(
-        **SMALL | {"steps": 5000, "eval_every": 1000, "eval_episodes": 10},
-        model_free=model_free,
+    settings = methods.find("iqmpc").settings.preset(
+        "small", steps=5000, eval_every=1000, eval_episodes=10, model_free=model_free
     )
-    _, history = training.train(TASK, "iqmpc", settings, 0, demonstrations, CPU)
+    _, history = train(TASK, "iqmpc", settings, 0, demonstrations, CPU)
     successes = [point["success"] for point in history.curve]
     assert successes[-1] >= 0.7, successes
 
@@ -42,9 +40,9 @@ def test_a_ratio_of_flows_learns() -> None:
     data, _ = experiments.resolve(CHECKOUT / "config/baselines_small.yaml", CHECKOUT)
     chosen = config.validate(data, {}, "test")
     expert = chosen.experts["expert"]
-    agent, _ = training.train("cup-catch", "expert", expert.settings, expert.seed, [], CPU)
+    agent, _ = train("cup-catch", methods.EXPERT, expert.settings, expert.seed, [], CPU)
     episodes = play(agent, "cup-catch", 10, 0, "demonstrations")
     settings = chosen.runs["cfil-sac"].settings
-    _, history = training.train("cup-catch", "cfil", settings, 0, episodes, CPU)
+    _, history = train("cup-catch", "cfil", settings, 0, episodes, CPU)
     returns = [point["return_mean"] for point in history.curve]
     assert max(returns) >= 600, returns
