@@ -67,7 +67,7 @@ def _with_settings(
     model: type[Entry], method: methods.Method, more: dict[str, Any]
 ) -> dict[str, Any]:
     """An entry with its method's settings; sizes that other methods have are ignored."""
-    ignored = {name: {} for name, asks in every_setting().items() if not asks}
+    ignored: dict[str, Any] = {name: {} for name, asks in every_setting().items() if not asks}
     preset = {"preset": {"enum": list(PRESETS), "default": PRESETS[0]}}
     settings = _properties(method.settings)
     return _object(ignored | settings | preset | _properties(model) | more)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
 
 from cdred import methods
 from cdred.learning.settings import Positive, Settings
@@ -21,7 +21,9 @@ Obs = Literal["state", "rgb"]
 class Table(BaseModel):
     """A table of the configuration."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
 
 
 class Experiment(Table):
@@ -51,7 +53,7 @@ class TrainedExpert(Entry):
     source: Literal["train"] = "train"
     obs: Obs = "state"
     seed: Seed = 0
-    settings: Settings = Field(exclude=True)
+    settings: InstanceOf[Settings] = Field(exclude=True)
 
     def params(self) -> dict[str, Any]:
         return self.model_dump() | self.settings.model_dump()
@@ -158,7 +160,7 @@ class Run(Entry):
     method: str
     demos: str
     demo_episodes: Episodes | None = None
-    settings: Settings = Field(exclude=True)
+    settings: InstanceOf[Settings] = Field(exclude=True)
 
     @property
     def definition(self) -> methods.Method:

@@ -41,7 +41,7 @@ class Settings(BaseModel):
     2310.16828)."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=False
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
     )
     # By preset what differs from the defaults; a subclass adds its own.
     presets: ClassVar[Presets] = {

@@ -18,7 +18,6 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from cdred import plugins
@@ -170,6 +169,8 @@ def folders() -> tuple[str, ...]:
 
 def names() -> list[str]:
     """What runs may name as their method, but for `module:NAME`."""
+    from importlib import metadata  # only here: it takes longer to import than the rest
+
     entry_points = [entry.name for entry in metadata.entry_points(group=GROUP)]
     return [m.name for m in built_in() if m.imitates] + entry_points
 
