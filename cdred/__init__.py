@@ -6,10 +6,10 @@ from typing import Any
 __version__ = "0.1.0"
 # Lazy: `import cdred` must stay light, since both engines import parts of it without torch.
 _PUBLIC = {
-    "Agent": "cdred.pretrained",
+    "Agent": "cdred.hub.agent",
     "film_episode": "cdred.evaluation",
-    "load_agent": "cdred.pretrained",
-    "pull": "cdred.hub",
+    "load_agent": "cdred.hub.agent",
+    "pull": "cdred.hub.pull",
 }
 __all__ = ["Agent", "film_episode", "load_agent", "pull"]
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cdred import experiments
-from cdred.delivery import is_alive, waiting
 from cdred.plan import Plan
 from cdred.state import FOLDER, is_held
-from cdred.tracking import SPOOL
+from cdred.tracking.delivery import is_alive, waiting
+from cdred.tracking.spool import SPOOL
 
 
 @dataclass(frozen=True)

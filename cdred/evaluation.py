@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
 

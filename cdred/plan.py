@@ -21,18 +21,14 @@ from cdred.errors import CdredError
 # The code that each stage's results depend on: DVC's deps and the digest's code hash. Never the
 # CLI, this module or tracking: they change how a stage is run, not what it computes.
 CODE: dict[str, tuple[str, ...]] = {
-    "expert": ("cdred/envs", "cdred/learning", "cdred/methods"),
-    "demos": (
-        "cdred/demos.py",
-        "cdred/envs",
-        "cdred/foreign.py",
-        "cdred/learning",
-        "cdred/methods",
+    "expert": ("cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "demos": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "imitate": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "evaluate": (
+        "cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/methods", "cdred/suites",
     ),
-    "imitate": ("cdred/demos.py", "cdred/envs", "cdred/learning", "cdred/methods"),
-    "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/methods"),
-    "report": ("cdred/envs/tasks.py", "cdred/report"),
-}
+    "report": ("cdred/envs/tasks.py", "cdred/report", "cdred/suites"),
+}  # fmt: skip
 STAGES = tuple(CODE)
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import cdred
-from cdred import container, machine, manifest
+from cdred import manifest
 from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
 from cdred.plan import CODE, Job, Plan, check_target
-from cdred.progress import logger
 from cdred.state import alone
+from cdred.system import container, machine
+from cdred.system.progress import logger
 from cdred.watch import Watch
 
 
@@ -142,7 +143,8 @@ def _device(config: Config) -> Any:
 
 
 def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import acceptance, hub, methods
+    from cdred import acceptance, methods
+    from cdred.hub.pull import folder_of
     from cdred.learning import saving
     from cdred.learning.checkpoint import load_expert
     from cdred.learning.scripted import ScriptedExpert
@@ -152,8 +154,8 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
     watch.begin(label, steps, "step", device_name(device))
-    agent: Any
     history = None
+    agent: Any
     if entry.source == "train":
         agent, history = train(
             job.task, methods.EXPERT, entry.settings, job.seed, [], device, watch, entry.obs
@@ -161,7 +163,7 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     elif entry.source == "scripted":
         agent = ScriptedExpert(job.task)
     else:
-        folder = hub.folder_of(plan.root, entry.checkpoint, entry.revision)
+        folder = folder_of(plan.root, entry.checkpoint, entry.revision)
         agent = load_expert(folder, job.task, entry.obs, entry.checkpoint)
     wanted = plan.config.expert
     score = acceptance.score(agent.to(device), job.task, wanted.episodes)
@@ -170,12 +172,12 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import demos
+    from cdred.demos import dataset
     from cdred.learning import saving
     from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
-    episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    episodes = dataset.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
     watch.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
     obs = plan.config.demos[entry.demos].obs
@@ -186,53 +188,77 @@ def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import demos, foreign
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
+    from cdred.demos import dataset, selection
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
     from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
-    length = TASKS[job.task].episode_length
+    length = find(job.task).episode_length
+    chosen = selection.Selection(
+        entry.episodes, entry.obs, entry.seed, entry.only, entry.min_return
+    )
     watch.begin(f"demos {job.task} {job.entry}", length, "step", device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
         agent = saving.load(folder).to(device)
-        episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
+        episodes = selection.collect(
+            agent, job.task, chosen, str(entry.expert), watch, _parallel(plan)
+        )
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
-        episodes = foreign.collect(plan.root, job.task, entry)
+        episodes = _recorded(plan, job, chosen)
         provenance = {"source": f"{entry.source} {entry.path}"}
-    demos.write(out, episodes, job.task, job.entry, provenance)
+    dataset.write(out, episodes, job.task, job.entry, provenance)
     returns = [e.episode_return for e in episodes]
     _track_episodes(watch, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"
-    logger.info(f"{len(returns)} episodes, {said(episodes)} ({spread})")
+    logger.info(f"{len(returns)} episodes, {summary(episodes)} ({spread})")
+
+
+def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
+    """The episodes that others recorded, or published."""
+    from cdred.demos import importers
+    from cdred.hub.pull import pull
+
+    entry = plan.config.demos[job.entry]
+    assert entry.path is not None
+    if entry.source != "hub":
+        return importers.read(
+            plan.root, job.task, entry.source, entry.path, selection, entry.stride
+        )
+    where = f"{entry.path}@{entry.revision}"
+    pulled = pull(entry.path, "dataset", entry.revision)
+    stage, task = pulled.manifest["stage"], pulled.manifest["task"]
+    if (stage, task) != ("demos", job.task):
+        raise CdredError(f"{where}: holds {stage} of {task}, not demos of {job.task}")
+    return importers.read_published(where, pulled.folder, job.task, selection)
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import evaluation
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
-    from cdred.envs.video import film, unfilmable
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
+    from cdred.envs.video import cannot_film, film
     from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = saving.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, TASKS[job.task].episode_length, "step", device_name(device))
+    watch.begin(label, find(job.task).episode_length, "step", device_name(device))
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
     )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
-    if chosen.video and (reason := unfilmable(job.task)):
+    if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(watch, episodes)
     watch.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
-    logger.info(f"{said(episodes)} over {len(episodes)} episodes")
+    logger.info(f"{summary(episodes)} over {len(episodes)} episodes")
 
 
 def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:
@@ -262,12 +288,13 @@ def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
 
 def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred import report
-    from cdred.report import measured
+    from cdred.description import describe
+    from cdred.tools import cost_page
 
     watch.begin(f"report {job.entry}", 0, "", "cpu")
-    report.write(plan, job, out)
+    report.write(describe(plan), out)
     try:
-        measured.write(plan, job)
+        cost_page.write(plan, job)
     except OSError as exc:  # a log must not cost the work it tells of
         logger.warning(f"{exc.filename}: cannot be written: {exc.strerror}")
 

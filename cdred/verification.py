@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from cdred import machine, manifest
-from cdred.envs.rollout import Episode
+from cdred import manifest
+from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
 from cdred.plan import CODE, command, output_path
+from cdred.system import machine
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
 Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
@@ -143,17 +144,17 @@ def _evaluate(
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
-    from cdred import demos
+    from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
 
-    recorded = demos.read(root / path)
+    recorded = dataset.read(root / path)
     params = m["params"]
     every = params["only"] == "all" and params["min_return"] is None
-    tried = derive_seeds(params["seed"], demos.PURPOSE, params["episodes"] * demos.ROUNDS)
+    tried = derive_seeds(params["seed"], selection.PURPOSE, params["episodes"] * selection.ROUNDS)
     seeds = [e.seed for e in recorded]
     follow = tried if every else [seed for seed in tried if seed in seeds]
     _agree(path, "episodes and seeds", seeds, follow[: params["episodes"]])
-    again = demos.observe(m["task"], params["obs"], recorded)
+    again = selection.observe(m["task"], params["obs"], recorded)
     pairs = zip(recorded, again, strict=True)
     same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
     return _returns(recorded), _returns(again), same
@@ -199,10 +200,10 @@ def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
 def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any = print) -> bool:
     """Pull an agent from the Hub and play its evaluation again. Returns whether it reproduces."""
     import cdred
-    from cdred import hub
+    from cdred.hub.pull import pull
     from cdred.learning.agent import Agent
 
-    pulled = hub.pull(where, "model", revision)
+    pulled = pull(where, "model", revision)
     name = f"{where}@{pulled.commit[:12]}"
     m = pulled.lineage("evaluate")
     if m is None or not (pulled.folder / "evaluation.json").exists():

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import machine, manifest
+from cdred import manifest
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
-from cdred.progress import Progress, logger
-from cdred.sampling import Sampler
 from cdred.state import State
-from cdred.tracking import Tracker
+from cdred.system import machine
+from cdred.system.progress import Progress, logger
+from cdred.system.sampler import Sampler
+from cdred.tracking.spool import Tracker
 
 
 class Watch(Monitor):

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from cdred.envs.tasks import TASKS, not_installed
+from cdred import suites
+from cdred.envs.tasks import find, names
 from cdred.plan import Plan
 
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
@@ -29,10 +30,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test that needs a suite which is not installed, by its `needs` or its `task`."""
     tasks = [task for mark in item.iter_markers("needs") for task in mark.args]
     parameters = getattr(item, "callspec", None)
-    if parameters and parameters.params.get("task") in TASKS:
+    if parameters and parameters.params.get("task") in names():
         tasks.append(parameters.params["task"])
     for task in tasks:
-        if reason := not_installed(TASKS[task].suite):
+        if reason := suites.not_installed(find(task).suite):
             pytest.skip(f"{task}: {reason}")
 
 

@@ -13,6 +13,8 @@ from conftest import CHECKOUT
 from safetensors.numpy import save_file
 
 from cdred import config, experiments, report
+from cdred.description import describe
+from cdred.methods import EXPERT
 from cdred.plan import Job, Plan
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
@@ -38,7 +40,7 @@ Write = Callable[[Job, Path], None]
 
 
 def metrics(method: str, seed: int) -> Rows:
-    names = {"bc": ("bc_loss",), "expert": WORLD}.get(method, IMITATION + WORLD)
+    names = {"bc": ("bc_loss",), EXPERT: WORLD}.get(method, IMITATION + WORLD)
     return [
         {"step": 100 * k, "update": update}
         | {
@@ -66,12 +68,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def write_results(job: Job, directory: Path) -> None:
     """An artifact written by hand; an agent's returns are 10 higher for each seed."""
     directory.mkdir(parents=True)
-    method = job.params.get("method", "expert")
+    method = job.params.get("method", EXPERT)
     if job.stage == "evaluate":
-        method = job.inputs[0].params.get("method", "expert")
+        method = job.inputs[0].params.get("method", EXPERT)
         episodes = [
             {
-                "return": value + 10 * (job.seed if method != "expert" else 0),
+                "return": value + 10 * (job.seed if method != EXPERT else 0),
                 "success": None,
                 "length": 500,
                 "seed": 70 + k,
@@ -120,5 +122,5 @@ def make(
     for job in plan.report.inputs:
         write(job, root / job.path)
     (out := root / "out").mkdir()
-    report.write(plan, plan.report, out)
+    report.write(describe(plan), out)
     return plan, out

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from conftest import CHECKOUT, Project
 
-from cdred import cluster
 from cdred.errors import CdredError
 from cdred.plan import find_commands_of
+from cdred.system import cluster
 
 PROFILES = ("slurm", "kubernetes")
 SNAKEMAKE = CHECKOUT / ".venv-cluster/bin/snakemake"

@@ -15,12 +15,14 @@ import numpy as np
 import pytest
 from conftest import CHECKOUT
 
-from cdred.envs import make, make_vec, maniskill2, rendering
-from cdred.envs.rollout import Episode, rollout
-from cdred.envs.tasks import TASKS, not_installed
+from cdred import suites
+from cdred.envs import make, make_vec
+from cdred.envs.episodes import Episode, rollout
+from cdred.envs.tasks import find, lookup, names
 from cdred.envs.video import film
 from cdred.errors import CdredError
-from cdred.listing import missing
+from cdred.suites import rendering
+from cdred.tools.task_table import problems
 
 ONE_OF_EACH = ["cup-catch", "mw-reach", "lift-cube"]
 # Where object, goal or robot are drawn anew, and where bodies meet: what seeds must fix.
@@ -47,24 +49,24 @@ def test_every_task_of_the_suites_has_a_name() -> None:
         from dm_control import suite
         from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-    def names(wanted: str) -> set[str]:
-        return {t.simulator for t in TASKS.values() if t.suite == wanted}
+    def simulated(name: str) -> set[str]:
+        return {task.simulator for task in suites.suite(name).tasks.values()}
 
-    assert names("dmcontrol") == {" ".join(pair) for pair in suite.ALL_TASKS}
-    assert names("metaworld") == set(ALL_V3_ENVIRONMENTS)
-    assert len(names("metaworld")) == 50
+    assert simulated("dmcontrol") == {" ".join(pair) for pair in suite.ALL_TASKS}
+    assert simulated("metaworld") == set(ALL_V3_ENVIRONMENTS)
+    assert len(simulated("metaworld")) == 50
     for name in ("cup-catch", "cheetah-run", "mw-box-close", "pick-cube", "turn-faucet"):
-        assert name in TASKS
+        assert lookup(name)
 
 
 def sizes(tasks: list[str]) -> None:
     for task in tasks:
-        if not_installed(TASKS[task].suite):
+        if suites.not_installed(find(task).suite):
             continue
         with contextlib.closing(make(task)) as env:
             obs, _ = env.reset(seed=0)
-            assert obs.shape == (TASKS[task].obs_dim,) == env.observation_space.shape, task
-            assert env.action_space.shape == (TASKS[task].action_dim,), task
+            assert obs.shape == (find(task).obs_dim,) == env.observation_space.shape, task
+            assert env.action_space.shape == (find(task).action_dim,), task
 
 
 def test_the_tables_sizes_are_the_simulators() -> None:
@@ -73,7 +75,8 @@ def test_the_tables_sizes_are_the_simulators() -> None:
 
 @pytest.mark.slow
 def test_the_tables_sizes_are_the_simulators_for_every_task() -> None:
-    sizes([name for name, task in TASKS.items() if not maniskill2.missing_assets(task)])
+    simulator = suites.simulator("maniskill2")
+    sizes([name for name in names() if not simulator.missing_assets(find(name))])
 
 
 # ---- episodes -----------------------------------------------------------------------------------
@@ -90,8 +93,8 @@ def test_spaces_and_episode_length(task: str) -> None:
             obs, _, terminated, truncated, info = env.step(env.action_space.sample())
             steps, done = steps + 1, terminated or truncated
             assert obs.dtype == np.float32 and env.observation_space.contains(obs)
-            assert ("success" in info) == (TASKS[task].measure == "success")
-        assert steps == TASKS[task].episode_length == (500 if task == "cup-catch" else 100)
+            assert ("success" in info) == (find(task).measure == "success")
+        assert steps == find(task).episode_length == (500 if task == "cup-catch" else 100)
         assert truncated and not terminated
 
 
@@ -169,7 +172,7 @@ def same(one: Episode, two: Episode) -> None:
 
 @pytest.mark.parametrize("task", ONE_OF_EACH)
 def test_episodes_are_the_same_alone_side_by_side_and_in_processes(task: str) -> None:
-    size = TASKS[task].action_dim
+    size = find(task).action_dim
 
     def act(obs: np.ndarray) -> np.ndarray:
         return np.tanh(obs[:, :size])
@@ -182,8 +185,8 @@ def test_episodes_are_the_same_alone_side_by_side_and_in_processes(task: str) ->
     same(together[1], alone[0])
     for one, two in zip(together, processes, strict=True):
         same(one, two)
-    steps = TASKS[task].episode_length
-    assert together[0].obs.shape == (steps + 1, TASKS[task].obs_dim)
+    steps = find(task).episode_length
+    assert together[0].obs.shape == (steps + 1, find(task).obs_dim)
     assert together[0].action.shape == (steps, size)
     assert (together[0].success is None) == (task == "cup-catch")
 
@@ -224,7 +227,7 @@ def test_a_process_that_learns_can_render(task: str, environment: dict[str, str]
 def test_a_film_is_the_episode_and_the_same_bytes_each_time(task: str, tmp_path: Path) -> None:
     import imageio.v3 as iio
 
-    size = TASKS[task].action_dim
+    size = find(task).action_dim
     actions = np.random.default_rng(0).uniform(-1, 1, (4, size)).astype(np.float32)
     for name in ("one", "two"):
         film(task, 3, actions, tmp_path / f"{name}.mp4")
@@ -284,7 +287,7 @@ def test_a_suite_that_is_not_installed_is_one_line(
     monkeypatch.setattr("importlib.util.find_spec", lambda n: None if n == package else there(n))
     with pytest.raises(CdredError, match=rf"^{task}: .* is not installed \(.*{package}\); "):
         make(task)
-    ((what, reason),) = missing(TASKS[task].suite)
+    ((what, reason),) = problems(find(task).suite)
     assert what == "all" and " is not installed (" in reason
 
 
@@ -299,7 +302,7 @@ def test_a_renderer_that_is_not_there_is_one_line(
 
 @pytest.mark.needs("lift-cube")
 def test_pixels_of_maniskill2_ask_for_a_vulkan_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    if maniskill2.cannot_render() is None:
+    if suites.simulator("maniskill2").cannot_film() is None:
         pytest.skip("there is one")
     with pytest.raises(CdredError, match="needs a Vulkan device"):
         make("lift-cube", "rgb")
@@ -367,7 +370,7 @@ def test_tasks_with_downloaded_assets_play_once_these_are_there(task: str, tmp_p
         )
 
     done = run()
-    found = TASKS[task]
+    found = find(task)
     assert done.stdout.split() == ["11", str(found.obs_dim), str(found.action_dim), "True"], (
         done.stderr
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cdred import gridworld as g
+from cdred.tools import gridworld as g
 
 
 def test_occupancy_is_the_discounted_sum_of_where_one_is() -> None:

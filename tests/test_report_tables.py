@@ -13,8 +13,9 @@ import scipy.stats
 from made_reports import RETURNS, UPDATES, make, metrics, read_csv, write_results
 
 from cdred import manifest, report
+from cdred.description import describe
 from cdred.plan import Job, Plan
-from cdred.report import measured
+from cdred.tools import cost_page
 
 # ---- text and tables ----------------------------------------------------------------------------
 
@@ -231,7 +232,7 @@ def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
         '{"event": "cut',
     ]
     write(job, *lines)
-    measured.write(plan, plan.report)
+    cost_page.write(plan, plan.report)
     folder = (plan.root / plan.report.log).parent
     page = (folder / "cost.html").read_text()
     assert "0:01:40" in page and "900 MB" in page and "7777" not in page
@@ -246,10 +247,10 @@ def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
         event(job, "b", "end", 40.0, energy_joules=2200.0),
     )
     write(evaluation, event(evaluation, "d", "acting", 3.0, ms_per_action=1.234))
-    measured.write(plan, plan.report)
+    cost_page.write(plan, plan.report)
     page = (folder / "cost.html").read_text()
     assert "7.2 kJ" in page and "1.23" in page and "not recorded" not in page
     row = next(r for r in read_csv(folder / "cost.csv") if r["run"] == "cdred")
     assert (row["seconds"], row["attempts"], row["energy_joules"]) == ("100.0", "2", "7200.0")
-    report.write(plan, plan.report, tmp_path)
+    report.write(describe(plan), tmp_path)
     assert manifest.hash_tree(tmp_path) == manifest.hash_tree(single[1])

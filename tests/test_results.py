@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import CHECKOUT, Project
 
-from cdred import results
 from cdred.manifest import hash_tree
+from cdred.tools import results
 
 CDRED = "artifacts/agents/cartpole-balance/cdred/seed_0"
 

@@ -11,7 +11,7 @@ from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
 from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
 from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-from cdred.sampling import Sampler
+from cdred.system.sampler import Sampler
 
 
 def zone(powercap: Path, number: str, name: str, microjoules: int, most: int = 10**9) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from cdred import suites
 from cdred.config.messages import Where
 from cdred.config.schema import (
     Config,
@@ -18,7 +19,7 @@ from cdred.config.schema import (
     TrainedExpert,
 )
 from cdred.config.tables import NAME, NAME_RULE
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find, lookup, names
 from cdred.learning.settings import Settings, Use
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -29,8 +30,8 @@ def check(c: Config, where: Where) -> None:
     for name, demos in c.demos.items():
         check_demos(name, demos, c, where)
     for task in c.expert.threshold:
-        if task not in TASKS:
-            where.unknown(("expert", "threshold", task), "task", task, list(TASKS))
+        if lookup(task) is None:
+            where.unknown(("expert", "threshold", task), "task", task, names())
     for name, run in c.runs.items():
         check_run(name, run, c, where)
     check_experiment(c, where)
@@ -47,12 +48,12 @@ def check_experiment(c: Config, where: Where) -> None:
     e = c.experiment
     if not NAME.fullmatch(e.name):
         where.fail(("experiment", "name"), f"{e.name!r}: {NAME_RULE}")
-    for key, kind, chosen, valid in (
-        ("tasks", "task", e.tasks, list(TASKS)), ("runs", "run", e.runs, list(c.runs)),
-    ):  # fmt: skip
-        for k, name in enumerate(chosen):
-            if name not in valid:
-                where.unknown(("experiment", key, str(k)), kind, name, valid)
+    for k, task in enumerate(e.tasks):
+        if lookup(task) is None:
+            where.unknown(("experiment", "tasks", str(k)), "task", task, names())
+    for k, name in enumerate(e.runs):
+        if name not in c.runs:
+            where.unknown(("experiment", "runs", str(k)), "run", name, list(c.runs))
     for key, items in (("tasks", e.tasks), ("runs", e.runs), ("seeds", e.seeds)):
         if not items:
             where.fail(("experiment", key), "empty; name at least one")
@@ -108,17 +109,20 @@ def check_expert(name: str, expert: Expert, tasks: list[str], where: Where) -> N
         if expert.obs != "state":
             where.fail((*path, "obs"), "scripted policies look at state alone")
         for task in tasks:
-            if TASKS[task].suite != "metaworld":
-                where.fail((*path, "source"), f"{task} has no scripted policy; Meta-World's do")
+            if not suites.suite(find(task).suite).scripted:
+                known = (suites.suite(name) for name in suites.NAMES)
+                others = " and ".join(f"{suite.label}'s" for suite in known if suite.scripted)
+                where.fail((*path, "source"), f"{task} has no scripted policy; {others} do")
 
 
 def check_settings(
     settings: Settings, path: tuple[str, ...], obs: str, tasks: list[str], where: Where
 ) -> None:
     """Settings go together, with the observations, and with the episodes of each task."""
-    lengths: Sequence[int | None] = sorted(
-        {TASKS[task].episode_length for task in tasks}, reverse=True
-    )
-    for length in lengths or [None]:
+    specs = [find(task) for task in tasks]
+    # Sizes that only the environment knows are not asked for while the engines plan.
+    lengths = {spec.episode_length for spec in specs if spec.sized}
+    longest_first: Sequence[int | None] = sorted(lengths, reverse=True) or [None]
+    for length in longest_first:
         for problem in settings.problems(Use(obs, length)):
             where.fail((*path, problem.key), problem.message)

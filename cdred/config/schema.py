@@ -106,14 +106,6 @@ class DemosEntry(Entry):
     only: Literal["all", "successful"] = "all"
     min_return: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
 
-    @property
-    def selects(self) -> bool:
-        return self.only != "all" or self.min_return is not None
-
-    def wants(self, episode: Any) -> bool:
-        successful = self.only == "all" or bool(episode.success)
-        return successful and (self.min_return is None or episode.episode_return >= self.min_return)
-
 
 class ExpertDemos(DemosEntry):
     """Episodes of an expert here, as seen in an observation mode from which it need not act."""

@@ -14,7 +14,7 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from cdred import methods
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning import derived
 from cdred.learning.planner import Planner
@@ -157,7 +157,7 @@ class Agent(nn.Module):
         if self._planner is None:
             assert self.reward_model is not None
             assert isinstance(self.settings, WorldModelSettings)
-            gamma = derived.discount(TASKS[self.task].episode_length, self.settings)
+            gamma = derived.discount(find(self.task).episode_length, self.settings)
             self._planner = Planner(
                 self.world_model, self.reward_model, self.settings, gamma, self.action_dim
             )

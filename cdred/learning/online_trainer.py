@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from cdred.envs import make
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import TASKS
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning import derived
 from cdred.learning.agent import Agent
@@ -38,7 +38,7 @@ class OnlineTrainer(Trainer):
         self.s: WorldModelSettings = s
         self.env = make(agent.task, agent.obs)
         self.env.action_space.seed(derive_seed(seed, "random actions"))
-        device, length = agent.device, TASKS[agent.task].episode_length
+        device, length = agent.device, find(agent.task).episode_length
         self.rewarded = agent.spec.uses_environment_reward
         self.replay = Replay(
             s.buffer_size, agent.obs_shape, agent.action_dim, s.horizon, self.rewarded, device

@@ -6,7 +6,7 @@ import contextlib
 from typing import Any
 
 from cdred.envs import make_vec
-from cdred.envs.rollout import Episode, Rollout
+from cdred.envs.episodes import Episode, Rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.scripted import ScriptedExpert

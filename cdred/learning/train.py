@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 
 from cdred import methods
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seed, seed_everything

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cdred.envs import make_vec
-from cdred.envs.rollout import rollout
+from cdred.envs.episodes import rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seeds, generators, restore_generators

@@ -117,6 +117,10 @@ class Method:
         assert isinstance(found, Display)
         return found
 
+    def losses(self) -> dict[str, str]:
+        """The losses that its metrics.csv holds, with their titles."""
+        return self.presentation().losses
+
 
 def load(part: Any) -> Any:
     """A part of a method, imported if it is named `module:Class`."""

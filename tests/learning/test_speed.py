@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cdred.bench import ENVIRONMENTS
 from support.learning import TASK, demonstrations, toy, weights
 
-from cdred.bench import ENVIRONMENTS
 from cdred.envs.tasks import TASKS, not_installed
 from cdred.learning import speed
 from cdred.learning.agent import Agent

@@ -9,7 +9,7 @@ import torch
 from conftest import CHECKOUT
 
 from cdred import config, experiments, methods
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.learning.play import play
 from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.train import train

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from cdred import methods
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE
 from cdred.learning.agent import Agent
 from cdred.learning.networks import EnsembleMLP
 from cdred.learning.train import train as train_agent

@@ -9,12 +9,13 @@ from pathlib import Path
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
-from cdred import cluster
-from cdred import container as containers
-from cdred import machine
 from cdred import plan as planning
+from cdred.description import describe
 from cdred.errors import CdredError
-from cdred.report import contents
+from cdred.report import catalogue
+from cdred.system import cluster
+from cdred.system import container as containers
+from cdred.system import machine
 
 
 def refuse(message):

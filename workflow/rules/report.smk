@@ -6,12 +6,12 @@ rule report:
         update(artifact("report")),
         [
             report(
-                update(report_file(shown.file)),
-                caption=f"../report/{shown.caption}.rst",
-                category=shown.category,
-                labels=shown.labels,
+                update(report_file(item.file)),
+                caption=f"../report/{item.caption}.rst",
+                category=item.category,
+                labels=item.labels,
             )
-            for shown in contents.shown(PLAN.config)
+            for item in catalogue.files(describe(PLAN))
         ],
     log:
         logs("report", "log.txt"),

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from cdred.envs.rollout import Episode
+from cdred.envs.episodes import Episode
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.settings import Settings
