@@ -91,6 +91,10 @@ class Method:
     name: str = ""  # given by the registry, as is `module`
     module: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.reward_model is None) == (self.networks is None):
+            raise ValueError("a method has either a reward model or networks of its own")
+
     @property
     def imitates(self) -> bool:
         """Whether runs may name it: it learns from demonstrations, and from no reward."""
@@ -108,6 +112,12 @@ class Method:
         named = [part.partition(":")[0] for part in parts if isinstance(part, str)]
         return tuple(dict.fromkeys([self.module, *named]))
 
+    @property
+    def display_modules(self) -> tuple[str, ...]:
+        """The modules that say how it is presented, for the digest of reports."""
+        named = [self.display.partition(":")[0]] if isinstance(self.display, str) else []
+        return tuple(dict.fromkeys([self.module, *named]))
+
     def presentation(self) -> Display:
         """Its display; of a method that states none, one made of its name."""
         if self.display is None:
@@ -123,10 +133,15 @@ class Method:
 
 
 def load(part: Any) -> Any:
-    """A part of a method, imported if it is named `module:Class`."""
+    """A part of a method, imported if it is named `module:Class`.
+
+    Raises CdredError when it is somebody's own and cannot be.
+    """
     if not isinstance(part, str):
         return part
     module, _, name = part.partition(":")
+    if not module.startswith("cdred."):
+        return plugins.load(part)
     return getattr(importlib.import_module(module), name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import CHECKOUT
-from support.learning import TASK, demonstrations, tiny, toy, train, weights
+from support.learning import TASK, demonstrations, toy, train, weights
 
 from cdred import methods
 from cdred.errors import CdredError
@@ -92,7 +93,6 @@ def test_presets_are_valid_settings(name: str) -> None:
 
 
 def test_red_is_cdred_without_the_coupling() -> None:
-    assert tiny("red").zeta == 1 and tiny("red").zeta_end is None
     assert methods.find("red").settings.model_fields.keys() == (
         methods.find("cdred").settings.model_fields.keys() - {"zeta", "zeta_end"}
     )
@@ -100,79 +100,40 @@ def test_red_is_cdred_without_the_coupling() -> None:
     assert weights(coupled) == weights(train("red")[0])
 
 
-OWN = '''
-"""A reward of one's own: how alike the expert's a latent state and action are."""
-
-import torch
-from torch import nn
-
-from cdred.learning.reward_model import RewardModel
-from cdred.learning.settings import Coefficient, WorldModelSettings
-from cdred.methods import Display, Figure, Line, Method
-
-
-class OwnSettings(WorldModelSettings):
-    asks = frozenset({"margin"})
-    margin: Coefficient = 1.0
-
-
-class Discriminator(RewardModel):
-    def __init__(self, s, obs_shape, action_dim):
-        super().__init__()
-        self.margin = s.margin
-        self.net = nn.Sequential(
-            nn.Linear(s.latent_dim + action_dim, s.mlp_dim), nn.SiLU(), nn.Linear(s.mlp_dim, 1)
-        )
-
-    def forward(self, z, action):
-        return self.net(torch.cat([z, action], -1))
-
-    def loss(self, z, action, batch, weights):
-        logits = self(z.detach(), action)
-        target = torch.zeros_like(logits)
-        target[:, : batch.num_expert] = self.margin
-        loss = (logits - target).square().mean((1, 2)) @ weights / len(weights)
-        return loss, logits.detach(), {"margin_loss": loss.detach()}
-
-
-OWN = Method(
-    settings=OwnSettings,
-    reward_model=Discriminator,
-    display=Display("Own", "one's own", figures=(Figure("margin", "Margin", (Line("margin_loss", "all"),)),)),
-)
-NO_METHOD = 3
-'''
-
-
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The reference of a method in a module of the working directory."""
-    (tmp_path / "own_method.py").write_text(OWN)
+    """The reference of the example, copied into the working directory."""
+    for file in (CHECKOUT / "examples").glob("discriminator*.py"):
+        shutil.copy(file, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    sys.modules.pop("own_method", None)
+    for name in ("discriminator", "discriminator_reward"):
+        sys.modules.pop(name, None)
     methods.find.cache_clear()
-    return "own_method:OWN"
+    return "discriminator:METHOD"
 
 
 def test_a_method_of_ones_own_is_one_like_any_other(own: str, tmp_path: Path) -> None:
     method = methods.find(own)
-    assert (method.name, method.module) == (own, "own_method")
-    assert method.modules == ("own_method", "cdred.learning.online_trainer")
-    assert method.presentation().label == "Own" and method.imitates
-    assert "margin" in method.settings.all_asks() and "model_free" in method.settings.all_asks()
+    assert "discriminator_reward" not in sys.modules  # which imports torch
+    assert (method.name, method.module) == (own, "discriminator")
+    assert method.modules == (
+        "discriminator", "discriminator_reward", "cdred.learning.online_trainer",
+    )  # fmt: skip
+    assert method.presentation().label == "Discriminator" and method.imitates
+    assert method.settings.all_asks() == {"penalty", "model_free"}
     values = {k: v for k, v in toy().model_dump().items() if k in method.settings.model_fields}
-    settings = method.settings(**values, margin=2.0)
+    settings = method.settings(**values, penalty=2.0)
     agent, history = train_agent(TASK, own, settings, 3, demonstrations(), torch.device("cpu"))
-    assert "margin_loss" in history.metrics[-1]
+    assert 0.5 < history.metrics[-1]["discriminator_accuracy"] <= 1
     agent.save(tmp_path / "saved")
     again = Agent.from_pretrained(tmp_path / "saved")
     assert again.method == own and weights(again) == weights(agent)
     assert again.settings == settings
 
     # What a file says must not choose what is imported.
-    del sys.modules["own_method"]
-    with pytest.raises(CdredError, match="import own_method first, if you trust it"):
+    del sys.modules["discriminator"]
+    with pytest.raises(CdredError, match="import discriminator first, if you trust it"):
         Agent.from_pretrained(tmp_path / "saved")
 
 
@@ -180,8 +141,8 @@ def test_what_is_no_method_is_refused(own: str, tmp_path: Path) -> None:
     (tmp_path / "broken_method.py").write_text("import nothing_like_it\n")
     for name, reason in (
         ("cdrd", "no method is called 'cdrd'; did you mean 'cdred'?"),
-        ("own_method:NO_METHOD", "expected a cdred.methods.Method, got int"),
-        ("own_method:ONW", "own_method has no 'ONW'; did you mean 'OWN'?"),
+        ("discriminator:Line", "expected a cdred.methods.Method, got type"),
+        ("discriminator:METHD", "discriminator has no 'METHD'; did you mean 'METHOD'?"),
         ("broken_method:X", "broken_method cannot be imported: No module named 'nothing_like_it'"),
     ):
         with pytest.raises(CdredError) as caught:

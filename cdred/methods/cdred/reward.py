@@ -1,4 +1,4 @@
-"""Coupled distributional random expert distillation: the reward of CDRED, and RED at zeta 1."""
+"""Coupled distributional random expert distillation: the reward of CDRED."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from cdred.learning.networks import EnsembleMLP
 from cdred.learning.reward_model import RewardModel
-from cdred.methods.cdred.settings import CdredSettings
+from cdred.methods.cdred.settings import CdredSettings, DistillationSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch
@@ -30,15 +30,15 @@ class CoupledRND(RewardModel):
     plans with the reward it was trained with.
     """
 
-    # RED's settings have zeta 1 as a constant.
-    def __init__(self, s: CdredSettings, obs_shape: Sequence[int], action_dim: int) -> None:
+    def __init__(self, s: DistillationSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.alpha, self.sigma, self.transform = s.alpha, s.sigma, s.transform
-        self.zeta: float | Tensor = s.zeta
-        self.schedule = None if s.zeta_end is None else (s.zeta, s.zeta_end)
+        start, end = self.coupling(s)
+        self.zeta: float | Tensor = start
+        self.schedule = None if end is None else (start, end)
         if self.schedule:  # saved with the agent, which plans with the zeta it ended with
             del self.zeta
-            self.register_buffer("zeta", torch.tensor(s.zeta))
+            self.register_buffer("zeta", torch.tensor(start))
         self.num_targets = s.num_targets
         self.observed = s.reward_space == "observation"
         joint = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
@@ -49,6 +49,11 @@ class CoupledRND(RewardModel):
         self.predictors = EnsembleMLP(
             2, joint, [s.predictor_dim] * s.predictor_layers, s.rnd_dim, s.activation
         )
+
+    def coupling(self, s: DistillationSettings) -> tuple[float, float | None]:
+        """zeta at first, and at the end if it moves."""
+        assert isinstance(s, CdredSettings)
+        return s.zeta, s.zeta_end
 
     def anneal(self, progress: float) -> None:
         """zeta moves linearly to `zeta_end`, if there is one."""

@@ -7,6 +7,6 @@ from cdred.methods.red.settings import RedSettings
 
 METHOD = Method(
     settings=RedSettings,
-    reward_model="cdred.methods.cdred.reward:CoupledRND",
+    reward_model="cdred.methods.red.reward:ExpertRND",
     display="cdred.methods.red.display:DISPLAY",
 )
