@@ -42,6 +42,10 @@ test-container: setup ## what needs Apptainer and cdred.sif, and the suite insid
 test-slurm: cluster ## what needs a Slurm cluster (20 minutes)
 	@scripts/test-slurm
 
+.PHONY: test-cuda
+test-cuda: ## is this machine's GPU fit, and how fast is it? (nine minutes; works offline)
+	@scripts/test-cuda
+
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint
 	@ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile workflow

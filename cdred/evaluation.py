@@ -62,4 +62,4 @@ def write(directory: Path, found: dict[str, Any]) -> None:
 
 
 def read(directory: Path) -> dict[str, Any]:
-    return json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
+    return dict(json.loads((directory / "evaluation.json").read_text(encoding="utf-8")))

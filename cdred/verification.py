@@ -13,44 +13,11 @@ from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
-from cdred.plan import CODE, command, output_path
+from cdred.lineage import Manifests, chain
+from cdred.plan import CODE, output_path
 from cdred.system import machine
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
-Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
-
-
-def chain(root: Path, path: str, found: Manifests | None = None) -> Manifests:
-    """The manifests of an artifact and of everything that it was made from, itself last.
-
-    Raises CdredError naming the first file that is missing, damaged or other than what was read
-    when the next artifact was made from it.
-    """
-    found = {} if found is None else found
-    if path in found:
-        return found
-    known = manifest.read(root / path)
-    if known is None:
-        raise CdredError(f"{path}: no such artifact; name a directory that holds a manifest.json")
-    identity = [known[name] for name in ("stage", "task", "entry", "seed")]
-    if output_path(*identity).as_posix() != path:
-        raise CdredError(f"{path}: its manifest is that of {output_path(*identity)}")
-    own = manifest.verify(root / path, command(*map(str, identity)))
-    for name, expected in own["inputs"].items():
-        file = root / name / manifest.NAME
-        if not file.exists():
-            raise CdredError(f"{file}: missing, {path} was made from it")
-        if manifest.hash_file(file) != expected:
-            raise CdredError(
-                f"{file}: not the one that {path} was made from; make the latter again, or bring "
-                f"the former back"
-            )
-        chain(root, name, found)
-    digests = {name: found[name]["digest"] for name in own["inputs"]}
-    if manifest.derive(own, digests) != own["digest"]:
-        raise CdredError(f"{root / path / manifest.NAME}: its digest does not follow from it")
-    found[path] = own
-    return found
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:

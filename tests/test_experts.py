@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from support.project import Project
 
 TRAIN = ("cdred", "expert", "--task", "cartpole-balance", "--expert", "expert")
 EXPERT = "artifacts/experts/cartpole-balance/expert"

@@ -47,6 +47,13 @@ def main(argv: list[str] | None = None) -> int:
         print(f"cdred: {exc}", file=sys.stderr)
         to_log(f"error: {exc}")
         return 2
+    except ModuleNotFoundError as exc:
+        if (exc.name or "cdred").split(".")[0] == "cdred":
+            raise
+        print(
+            f"cdred: this needs {exc.name}, which is not installed: `make setup`", file=sys.stderr
+        )
+        return 2
     except OSError as exc:
         if exc.errno not in _NOT_WRITABLE:
             raise

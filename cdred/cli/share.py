@@ -77,6 +77,7 @@ def register(args: argparse.Namespace) -> None:
 
 def track(args: argparse.Namespace) -> None:
     from cdred.tracking import delivery
+    from cdred.tracking.spool import SPOOL
 
     root = Path()
     files = delivery.waiting(root)
@@ -84,7 +85,7 @@ def track(args: argparse.Namespace) -> None:
         delivery.deliver(root)
         print(f"{len(files)} runs delivered")
     elif files:
-        print(f"{len(files)} runs wait in {delivery.SPOOL}; `cdred track --deliver` delivers them")
+        print(f"{len(files)} runs wait in {SPOOL}; `cdred track --deliver` delivers them")
         print(delivery.last_error(root), end="")
     else:
         print("nothing waits to be delivered to MLflow")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from gymnasium.vector import VectorEnv
@@ -18,9 +19,9 @@ class Episode:
     float32. `success`: whether any of its states is one, as Meta-World counts; None where the
     suite has no notion of it."""
 
-    obs: np.ndarray
-    action: np.ndarray
-    reward: np.ndarray
+    obs: NDArray[Any]
+    action: NDArray[Any]
+    reward: NDArray[Any]
     success: bool | None
     seed: int
 
@@ -50,13 +51,13 @@ class Rollout:
         self._rewards: list[list[float]] = [[] for _ in seeds]
         self._success: list[bool | None] = [None for _ in seeds]
         self._running = set(range(len(seeds)))
-        self.actions: list[np.ndarray] = []  # of each step, (N, action_dim)
+        self.actions: list[NDArray[Any]] = []  # of each step, (N, action_dim)
 
     @property
     def running(self) -> bool:
         return bool(self._running)
 
-    def step(self, actions: np.ndarray) -> None:
+    def step(self, actions: NDArray[Any]) -> None:
         """Act (N, action_dim) in the episodes that still run; others begin anew, unrecorded."""
         self.actions.append(actions)
         self.obs, reward, terminated, truncated, info = self.envs.step(actions)
@@ -81,7 +82,7 @@ class Rollout:
 
 
 def rollout(
-    act: Callable[[np.ndarray], np.ndarray], envs: VectorEnv, seeds: Sequence[int]
+    act: Callable[[NDArray[Any]], NDArray[Any]], envs: VectorEnv, seeds: Sequence[int]
 ) -> list[Episode]:
     """Play one episode per environment; `act` maps observations (N, *obs_shape) to actions."""
     playing = Rollout(envs, seeds)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
@@ -23,7 +24,7 @@ def cannot_film(task: str) -> str | None:
     return simulator(find(task).suite).cannot_film()
 
 
-def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
+def film(task: str, seed: int, actions: NDArray[Any], path: Path) -> None:
     """Write the episode of `seed` and `actions` (T, action_dim) as an H.264 film, in real time.
 
     Raises CdredError when the task cannot be rendered on this machine.

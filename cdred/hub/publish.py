@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdred import __version__, manifest, verification
+from cdred import __version__, manifest
 from cdred.errors import CdredError
 from cdred.evaluation import VIDEO
 from cdred.hub import cards
 from cdred.hub.pull import CARD, PUBLICATION, one_line, place
+from cdred.lineage import Manifests, chain
 from cdred.plan import Job, Plan
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
@@ -109,7 +110,7 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     return folders
 
 
-def _checked(plan: Plan, one: Publication) -> tuple[verification.Manifests, Job | None]:
+def _checked(plan: Plan, one: Publication) -> tuple[Manifests, Job | None]:
     """The manifests of an artifact's chain, all intact, and the job of its evaluation."""
     evaluation = None
     if one.kind == "model":
@@ -119,14 +120,14 @@ def _checked(plan: Plan, one: Publication) -> tuple[verification.Manifests, Job 
             raise CdredError(
                 f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
             )
-    found = verification.chain(plan.root, one.job.path.as_posix())
+    found = chain(plan.root, one.job.path.as_posix())
     if evaluation is not None:
-        verification.chain(plan.root, evaluation.path.as_posix(), found)
+        chain(plan.root, evaluation.path.as_posix(), found)
     return found, evaluation
 
 
 def _write(
-    plan: Plan, one: Publication, found: verification.Manifests, evaluation: Job | None,
+    plan: Plan, one: Publication, found: Manifests, evaluation: Job | None,
     release: str, folder: Path,
 ) -> None:  # fmt: skip
     source = plan.root / one.job.path

@@ -44,7 +44,7 @@ class Pulled:
 
     @cached_property
     def publication(self) -> dict[str, Any]:
-        return json.loads((self.folder / PUBLICATION).read_text(encoding="utf-8"))
+        return dict(json.loads((self.folder / PUBLICATION).read_text(encoding="utf-8")))
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Pulled:
         for path in self.publication["lineage"]:
             found = json.loads((self.folder / path).read_text(encoding="utf-8"))
             if found["stage"] == stage:
-                return found
+                return dict(found)
         return None
 
 

@@ -76,4 +76,4 @@ def _band(axes: Any, x: list[float], rows: list[Row], colour: str, **style: Any)
 
 
 def _at_goal(rows: list[Row]) -> float:
-    return min(rows, key=lambda row: abs(row["expert_share"] - GOAL))["above"]
+    return float(min(rows, key=lambda row: abs(row["expert_share"] - GOAL))["above"])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from itertools import combinations
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdred import methods
 from cdred.report.rows import Data, Row, score
@@ -57,7 +59,7 @@ def imitating(data: Data) -> list[Row]:
     return [row for row in data.summary if row["demos"]]
 
 
-def _scores(data: Data) -> dict[str, np.ndarray]:
+def _scores(data: Data) -> dict[str, NDArray[Any]]:
     """Of each imitating run (seeds, tasks). An experiment has all of its runs on all of both."""
     agents = imitating(data)
     share = {(r["run"], r["seed"], r["task"]): r["expert_share"] for r in agents}
@@ -68,7 +70,7 @@ def _scores(data: Data) -> dict[str, np.ndarray]:
     }
 
 
-def _add_profiles(data: Data, scores: dict[str, np.ndarray]) -> None:
+def _add_profiles(data: Data, scores: dict[str, NDArray[Any]]) -> None:
     """On levels from 0 to the expert's score, or as far as any score is."""
     everything = np.concatenate([table.ravel() for table in scores.values()])
     low = min(0.0, math.floor(10 * everything.min()) / 10)

@@ -61,7 +61,7 @@ def _table(head: list[str], rows: list[list[Any]], columns: str) -> str:
 
     frame = pd.DataFrame([[_escaped(cell) for cell in row] for row in rows], columns=head)
     frame.columns = frame.columns.map(_escaped)
-    return frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns)
+    return str(frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
 
 
 def _escaped(cell: Any) -> str:

@@ -75,7 +75,7 @@ def _to_html() -> Callable[[str], str]:
 
     def rendered(text: str) -> str:
         text = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
-        return parser.render(re.sub(r"\n{3,}", "\n\n", text)).strip()
+        return str(parser.render(re.sub(r"\n{3,}", "\n\n", text))).strip()
 
     return rendered
 

@@ -29,7 +29,7 @@ from torch.utils.flop_counter import flop_registry
 from cdred import methods
 from cdred.envs import make
 from cdred.envs.episodes import Episode
-from cdred.envs.tasks import Task, find
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.derived import discount
@@ -38,6 +38,7 @@ from cdred.learning.learner import Learner
 from cdred.learning.online_trainer import demonstration_replay
 from cdred.learning.replay import Replay, join
 from cdred.learning.settings import WorldModelSettings
+from cdred.suites import Task
 from cdred.system import machine
 
 METHOD = "cdred"  # is timed

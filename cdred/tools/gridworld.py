@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 SIZE = 9
 MOVES = ((0, 1), (1, 0), (0, -1), (-1, 0), (0, 0))  # the last stays
@@ -33,11 +34,11 @@ class Found:
     from the expert's, over states and actions."""
 
     zeta: float
-    occupancies: list[np.ndarray]
+    occupancies: list[NDArray[Any]]
     distances: list[float]
 
 
-def transitions() -> np.ndarray:
+def transitions() -> NDArray[Any]:
     """The next state of each state and action, (S, A); who runs into a wall stays."""
     rows, columns = np.divmod(np.arange(SIZE**2), SIZE)
     after = []
@@ -47,7 +48,7 @@ def transitions() -> np.ndarray:
     return np.stack(after, 1)
 
 
-def expert_policy() -> np.ndarray:
+def expert_policy() -> NDArray[Any]:
     """From the first corner along two sides to the opposite one, where it stays: (S, A)."""
     columns = np.arange(SIZE**2) % SIZE
     rows = np.arange(SIZE**2) // SIZE
@@ -57,7 +58,7 @@ def expert_policy() -> np.ndarray:
     return policy
 
 
-def occupancy(policy: np.ndarray) -> np.ndarray:
+def occupancy(policy: NDArray[Any]) -> NDArray[Any]:
     """The discounted distribution over states and actions (S, A) of a policy that starts in the
     first state: d(s) = (1 - gamma) start(s) + gamma sum of d(s') over what leads to s."""
     states, after = len(policy), transitions()
@@ -70,15 +71,15 @@ def occupancy(policy: np.ndarray) -> np.ndarray:
     return visits[:, None] * policy
 
 
-def bonus(density: np.ndarray) -> np.ndarray:
+def bonus(density: NDArray[Any]) -> NDArray[Any]:
     return 1 / (1 + SAMPLES * density)
 
 
-def reward(expert: np.ndarray, own: np.ndarray, zeta: float) -> np.ndarray:
+def reward(expert: NDArray[Any], own: NDArray[Any], zeta: float) -> NDArray[Any]:
     return -zeta * bonus(expert) + (1 - zeta) * bonus(own)
 
 
-def best_policy(rewards: np.ndarray) -> np.ndarray:
+def best_policy(rewards: NDArray[Any]) -> NDArray[Any]:
     """The policy (S, A) of most reward and entropy, by soft value iteration to its fixed point."""
     after, value = transitions(), np.zeros(len(rewards))
     while True:
@@ -87,7 +88,8 @@ def best_policy(rewards: np.ndarray) -> np.ndarray:
         total = np.exp(q - top).sum(1, keepdims=True)
         new = TEMPERATURE * (top + np.log(total))[:, 0]
         if np.abs(new - value).max() < 1e-10:
-            return np.exp(q - top) / total
+            policy: NDArray[Any] = np.exp(q - top) / total
+            return policy
         value = new
 
 
@@ -95,7 +97,7 @@ def imitate(zeta: float, rounds: int = ROUNDS) -> Found:
     """Rounds of: act, add to the replay, learn the policy of the reward that follows."""
     expert = occupancy(expert_policy())
     policy = np.full(expert.shape, 1 / len(MOVES))
-    replay: list[np.ndarray] = []
+    replay: list[NDArray[Any]] = []
     found = Found(zeta, [], [])
     for _ in range(rounds):
         own = occupancy(policy)

@@ -201,7 +201,7 @@ def _beside(file: Path) -> Path:
 
 def _sent(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(_beside(file).read_text())
+        return dict(json.loads(_beside(file).read_text()))
     except (OSError, ValueError):
         return {"run_id": None, "offset": 0, "destination": destination()}
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cdred
 from cdred import manifest
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
@@ -19,7 +18,7 @@ from cdred.plan import Job, Plan
 LOCK = "requirements.lock"
 NEEDED = ("huggingface-hub", "mlflow", "numpy", "safetensors", "torch", "tqdm", "zuko")
 CODE = Path(__file__).with_name("pyfunc_model.py")
-PACKAGE = Path(cdred.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 EXAMPLES = 2  # observations in the model's input example
 # Beside delivery's: a model is larger than a batch of metrics.
 SETTINGS = {
@@ -175,12 +174,11 @@ def _run(client: Any, job: Job) -> Any:
 def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
     """A run that is still on its way could not be linked later."""
     from cdred.tracking import delivery
+    from cdred.tracking.spool import SPOOL
 
     for job in jobs:
         if any(job.digest[:16] in file.name for file in delivery.waiting(plan.root)):
-            raise CdredError(
-                f"{job.path}: its run waits in {delivery.SPOOL}; `cdred track --deliver` first"
-            )
+            raise CdredError(f"{job.path}: its run waits in {SPOOL}; `cdred track --deliver` first")
 
 
 def first_observations(plan: Plan, agent: Any) -> Any:

@@ -36,7 +36,7 @@ SERVER = "MLFLOW_TRACKING_URI"
 ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is there
 
 
-def harmless(method: Callable) -> Callable:
+def harmless(method: Callable[..., None]) -> Callable[..., None]:
     """Let a method of the tracker fail with a line in the log, once."""
 
     @functools.wraps(method)

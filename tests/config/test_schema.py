@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from conftest import CHECKOUT
+from support.project import CHECKOUT
 
 from cdred.config.json_schema import text
 

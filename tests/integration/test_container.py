@@ -15,12 +15,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Project
-from test_engines import ALL, EXPERT, manifests
+from support.engines import ALL, EXPERT, manifests
+from support.project import CHECKOUT, SIF, Project
 
 from cdred.system import container
 
-SIF = CHECKOUT / "cdred.sif"
 container_test = pytest.mark.container
 
 

@@ -12,38 +12,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Project
-
-EXPERT = "experts/cartpole-balance/expert"
-DEMOS = "demos/cartpole-balance/expert-2"
-CDRED, BC = (f"agents/cartpole-balance/{run}/seed_0" for run in ("cdred", "bc"))
-EVALUATIONS = {f"evaluations/cartpole-balance/{run}/seed_0" for run in ("expert", "cdred", "bc")}
-REPORT = "reports/toy"
-ALL = {EXPERT, DEMOS, CDRED, BC, REPORT} | EVALUATIONS
-
-
-def snakemake(project: Project) -> str:
-    return project.run("snakemake", "--cores", "2")
-
-
-def planned(project: Project) -> set[str]:
-    """What Snakemake would run."""
-    text = project.run("snakemake", "-n")
-    if "Nothing to be done" in text:
-        return set()
-    return {path for path in ALL if re.search(rf"output: \S*{path}/manifest.json", text)}
-
-
-def dvc_is_clean(project: Project) -> bool:
-    return "Data and pipelines are up to date" in project.run("dvc", "status")
-
-
-def manifests(project: Project) -> dict[str, bytes]:
-    return {
-        file.relative_to(project.root).as_posix(): file.read_bytes()
-        for top in ("artifacts", "reports")
-        for file in (project.root / top).rglob("manifest.json")
-    }
+from support.engines import (
+    ALL,
+    BC,
+    CDRED,
+    DEMOS,
+    EVALUATIONS,
+    EXPERT,
+    REPORT,
+    dvc_is_clean,
+    manifests,
+    planned,
+    snakemake,
+)
+from support.project import CHECKOUT, Project
 
 
 @pytest.fixture(scope="module")

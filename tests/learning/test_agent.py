@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CHECKOUT
 from support.learning import train, weights
+from support.project import CHECKOUT
 
 import cdred
 from cdred.errors import CdredError

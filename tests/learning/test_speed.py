@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from cdred.bench import ENVIRONMENTS
 from support.learning import TASK, demonstrations, toy, weights
 
 from cdred.envs.tasks import TASKS, not_installed
@@ -23,6 +22,7 @@ from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch
 from cdred.learning.train import train as train_agent
+from cdred.tools.bench import ENVIRONMENTS
 
 # Five members, so that two are drawn; dropout, as the paper has it; planning.
 OPTIONS: dict[str, Any] = {

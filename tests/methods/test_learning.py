@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import CHECKOUT
+from support.project import CHECKOUT
 
 from cdred import config, experiments, methods
 from cdred.envs.episodes import Episode

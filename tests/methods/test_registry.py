@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CHECKOUT
 from support.learning import TASK, demonstrations, toy, train, weights
+from support.project import CHECKOUT
 
 from cdred import methods
 from cdred.errors import CdredError

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Project
+from support.project import Project
 
 from cdred import methods
 from cdred.errors import CdredError

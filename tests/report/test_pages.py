@@ -12,8 +12,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import CHECKOUT
-from made_reports import FILM, RETURNS, make, metrics, read_csv, write_csv, write_results
+from support.made_reports import FILM, RETURNS, make, metrics, read_csv, write_csv, write_results
+from support.project import CHECKOUT
 
 from cdred import manifest, report
 from cdred.description import describe

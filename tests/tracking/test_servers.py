@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CHECKOUT, Project
 from mlflow import MlflowClient
 from mlflow.entities import Run
-from servers import MlflowServer, client_of, free_port, postgresql, s3, wait_until
+from support.project import CHECKOUT, Project
+from support.servers import MlflowServer, client_of, free_port, postgresql, s3, wait_until
 
 from cdred import Agent, methods
 from cdred.evaluation import evaluate

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Project
-from servers import free_port, wait_until
+from support.project import Project
+from support.servers import free_port, wait_until
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from conftest import CHECKOUT
 from safetensors.numpy import save_file
 
 from cdred import config, experiments, report
 from cdred.description import describe
 from cdred.methods import EXPERT
 from cdred.plan import Job, Plan
+from support.project import CHECKOUT
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
 UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval

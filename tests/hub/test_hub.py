@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Project
-from loopback_hub import Commit, Fault, Hub, User, environment
+from support.loopback_hub import Commit, Fault, Hub, User, environment
+from support.project import CHECKOUT, Project
 
 TASK = "cartpole-balance"
 AGENT = f"artifacts/agents/{TASK}/cdred/seed_0"

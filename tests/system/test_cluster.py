@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Project
+from support.project import CHECKOUT, Project
 
 from cdred.errors import CdredError
 from cdred.plan import find_commands_of

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Project
+from support.project import CHECKOUT, Project
 
 from cdred.manifest import hash_tree
 from cdred.tools import results
