@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdred.config import Acceptance
+from cdred.config.schema import Acceptance
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning.acting import play
+from cdred.learning.play import play
 from cdred.report.published import expert_score
 
 if TYPE_CHECKING:

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cdred import methods
-from cdred.config import Config, Expert, Run
+from cdred.config.schema import Config, Expert, Run
+from cdred.learning.derived import acts_by
+from cdred.learning.settings import Settings
 from cdred.plan import Job, Plan
 from cdred.report.experiment import Artifact, Entry, Experiment
 
@@ -42,30 +44,33 @@ def _expert(name: str, entry: Expert) -> Entry:
     s = entry.settings
     return Entry(
         name=name,
-        method="expert",
-        acts_by="script" if entry.source == "scripted" else _policy(s.plans, s.eval_policy),
-        steps=s.steps,
+        method=methods.EXPERT,
+        acts_by=_policy(methods.find(methods.EXPERT), s) if s else _GIVEN[entry.source],
+        steps=s.steps if s else 0,
         obs=entry.obs,
-        trained=entry.source == "train",
-        keeps_best=s.keep == "best",
+        trained=s is not None,
+        keeps_best=s is not None and s.keep == "best",
     )
 
 
 def _run(config: Config, name: str, entry: Run) -> Entry:
-    s, method = entry.settings, methods.find(entry.method)
-    policy = s.eval_policy if method.samples else "mean"
     return Entry(
         name=name,
         method=entry.method,
-        acts_by=_policy(method.plans and s.plans, policy),
-        steps=s.steps,
+        acts_by=_policy(entry.definition, entry.settings),
+        steps=entry.settings.steps,
         obs=config.demos[entry.demos].obs,
         demos=entry.demos,
     )
 
 
-def _policy(plans: bool, policy: str) -> str:
-    return "MPPI" if plans else policy
+# How experts act that were not trained here.
+_GIVEN = {"scripted": "script", "checkpoint": "as saved", "hub": "as saved"}
+
+
+def _policy(method: methods.Method, settings: Settings) -> str:
+    way = acts_by(method, settings)
+    return "MPPI" if way == "plan" else way
 
 
 def _artifact(plan: Plan, job: Job, known: dict[Path, Artifact]) -> Artifact:

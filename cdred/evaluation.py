@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cdred.envs.episodes import Episode
-from cdred.learning.acting import play
 from cdred.learning.monitor import Monitor
+from cdred.learning.play import play
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from cdred.errors import CdredError
 # The code that each stage's results depend on: DVC's deps and the digest's code hash. Never the
 # CLI, this module or tracking: they change how a stage is run, not what it computes.
 CODE: dict[str, tuple[str, ...]] = {
-    "expert": ("cdred/envs", "cdred/learning", "cdred/suites"),
-    "demos": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/suites"),
-    "imitate": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/suites"),
-    "evaluate": ("cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/suites"),
+    "expert": ("cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "demos": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "imitate": ("cdred/demos", "cdred/envs", "cdred/learning", "cdred/methods", "cdred/suites"),
+    "evaluate": (
+        "cdred/envs", "cdred/evaluation.py", "cdred/learning", "cdred/methods", "cdred/suites",
+    ),
     "report": ("cdred/envs/tasks.py", "cdred/report", "cdred/suites"),
 }  # fmt: skip
 STAGES = tuple(CODE)
@@ -140,26 +142,24 @@ class Plan:
 
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
-        params = _plain(entry) | {"task": task}
-        if entry.source != "train":  # nothing is learned: settings decide nothing
-            params = {k: params[k] for k in ("task", "source", "obs", "checkpoint", "revision")}
-        params |= self._files(entry.checkpoint)
+        params = entry.params() | {"task": task} | self._files(entry.checkpoint)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), ())
 
     def demos(self, task: str, name: str) -> Job:
         entry = self.config.demos[name]
-        params = _plain(entry) | self._files(entry.path)
+        params = entry.params() | self._files(entry.path)
         experts = () if entry.expert is None else (self.expert(task, entry.expert),)
         return self._add("demos", task, name, 0, params, (f"demos.{name}",), experts)
 
     def imitate(self, task: str, name: str, seed: int) -> Job:
         entry = self.config.runs[name]
         demos = self.demos(task, entry.demos)
-        return self._add("imitate", task, name, seed, _plain(entry), (f"runs.{name}",), (demos,))
+        params = entry.params()
+        return self._add("imitate", task, name, seed, params, (f"runs.{name}",), (demos,))
 
     def evaluate(self, agent: Job) -> Job:
         """The evaluation of an expert or an imitating agent."""
-        params = asdict(self.config.evaluation)
+        params = self.config.evaluation.model_dump()
         identity = (agent.task, agent.entry, agent.seed)
         return self._add("evaluate", *identity, params, ("evaluation",), (agent,))
 
@@ -179,7 +179,7 @@ class Plan:
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
         return self._add(
-            "report", "", e.name, 0, asdict(e), ("experiment",), (*sources, *evaluations)
+            "report", "", e.name, 0, e.model_dump(), ("experiment",), (*sources, *evaluations)
         )
 
     def _add(
@@ -191,12 +191,6 @@ class Plan:
             code = self._code[stage]
             self._jobs[path] = Job(stage, task, entry, seed, params, dvc_params, inputs, code)
         return self._jobs[path]
-
-
-def _plain(entry: Any) -> dict[str, Any]:
-    """A dataclass entry as flat plain data."""
-    data = asdict(entry)
-    return data | data.pop("settings", {})
 
 
 def check_target(path: Path) -> None:

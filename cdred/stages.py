@@ -18,6 +18,7 @@ import cdred
 from cdred import manifest
 from cdred.config import Config
 from cdred.errors import CdredError
+from cdred.learning.device import device_name, prepare, select
 from cdred.plan import CODE, Job, Plan, check_target
 from cdred.state import alone
 from cdred.system import container, machine
@@ -137,69 +138,70 @@ def _put_in_place(aside: Path, target: Path) -> None:
 
 def _device(config: Config) -> Any:
     """The torch device of the configuration, its threads set."""
-    machine.prepare(config.compute.threads)
-    return machine.device(config.compute.device)
+    prepare(config.compute.threads)
+    return select(config.compute.device, machine.take_gpu)
 
 
 def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import acceptance
-    from cdred.learning import training
+    from cdred import acceptance, methods
+    from cdred.hub.pull import folder_of
+    from cdred.learning import saving
     from cdred.learning.checkpoint import load_expert
     from cdred.learning.scripted import ScriptedExpert
-    from cdred.learning.trainer import History
+    from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
-    watch.begin(label, steps, "step", machine.device_name(device))
-    history = History()
+    watch.begin(label, steps, "step", device_name(device))
+    history = None
     agent: Any
     if entry.source == "train":
-        agent, history = training.train(
-            job.task, "expert", entry.settings, job.seed, [], device, watch, entry.obs
+        agent, history = train(
+            job.task, methods.EXPERT, entry.settings, job.seed, [], device, watch, entry.obs
         )
     elif entry.source == "scripted":
         agent = ScriptedExpert(job.task)
     else:
-        assert entry.checkpoint is not None
-        agent = load_expert(plan.root, job.task, entry.obs, entry.checkpoint, entry.revision)
+        folder = folder_of(plan.root, entry.checkpoint, entry.revision)
+        agent = load_expert(folder, job.task, entry.obs, entry.checkpoint)
     wanted = plan.config.expert
     score = acceptance.score(agent.to(device), job.task, wanted.episodes)
     logger.info(acceptance.judge(job, wanted, score))
-    training.write(out, agent, history)
+    saving.write(out, agent, history)
 
 
 def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred.demos import dataset
-    from cdred.learning import training
+    from cdred.learning import saving
+    from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
     episodes = dataset.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
-    unit = "update" if entry.method == "bc" else "step"
-    watch.begin(label, entry.settings.steps, unit, machine.device_name(device))
+    watch.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
     obs = plan.config.demos[entry.demos].obs
-    agent, history = training.train(
+    agent, history = train(
         job.task, entry.method, entry.settings, job.seed, episodes, device, watch, obs
     )
-    training.write(out, agent, history)
+    saving.write(out, agent, history)
 
 
 def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred.demos import dataset, selection
     from cdred.envs.episodes import summary
     from cdred.envs.tasks import find
-    from cdred.learning import training
+    from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = find(job.task).episode_length
     chosen = selection.Selection(
         entry.episodes, entry.obs, entry.seed, entry.only, entry.min_return
     )
-    watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
+    watch.begin(f"demos {job.task} {job.entry}", length, "step", device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
-        agent = training.load(folder).to(device)
+        agent = saving.load(folder).to(device)
         episodes = selection.collect(
             agent, job.task, chosen, str(entry.expert), watch, _parallel(plan)
         )
@@ -238,12 +240,12 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     from cdred.envs.episodes import summary
     from cdred.envs.tasks import find
     from cdred.envs.video import cannot_film, film
-    from cdred.learning import training
+    from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
-    agent = training.load(plan.root / job.inputs[0].path).to(device)
+    agent = saving.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, find(job.task).episode_length, "step", machine.device_name(device))
+    watch.begin(label, find(job.task).episode_length, "step", device_name(device))
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
     )

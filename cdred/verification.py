@@ -12,6 +12,7 @@ import numpy as np
 from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
+from cdred.learning.device import device_name, prepare, select
 from cdred.lineage import Manifests, chain
 from cdred.plan import CODE, output_path
 from cdred.system import machine
@@ -40,7 +41,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
     here = {
         "code": manifest.hash_code(root, CODE[m["stage"]]),
         "machine": machine.name(),
-        "device": machine.device_name(_device(m)),
+        "device": device_name(_device(m)),
     }
     other = [key for key, value in here.items() if m.get(key) != value]
     return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
@@ -57,7 +58,7 @@ class Reproduction:
         self, root: Path, path: str, m: dict[str, Any], tolerance: float, play: Play
     ) -> None:
         self.path, self.differences = path, differences(root, m)
-        machine.prepare(m.get("threads", 1))
+        prepare(m.get("threads", 1))
         self.recorded, self.found, same_bits = play()
         scale = float(np.abs(self.recorded).max())
         self.off = np.abs(self.found - self.recorded)
@@ -83,10 +84,10 @@ class Reproduction:
 
 
 def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
-    from cdred.learning import training
+    from cdred.learning import saving
 
     (agent_path,) = m["inputs"]
-    return _evaluate(path, training.load(root / agent_path), root / path, m)
+    return _evaluate(path, saving.load(root / agent_path), root / path, m)
 
 
 def _evaluate(
@@ -128,7 +129,7 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.nda
 
 def _device(m: dict[str, Any]) -> Any:
     """Where an artifact is played again: on the CPU if it was made there."""
-    return machine.device("cpu" if m["device"] == "cpu" else "auto")
+    return select("cpu" if m["device"] == "cpu" else "auto", machine.take_gpu)
 
 
 def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:

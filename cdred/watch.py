@@ -62,10 +62,10 @@ class Watch(Monitor):
         self.state.save(state(), {"time": now, "devices": self.devices, "machines": self.machines})
         self._saved_at = time.monotonic()
 
-    def progress(self, done: int, shown: dict[str, float]) -> None:
+    def progress(self, done: int, highlights: dict[str, float]) -> None:
         if self.bar is None:
             self.bar = Progress(self.label, self.total, self.unit, done - 1)
-        self.bar(done, shown)
+        self.bar(done, highlights)
 
     def row(self, table: str, row: dict[str, Any]) -> None:
         self.tracker.row(table, row)

@@ -11,7 +11,7 @@ from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning.training import write_csv
+from cdred.learning.saving import write_csv
 
 
 def write(

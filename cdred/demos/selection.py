@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cdred.envs import make_vec
 from cdred.envs.episodes import Episode, replay
 from cdred.errors import CdredError
-from cdred.learning.acting import play
 from cdred.learning.monitor import Monitor
+from cdred.learning.play import play
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent

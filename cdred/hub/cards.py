@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cdred import methods
 from cdred.envs.tasks import find
 from cdred.plan import Job, Plan
 from cdred.report.statistics import bootstrap_interval
@@ -17,14 +18,6 @@ PAPER = (
     "[Coupled Distributional Random Expert Distillation for World Model Online Imitation Learning]"
     "(https://arxiv.org/abs/2505.02228)"
 )
-METHODS = {
-    "expert": "an expert, trained from the environment's reward",
-    "cdred": "CDRED, trained from demonstrations without rewards",
-    "red": "random expert distillation (CDRED at zeta 1), from demonstrations without rewards",
-    "iqmpc": "inverse soft Q learning (IQ-MPC), from demonstrations without rewards",
-    "cfil": "coupled flow imitation learning (CFIL), from demonstrations without rewards",
-    "bc": "behaviour cloning of demonstrations",
-}
 
 
 def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -74,6 +67,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
             for key, value in found.items()
         ],
     )  # fmt: skip
+    summary = methods.find(config["method"]).presentation().summary
     success = f", success {found['success_rate']:.0%}" if "success_rate" in found else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---
@@ -82,7 +76,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
 # {repository.split("/")[1]}
 
-An agent for **{job.task}** ({spec.suite}): {METHODS[config["method"]]}. {PAPER}.
+An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
 Mean return {found["mean_return"]:.1f} over {found["episodes"]:.0f} seeded episodes{success}
 ({_interval(found["mean_return_95_low"], found["mean_return_95_high"])}). Each episode with its seed

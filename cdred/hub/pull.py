@@ -93,6 +93,21 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
     return found
 
 
+def folder_of(root: Path, name: str, revision: str | None) -> Path:
+    """The folder of an agent: the directory `name` in `root`, or what was published as `name`.
+
+    Raises CdredError when it is neither, or cannot be had.
+    """
+    if (root / name).is_dir():
+        return root / name
+    if revision is None:
+        raise CdredError(
+            f"checkpoint {name}: no such directory; for a model on the Hub name its `revision` as "
+            f"well, as its main branch may move"
+        )
+    return pull(name, "model", revision).folder
+
+
 def _names(where: str, folder: Path) -> list[str]:
     """The files that a publication lists. Raises CdredError unless all are of harmless kinds."""
     try:

@@ -1,4 +1,4 @@
-"""Experts that nobody has to train: the policies that Meta-World ships with its tasks."""
+"""Experts that need no training: the policies that come with a benchmark."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from cdred.envs.tasks import find
+from cdred.methods import EXPERT
 from cdred.suites import scripted_policy
 
 FILE = "scripted.json"
@@ -18,7 +19,7 @@ FILE = "scripted.json"
 class ScriptedExpert:
     """Acts like an `Agent`, by the benchmark's own policy of its task, from state observations."""
 
-    method, obs = "expert", "state"
+    method, obs = EXPERT, "state"  # in tables it stands for what trains experts
 
     def __init__(self, task: str) -> None:
         self.task = task
@@ -38,7 +39,7 @@ class ScriptedExpert:
         return self
 
     def reset(self) -> None:
-        """The policies look at the last observation alone."""
+        """Do nothing: the policies look at the last observation alone."""
 
     def acting_state(self) -> None:
         return None

@@ -15,7 +15,7 @@ import resource
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -26,18 +26,22 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
+from cdred import methods
 from cdred.envs import make
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
-from cdred.learning.interaction import demonstration_replay
+from cdred.learning.derived import discount
+from cdred.learning.device import device_name, prepare, select
+from cdred.learning.learner import Learner
+from cdred.learning.online_trainer import demonstration_replay
 from cdred.learning.replay import Replay, join
-from cdred.learning.settings import PRESETS, Settings, discount
-from cdred.learning.update import Learner
+from cdred.learning.settings import WorldModelSettings
 from cdred.suites import Task
 from cdred.system import machine
 
+METHOD = "cdred"  # is timed
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
 ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite
 MATRICES = (1536, 512, 512)  # those of an update at the paper's sizes
@@ -78,11 +82,11 @@ def run(
     What is measured is written to `path` as it comes, and after `seconds` no other measurement is
     begun. What takes longest, compiling, comes last.
     """
-    machine.prepare(threads)
-    chosen = machine.device(device)
+    prepare(threads)
+    chosen = select(device, machine.take_gpu)
     presets, end = list(presets), time.monotonic() + seconds
     found: dict[str, Any] = {
-        "machine": machine.name(), "device": machine.device_name(chosen), "threads": threads,
+        "machine": machine.name(), "device": device_name(chosen), "threads": threads,
         "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": {}, "rows": [],
     }  # fmt: skip
     for operation in _operations(presets, compiled, chosen, rounds, found["peak_memory_mb"], say):
@@ -171,7 +175,7 @@ def learner(
     """Update, then plan, of CDRED. Enters into `memory` the peak so far with a full replay of the
     preset's size, in MB: of the device, or of this process (which remembers it: then of the first
     sizes alone)."""
-    task, settings = TASKS[preset], Settings(**PRESETS[preset])
+    task, settings = TASKS[preset], _settings(preset)
     spec = find(task)
     replay, expert = _replays(settings, spec, device)
     obs = np.zeros((1, spec.obs_dim), np.float32)
@@ -179,12 +183,12 @@ def learner(
     updates: list[Callable[[], Any]] = []
     plans: list[Callable[[], Any]] = []
     for _, precision, compile_ in variants:
-        s = replace(settings, precision=precision, compile=compile_, mpc=True)
+        s = settings.replace(precision=precision, compile=compile_, mpc=True)
         torch.manual_seed(0)
-        agent = Agent.create(task, "cdred", (spec.obs_dim,), spec.action_dim, s).to(device).eval()
+        agent = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, s).to(device).eval()
         assert agent.reward_model is not None
         gamma = discount(spec.episode_length, s)
-        own = Learner(agent.model, agent.reward_model, s, gamma, 10**6)  # type: ignore[arg-type]
+        own = Learner(agent.world_model, agent.reward_model, s, gamma, 10**6)
         batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
@@ -217,11 +221,11 @@ def _peak_memory(device: torch.device) -> int:
 
 def beside(preset: str, device: torch.device, rounds: int) -> list[Row]:
     """Acting by the policy, and drawing a batch of both streams."""
-    task, settings = TASKS[preset], replace(Settings(**PRESETS[preset]), mpc=False)
+    task, settings = TASKS[preset], _settings(preset).replace(mpc=False)
     spec = find(task)
     replay, expert = _replays(settings, spec, device)
     obs = np.zeros((1, spec.obs_dim), np.float32)
-    acting = Agent.create(task, "cdred", (spec.obs_dim,), spec.action_dim, settings).to(device)
+    acting = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, settings).to(device)
     size = settings.batch_size
     others: dict[str, Callable[[], Any]] = {
         "act by the policy": partial(acting.act, obs, explore=True),
@@ -231,7 +235,13 @@ def beside(preset: str, device: torch.device, rounds: int) -> list[Row]:
     return [Row(preset, name, "float32", ms) for name, ms in zip(others, times, strict=True)]
 
 
-def _replays(s: Settings, spec: Task, device: torch.device) -> tuple[Replay, Replay]:
+def _settings(preset: str) -> WorldModelSettings:
+    settings = methods.find(METHOD).settings.preset(preset)
+    assert isinstance(settings, WorldModelSettings)
+    return settings
+
+
+def _replays(s: WorldModelSettings, spec: Task, device: torch.device) -> tuple[Replay, Replay]:
     """A replay full of random episodes, and demonstrations, ten of them."""
     generator = np.random.default_rng(0)
     obs_dim, action_dim, length = spec.obs_dim, spec.action_dim, spec.episode_length

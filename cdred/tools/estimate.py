@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from cdred.config import Expert, Run
+from cdred import methods
 from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
+from cdred.learning import derived
 from cdred.learning.agent import Agent
+from cdred.learning.learner import Learner
 from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
-from cdred.learning.settings import Settings, discount
-from cdred.learning.update import Learner
-from cdred.learning.world_model import WorldModel
+from cdred.learning.settings import Settings, WorldModelSettings
 from cdred.plan import Job, Plan
 from cdred.tools.bench import ENVIRONMENTS, CountedWork
 
@@ -78,16 +78,17 @@ def table(plan: Plan, path: Path) -> str:
         obs = _obs(plan, jobs[0])
         key = (task, method, s, obs)
         counted[key] = counted.get(key) or work(task, method, s, obs)
-        updates, plans = _counts(task, method, s)
+        updates, plans = _counts(task, s)
         hours = _hours(rates, task, s, updates * counted[key][0], plans * counted[key][1])
         total += hours * len(jobs)
         spec = find(task)
         row = math.prod(PIXEL_SHAPE) if obs == "rgb" else 4 * spec.obs_dim  # bytes
-        replay = s.buffer_size * (row + 4 * spec.action_dim) / MEGABYTE
+        rows = s.buffer_size if isinstance(s, WorldModelSettings) else 0
+        replay = rows * (row + 4 * spec.action_dim) / MEGABYTE
         lines.append(
             (
                 task, entry, str(len(jobs)), f"{updates:,}", f"{plans:,}", f"{hours:.1f}",
-                f"{hours * len(jobs):.1f}", "" if method == "bc" else f"{replay:.0f} MB",
+                f"{hours * len(jobs):.1f}", f"{replay:.0f} MB" if rows else "",
             )
         )  # fmt: skip
     lines.append(("all", "", str(sum(map(len, groups.values()))), "", "", "", f"{total:.1f}", ""))
@@ -109,25 +110,26 @@ def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float
     tensors that have shapes alone: nothing is computed."""
     spec = find(task)
     shape = (spec.obs_dim,) if obs == "state" else PIXEL_SHAPE
-    eager = replace(s, compile=False, precision="float32")
-    n, experts = s.batch_size, 0 if method == "expert" else s.batch_size
+    if not isinstance(s, WorldModelSettings):
+        return _work_without_reward(Agent.create(task, method, shape, spec.action_dim, s)), 0.0
+    eager = s.replace(compile=False, precision="float32")
+    definition = methods.find(method)
+    n, experts = s.batch_size, s.batch_size if definition.uses_demonstrations else 0
     agent = Agent.create(task, method, shape, spec.action_dim, eager).to("meta")
-    model, reward_model = agent.model, agent.reward_model
-    gamma = discount(spec.episode_length, s)
+    model, reward_model = agent.world_model, agent.reward_model
+    assert reward_model is not None
+    gamma = derived.discount(spec.episode_length, s)
     with torch.device("meta"):
         seen = torch.zeros(s.horizon + 1, n + experts, *shape)
         action = torch.zeros(s.horizon, n + experts, spec.action_dim)
+        reward = torch.zeros(s.horizon, n, 1) if definition.uses_environment_reward else None
         with CountedWork() as update:
-            if not isinstance(model, WorldModel) or reward_model is None:
-                model.policy.mean(model.encoder(seen[0, :n])).sum().backward()
-            else:
-                reward = torch.zeros(s.horizon, n, 1) if method == "expert" else None
-                learner = Learner(model, reward_model, eager, gamma, 1)
-                loss, zs, _ = learner.world_loss(Batch(seen, action, reward, experts))
-                loss.backward()
-                torch.autograd.grad(learner.policy_loss(zs.detach())[0], learner.policy_parameters)
+            learner = Learner(model, reward_model, eager, gamma, 1)
+            loss, zs, _ = learner.world_loss(Batch(seen, action, reward, experts))
+            loss.backward()
+            torch.autograd.grad(learner.policy_loss(zs.detach())[0], learner.policy_parameters)
         with CountedWork() as plan, torch.no_grad():
-            if s.plans and isinstance(model, WorldModel) and reward_model is not None:
+            if derived.plans(s):
                 planner = Planner(model, reward_model, eager, gamma, spec.action_dim)
                 z = model.encoder(seen[0, :1])
                 z = z[:, None].expand(-1, s.plan_samples, -1)
@@ -138,6 +140,15 @@ def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float
     return update.flop / 1e9, plan.flop / 1e9
 
 
+def _work_without_reward(agent: Agent) -> float:
+    """GFLOP of an update of encoder and policy alone."""
+    model = agent.to("meta").model
+    with torch.device("meta"), CountedWork() as update:
+        seen = torch.zeros(agent.settings.batch_size, *agent.obs_shape)
+        model.policy.mean(model.encoder(seen)).sum().backward()
+    return update.flop / 1e9
+
+
 def _trained(plan: Plan, job: Job) -> bool:
     if job.stage == "expert":
         return plan.config.experts[job.entry].source == "train"
@@ -145,10 +156,12 @@ def _trained(plan: Plan, job: Job) -> bool:
 
 
 def _method(plan: Plan, job: Job) -> tuple[str, Settings]:
-    entry: Expert | Run = (
-        plan.config.experts[job.entry] if job.stage == "expert" else plan.config.runs[job.entry]
-    )
-    return getattr(entry, "method", "expert"), entry.settings
+    if job.stage == "imitate":
+        run = plan.config.runs[job.entry]
+        return run.method, run.settings
+    settings = plan.config.experts[job.entry].settings
+    assert settings is not None, "only those that are trained are asked for"
+    return methods.EXPERT, settings
 
 
 def _obs(plan: Plan, job: Job) -> str:
@@ -157,26 +170,28 @@ def _obs(plan: Plan, job: Job) -> str:
     return plan.config.demos[plan.config.runs[job.entry].demos].obs
 
 
-def _counts(task: str, method: str, s: Settings) -> tuple[int, int]:
+def _counts(task: str, s: Settings) -> tuple[int, int]:
     """Updates of a training, and plans: an agent step's, and those of the learning curve."""
-    if method == "bc":
+    if not isinstance(s, WorldModelSettings):
         return s.steps, 0
     length = find(task).episode_length
-    random_steps = s.seed_steps if s.seed_steps is not None else max(1000, 5 * length)
     points = -(-s.steps // s.eval_every)
-    acting = max(s.steps - random_steps, 0) if s.mpc else 0
-    curve = points * s.eval_episodes * length if s.plans else 0
-    return int(s.steps * s.updates_per_step), acting + curve
+    acting = max(s.steps - derived.seed_steps(length, s), 0) if s.mpc else 0
+    curve = points * s.eval_episodes * length if derived.plans(s) else 0
+    return derived.total_updates(s), acting + curve
 
 
 def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop: float) -> float:
     preset = "paper" if s.mlp_dim >= 128 else "small"
-    variant = s.precision + (" compiled" if s.compile else "")
+    variants = ["float32"]
+    if isinstance(s, WorldModelSettings):
+        # A bench without compiling has the eager ones.
+        variants = [s.precision + (" compiled" if s.compile else ""), s.precision]
 
     def ms(operation: str, gflop: float) -> float:
-        for name in (variant, s.precision):  # a bench without compiling tells of the eager ones
-            if (found := rates.gflop_per_ms.get((preset, operation, name))) is not None:
-                return gflop / found
+        for name in variants:
+            if (rate := rates.gflop_per_ms.get((preset, operation, name))) is not None:
+                return gflop / rate
         raise CdredError(
             f"the benchmark has no {preset} sizes; `cdred bench --sizes {preset} --json FILE` has"
         )

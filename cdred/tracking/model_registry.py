@@ -139,7 +139,7 @@ def _log(
     """Log the model, under the run that trained it if that was tracked; returns both ids."""
     import mlflow
 
-    from cdred.learning import training
+    from cdred.learning.agent import FOLDER, Agent
     from cdred.tracking.delivery import tracking_uri
 
     mlflow.set_tracking_uri(tracking_uri(plan.root))
@@ -148,14 +148,13 @@ def _log(
     mlflow.set_experiment(
         experiment_id=run.info.experiment_id if run else delivery.experiment(experiment)
     )
-    agent = training.load(plan.root / job.path)
-    assert isinstance(agent, training.Agent)
+    agent = Agent.from_pretrained(plan.root / job.path)
     example = first_observations(plan, agent)
     logged = mlflow.models.Model.log(
         artifact_path=None, name=model_name(job), flavor=mlflow.pyfunc,
         run_id=run.info.run_id if run else None, tags=tags, step=int(job.params.get("steps", 0)),
         python_model=str(CODE), code_paths=[str(PACKAGE)],
-        artifacts={"agent": str(plan.root / job.path / training.AGENT)},
+        artifacts={"agent": str(plan.root / job.path / FOLDER)},
         signature=signature(example, agent.action_dim), input_example=example,
         pip_requirements=requirements,
     )  # fmt: skip

@@ -20,7 +20,7 @@ class AgentModel(PythonModel):
     def load_context(self, context: Any) -> None:
         from cdred.learning.agent import Agent
 
-        self.agent = Agent.from_pretrained(context.artifacts["agent"], strict=True)
+        self.agent = Agent.from_pretrained(context.artifacts["agent"])
         self._lock = threading.Lock()  # a server's threads share torch's generator
 
     def predict(

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from cdred import config, experiments, report
 from cdred.description import describe
+from cdred.methods import EXPERT
 from cdred.plan import Job, Plan
 from support.project import CHECKOUT
 
@@ -39,7 +40,7 @@ Write = Callable[[Job, Path], None]
 
 
 def metrics(method: str, seed: int) -> Rows:
-    names = {"bc": ("bc_loss",), "expert": WORLD}.get(method, IMITATION + WORLD)
+    names = {"bc": ("bc_loss",), EXPERT: WORLD}.get(method, IMITATION + WORLD)
     return [
         {"step": 100 * k, "update": update}
         | {
@@ -67,12 +68,12 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def write_results(job: Job, directory: Path) -> None:
     """An artifact written by hand; an agent's returns are 10 higher for each seed."""
     directory.mkdir(parents=True)
-    method = job.params.get("method", "expert")
+    method = job.params.get("method", EXPERT)
     if job.stage == "evaluate":
-        method = job.inputs[0].params.get("method", "expert")
+        method = job.inputs[0].params.get("method", EXPERT)
         episodes = [
             {
-                "return": value + 10 * (job.seed if method != "expert" else 0),
+                "return": value + 10 * (job.seed if method != EXPERT else 0),
                 "success": None,
                 "length": 500,
                 "seed": 70 + k,

@@ -18,9 +18,8 @@ from mlflow.entities import Run
 from support.project import CHECKOUT, Project
 from support.servers import MlflowServer, client_of, free_port, postgresql, s3, wait_until
 
-from cdred import Agent
+from cdred import Agent, methods
 from cdred.evaluation import evaluate
-from cdred.learning.settings import PRESETS, Settings
 from cdred.tracking.pyfunc_model import AgentModel
 
 TASK = "cartpole-balance"
@@ -287,8 +286,10 @@ print(cdred.__file__)
 )
 def test_predict_is_act_from_a_seed(method: str, changed: dict[str, Any], tmp_path: Path) -> None:
     """By samples, by planning and by the mean; nothing is left from one call to the next."""
-    values = PRESETS["small"] | {"latent_dim": 16, "plan_samples": 100} | changed
-    agent = Agent.create(TASK, method, (5,), 1, Settings(**values)).eval()
+    sizes = {"latent_dim": 16, "plan_samples": 100}
+    settings = methods.find(method).settings
+    values = {k: v for k, v in sizes.items() if k in settings.model_fields} | changed
+    agent = Agent.create(TASK, method, (5,), 1, settings.preset("small", **values)).eval()
     agent.save(tmp_path)
     model = AgentModel()
     model.load_context(SimpleNamespace(artifacts={"agent": str(tmp_path)}))
