@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cdred import __version__
 from cdred.errors import CdredError, nearest
-from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan, check_target
+from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
 from cdred.progress import configure_logging, to_log
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -48,14 +48,18 @@ def parser() -> argparse.ArgumentParser:
                 "again and compare",
             )  # fmt: skip
             _add_tolerance(p)
-        p.add_argument("--log", type=Path, metavar="FILE", help="write the log to FILE as well")
+        p.add_argument(
+            "--log", type=Path, metavar="FILE", help="write the log to FILE beside logs/"
+        )
         p.add_argument("--quiet", action="store_true", help="print errors alone")
     p = commands.add_parser("use", help="make an experiment of config/ the current one")
     p.add_argument("overlay", type=Path, nargs="?", help="default: params.yaml as it stands")
     p.add_argument("--force", action="store_true", help="even if entries with results change")
-    p = commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
-    p.add_argument("--follow", action="store_true", help="go on if dvc.yaml had to change")
-    commands.add_parser("status", help="what of the experiment is up to date")
+    commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
+    commands.add_parser("status", help="what of the experiment is up to date, and why it is not")
+    p = commands.add_parser("diff", help="in what two artifacts differ; exit code 1 if they do")
+    p.add_argument("a", type=Path, metavar="A", help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    p.add_argument("b", type=Path, metavar="B", help="another, also of another checkout")
     commands.add_parser("show", help="print the report's results")
     p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
     p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
@@ -100,9 +104,6 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dry-run", "-n", action="store_true", help="only say what and how much")
     commands.add_parser("record", help="enter finished results into DVC")
     commands.add_parser("cache", help="remove what is damaged in DVC's cache, and say what")
-    p = commands.add_parser("remote", help="whether the remote of a dvc command can be reached")
-    p.add_argument("command_of_dvc", choices=("push", "pull", "fetch"))
-    p.add_argument("words", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
     p = commands.add_parser("container", help="run a command in the image of compute.container")
     p.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro")
     return top
@@ -144,18 +145,20 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "evaluate" and args.checkpoint is not None:
         return _evaluate_pulled(args)
     if args.command in STAGES:
-        from cdred import stages
-
         plan = Plan.load()
+        from cdred.run import stages
+
         job = _job(plan, args)
-        configure_logging(args.log, args.quiet)
+        configure_logging([plan.root / job.log, args.log], args.quiet)
         stages.run(plan, job)
     elif args.command == "use":
         return _use(args)
     elif args.command == "check":
-        return _check(args.follow)
+        return _check()
     elif args.command == "status":
         return _status()
+    elif args.command == "diff":
+        return _diff(args.a, args.b)
     elif args.command == "show":
         return _show()
     elif args.command == "verify":
@@ -185,13 +188,10 @@ def _dispatch(args: argparse.Namespace) -> int:
         return _track(args.deliver)
     elif args.command == "clean":
         return _clean(args.dry_run)
-    elif args.command in ("cache", "remote"):
-        from cdred import sharing
+    elif args.command == "cache":
+        from cdred.engines import sharing
 
-        if args.command == "cache":
-            sharing.drop_damaged()
-        else:
-            sharing.check_remote(args.command_of_dvc, args.words)
+        sharing.drop_damaged()
     elif args.command == "container":
         from cdred import container
         from cdred.config import load
@@ -200,7 +200,7 @@ def _dispatch(args: argparse.Namespace) -> int:
             raise CdredError("container: give a command to run in it, e.g. dvc repro")
         container.execute(load().compute.container, args.words)
     elif args.command == "record":
-        from cdred import dvc
+        from cdred.engines import dvc
 
         print(f"{dvc.record(Plan.load())} artifacts recorded; `dvc push` shares them")
     return 0
@@ -232,25 +232,22 @@ def _job(plan: Plan, args: argparse.Namespace) -> Job:
 
 
 def _use(args: argparse.Namespace) -> int:
-    from cdred import dvc, experiments
+    from cdred.engines import dvc
+    from cdred.plan import overlays
 
-    plan = experiments.use(args.overlay, force=args.force) if args.overlay else Plan.load()
+    plan = overlays.use(args.overlay, force=args.force) if args.overlay else Plan.load()
     dvc.write(plan)
-    stale = sum(not job.up_to_date() for job in plan.jobs)
     print(
-        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {stale} to run; "
+        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {len(plan.stale())} to run; "
         f"`snakemake --cores all` or `dvc repro` runs them"
     )
     return 0
 
 
-def _check(follow: bool) -> int:
-    from cdred import dvc
+def _check() -> int:
+    from cdred.engines import dvc
 
-    plan = Plan.load()
-    for job in plan.jobs:  # DVC deletes what stands where a stage writes
-        check_target(plan.root / job.path)
-    if dvc.write(plan) and not follow:  # a `dvc repro` under way has read the old one
+    if dvc.check(Plan.load()):  # a `dvc repro` under way has read the old one
         raise CdredError(
             "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
             "run `dvc repro` again"
@@ -259,15 +256,28 @@ def _check(follow: bool) -> int:
 
 
 def _status() -> int:
-    from cdred import manifest, state
+    from cdred.plan import differences
+    from cdred.run import resume
 
     for job in (plan := Plan.load()).jobs:
-        made = manifest.read(job.path) is not None  # engines make empty folders
-        found = "up to date" if job.up_to_date() else "stale" if made else "missing"
-        begun = found != "up to date" and (state.FOLDER / job.digest / "state.pt").exists()
-        print(f"{found:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        state, reasons = differences.state(plan, job)
+        begun = state != "up to date" and (resume.FOLDER / job.digest / "state.pt").exists()
+        print(f"{state:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        for reason in reasons:
+            print(f"            {reason}")
     print(f"experiment {plan.config.experiment.name}: params.yaml")
     return 0
+
+
+def _diff(a: Path, b: Path) -> int:
+    """0 if two artifacts are equal, 1 if they differ."""
+    from cdred.plan import differences
+
+    kinds = differences.between(a, b)
+    for kind, lines in kinds:
+        print(f"{kind}:")
+        print("\n".join(f"  {line}" for line in lines))
+    return 1 if kinds else 0
 
 
 def _show() -> int:
@@ -285,25 +295,25 @@ def _show() -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     """0 if all that can be played again came back, 1 if not, 2 if the artifact is not intact."""
-    from cdred import verification
+    from cdred.run import verify
 
     path = args.artifact.resolve()
     try:
         relative = path.relative_to(Path.cwd()).as_posix()
     except ValueError:
         raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
-    return 0 if verification.verify(Path(), relative, args.tolerance) else 1
+    return 0 if verify.verify(Path(), relative, args.tolerance) else 1
 
 
 def _evaluate_pulled(args: argparse.Namespace) -> int:
     """0 if the evaluation came back, 1 if not."""
-    from cdred import verification
+    from cdred.run import verify
 
     for name, given in (("task", args.task), ("run", args.entry), ("seed", args.seed)):
         if given is not None:
             raise CdredError(f"evaluate: --{name} has no meaning with --checkpoint, which knows it")
     name, _, revision = args.checkpoint.partition("@")
-    return 0 if verification.verify_pulled(name, revision or None, args.tolerance) else 1
+    return 0 if verify.verify_pulled(name, revision or None, args.tolerance) else 1
 
 
 def _publish(args: argparse.Namespace) -> None:
@@ -402,7 +412,7 @@ def _track(deliver: bool) -> int:
 
 
 def _clean(dry_run: bool) -> int:
-    from cdred import cleaning
+    from cdred.run import clean as cleaning
 
     remove, keep = cleaning.leftovers(Path())
     for item in remove:

@@ -16,11 +16,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdred import __version__, cards, manifest, verification
+from cdred import __version__, cards, manifest
 from cdred.errors import CdredError
 from cdred.evaluation import VIDEO
 from cdred.hub import CARD, PUBLICATION, one_line, place
 from cdred.plan import Job, Plan
+from cdred.run import verify
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 FROM_CHECKOUT = ("params.yaml", "requirements.lock")
@@ -108,7 +109,7 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     return folders
 
 
-def _checked(plan: Plan, one: Publication) -> tuple[verification.Manifests, Job | None]:
+def _checked(plan: Plan, one: Publication) -> tuple[verify.Manifests, Job | None]:
     """The manifests of an artifact's chain, all intact, and the job of its evaluation."""
     evaluation = None
     if one.kind == "model":
@@ -118,14 +119,14 @@ def _checked(plan: Plan, one: Publication) -> tuple[verification.Manifests, Job 
             raise CdredError(
                 f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
             )
-    found = verification.chain(plan.root, one.job.path.as_posix())
+    found = verify.chain(plan.root, one.job.path.as_posix())
     if evaluation is not None:
-        verification.chain(plan.root, evaluation.path.as_posix(), found)
+        verify.chain(plan.root, evaluation.path.as_posix(), found)
     return found, evaluation
 
 
 def _write(
-    plan: Plan, one: Publication, found: verification.Manifests, evaluation: Job | None,
+    plan: Plan, one: Publication, found: verify.Manifests, evaluation: Job | None,
     release: str, folder: Path,
 ) -> None:  # fmt: skip
     source = plan.root / one.job.path

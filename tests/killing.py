@@ -14,7 +14,7 @@ SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(  # not the simulators: a stage chooses how they are loaded
     [
         "torch._dynamo", "cdred.learning.training", "cdred.evaluation", "cdred.demos", "minari",
-        "cdred.stages",
+        "cdred.run.stages",
     ]
 )  # fmt: skip
 

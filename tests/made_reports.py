@@ -12,8 +12,8 @@ import numpy as np
 from conftest import CHECKOUT
 from safetensors.numpy import save_file
 
-from cdred import config, experiments, report
-from cdred.plan import Job, Plan
+from cdred import config, report
+from cdred.plan import Job, Plan, overlays
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
 UPDATES = (10, 20, 23)  # the last row of metrics is a shorter interval
@@ -111,7 +111,7 @@ def make(
 ) -> tuple[Plan, Path]:
     """A report over results written by hand, of the toy experiment changed by `experiment`, its run
     `cdred` by `method`."""
-    data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
+    data, _ = overlays.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
     data["experiment"] |= experiment
     data["runs"]["cdred"]["method"] = method
     root.mkdir(exist_ok=True)

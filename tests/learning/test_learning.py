@@ -8,12 +8,13 @@ import pytest
 import torch
 from conftest import CHECKOUT
 
-from cdred import config, experiments
+from cdred import config
 from cdred.envs.rollout import Episode
 from cdred.learning import training
 from cdred.learning.acting import play
 from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.settings import SMALL, Settings
+from cdred.plan import overlays
 
 TASK = "mw-window-open"
 CPU = torch.device("cpu")
@@ -39,7 +40,7 @@ def test_inverse_soft_q_learns(model_free: bool, demonstrations: list[Episode]) 
 @pytest.mark.slow
 def test_a_ratio_of_flows_learns() -> None:
     """By the settings of its table, where it has 0 to 197 at first and 703 to 953 at its best."""
-    data, _ = experiments.resolve(CHECKOUT / "config/baselines_small.yaml", CHECKOUT)
+    data, _ = overlays.resolve(CHECKOUT / "config/baselines_small.yaml", CHECKOUT)
     chosen = config.validate(data, {}, "test")
     expert = chosen.experts["expert"]
     agent, _ = training.train("cup-catch", "expert", expert.settings, expert.seed, [], CPU)

@@ -1,21 +1,32 @@
 rule report:
     input:
-        stamp=stamp("report"),
-        sources=sources("report"),
+        sources("report"),
     output:
-        update(artifact("report")),
+        touch(engine.marker_pattern("report")),
+    log:
+        engine.log_pattern("report", "{digest}.txt"),
+    benchmark:
+        engine.log_pattern("report", "{digest}.tsv")
+    shell:
+        "cdred report --log {log}"
+
+
+def files_of_report():
+    """The files of the report that `snakemake --report` shows."""
+    return [str(PLAN.report.path / shown.file) for shown in contents.shown(PLAN.config)]
+
+
+# Nothing to run: the report's files as files, so that `snakemake --report` shows them.
+rule report_files:
+    input:
+        waits_for([VIEW.of_artifact(str(PLAN.report.path))]),
+    output:
         [
             report(
-                update(report_file(shown.file)),
+                file,
                 caption=f"../report/{shown.caption}.rst",
                 category=shown.category,
                 labels=shown.labels,
             )
-            for shown in contents.shown(PLAN.config)
+            for file, shown in zip(files_of_report(), contents.shown(PLAN.config), strict=True)
         ],
-    log:
-        logs("report", "log.txt"),
-    benchmark:
-        logs("report", "benchmark.tsv")
-    shell:
-        "cdred report --log {log}"

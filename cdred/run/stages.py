@@ -1,6 +1,6 @@
-"""Running a job: check its inputs, do its work aside, complete it with a manifest, put it in place.
+"""The five stages: each connects a job with what computes its result, in the packages above.
 
-What each stage computes lives in the modules that `plan.CODE` names; this one only connects them.
+A job's inputs are checked, its work is done aside, completed with a manifest and put in place.
 """
 
 from __future__ import annotations
@@ -11,131 +11,68 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import cdred
 from cdred import container, machine, manifest
 from cdred.config import Config
 from cdred.errors import CdredError
-from cdred.plan import CODE, Job, Plan, check_target
+from cdred.plan import Job, Plan, ownership
 from cdred.progress import logger
-from cdred.state import alone
-from cdred.watch import Watch
-
-# Named in manifests: what results depend on beside our own code.
-PACKAGES = (
-    "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
-    "safetensors", "sapien", "shimmy", "torch",
-)  # fmt: skip
+from cdred.run import artifact
+from cdred.run.artifact import PACKAGES
+from cdred.run.job_monitor import JobMonitor
+from cdred.run.resume import ResumeState
+from cdred.system.locks import exclusive
 
 
 def run(plan: Plan, job: Job) -> None:
     """Make the job's artifact, replacing an older one only when the new one is complete.
 
-    A job that was killed goes on from its last state. Raises CdredError when an input is missing,
-    stale or damaged, when another process is making the same, when something that this tool did
-    not make stands in the way, or when the checkout cannot be written.
+    A job that was killed goes on from its last state; one whose artifact is up to date and intact
+    is left as it is. Raises CdredError when an input is missing, stale or damaged, when another
+    process is making the same, when something that this tool did not make stands in the way, or
+    when the checkout cannot be written.
     """
     container.check_lock(plan.root)
-    check_code(plan, job)
-    check_target(plan.root / job.path)
-    for source in job.inputs:
-        check_input(plan, source)
-    with alone(plan.root, job):
+    artifact.check_code(plan, job)
+    ownership.check_target(plan.root, job.path)
+    with exclusive(plan.root, job.path):
+        if artifact.is_intact(plan, job):
+            ResumeState(plan.root, job).remove()
+            logger.info(f"{job.path}: up to date; to make it again, remove it first")
+            return
+        for source in job.inputs:
+            artifact.check_input(plan, source)
         _run(plan, job)
 
 
 def _run(plan: Plan, job: Job) -> None:
     target = plan.root / job.path
-    aside = _make_aside(target)
-    watch = Watch(plan, job)
+    aside = artifact.make_aside(target)
+    monitor = JobMonitor(plan, job)
     try:
-        _WORK[job.stage](plan, job, aside, watch)
-        manifest.write(
-            aside,
-            {
-                "stage": job.stage, "task": job.task, "entry": job.entry, "seed": job.seed,
-                "digest": job.digest, "params": job.params, "code": job.code,
-                "inputs": {
-                    j.path.as_posix(): manifest.hash_file(plan.root / j.path / manifest.NAME)
-                    for j in job.inputs
-                },
-                "packages": {name: metadata.version(name) for name in PACKAGES},
-                "device": ", then ".join(watch.devices),
-                "machine": ", then ".join(watch.machines),
-                "threads": plan.config.compute.threads,
-            },
-        )  # fmt: skip
-        _put_in_place(aside, target)
+        WORK[job.stage](plan, job, aside, monitor)
+        circumstances = {
+            "device": ", then ".join(monitor.devices),
+            "machine": ", then ".join(monitor.machines),
+            "threads": plan.config.compute.threads,
+        }
+        artifact.complete(plan, job, aside, circumstances)
+        artifact.put_in_place(plan.root, job.path, aside)
     except BaseException as exc:
-        watch.failed(exc)
+        monitor.failed(exc)
         # Libraries name a full disk each in their own way.
         if isinstance(exc, Exception) and shutil.disk_usage(target.parent).free < 2**20:
             full = errno.ENOSPC
             raise OSError(full, os.strerror(full), str(target)) from exc
         if not isinstance(exc, FloatingPointError):
             raise
-        kept = "; its last good state is kept" if watch.state.file.exists() else ""
+        kept = "; its last good state is kept" if monitor.state.file.exists() else ""
         raise CdredError(f"{job.path}: stopped, nothing was written: {exc}{kept}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    watch.end()
-
-
-def check_code(plan: Plan, job: Job) -> None:
-    """The code that runs must be the code that was hashed: the checkout's."""
-    package = Path(cdred.__file__).resolve().parent
-    if package == (plan.root / "cdred").resolve():
-        return
-    if manifest.hash_code(package.parent, CODE[job.stage]) != job.code:
-        raise CdredError(
-            f"{package}: this installed code differs from the checkout's, whose hash names the "
-            f"results; install the checkout (`make setup`)"
-        )
-
-
-def check_input(plan: Plan, source: Job) -> None:
-    found = manifest.verify(plan.root / source.path, source.command)
-    if found["digest"] != source.digest:
-        raise CdredError(
-            f"{source.path}: made from other parameters or code; `{source.command}` makes it again"
-        )
-
-
-def _make_aside(target: Path) -> Path:
-    """A hidden directory beside the target: on its file system, and unseen by both engines.
-
-    Clears away what a killed process left, which held the lock that we hold now.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside, old = _asides(target)
-    if old.exists() and not target.exists():  # killed between the two renames of _put_in_place
-        old.rename(target)
-    for left in (aside, old):
-        shutil.rmtree(left, ignore_errors=True)
-    aside.mkdir()
-    return aside
-
-
-def _asides(target: Path) -> tuple[Path, Path]:
-    return target.with_name(f".{target.name}.partial"), target.with_name(f".{target.name}.old")
-
-
-def _put_in_place(aside: Path, target: Path) -> None:
-    """Rename the finished artifact to its place; the older one goes only then."""
-    if not target.exists():
-        aside.rename(target)
-        return
-    _, old = _asides(target)
-    target.rename(old)
-    try:
-        aside.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+    monitor.end()
 
 
 # ---- what each stage does ------------------------------------------------------------------
@@ -147,22 +84,22 @@ def _device(config: Config) -> Any:
     return machine.device(config.compute.device)
 
 
-def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
-    from cdred import acceptance
+def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import training
     from cdred.learning.checkpoint import load_expert
     from cdred.learning.scripted import ScriptedExpert
     from cdred.learning.trainer import History
+    from cdred.run import acceptance
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
-    watch.begin(label, steps, "step", machine.device_name(device))
+    monitor.begin(label, steps, "step", machine.device_name(device))
     history = History()
     agent: Any
     if entry.source == "train":
         agent, history = training.train(
-            job.task, "expert", entry.settings, job.seed, [], device, watch, entry.obs
+            job.task, "expert", entry.settings, job.seed, [], device, monitor, entry.obs
         )
     elif entry.source == "scripted":
         agent = ScriptedExpert(job.task)
@@ -175,7 +112,7 @@ def _expert(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     training.write(out, agent, history)
 
 
-def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import demos
     from cdred.learning import training
 
@@ -183,15 +120,15 @@ def _imitate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
     unit = "update" if entry.method == "bc" else "step"
-    watch.begin(label, entry.settings.steps, unit, machine.device_name(device))
+    monitor.begin(label, entry.settings.steps, unit, machine.device_name(device))
     obs = plan.config.demos[entry.demos].obs
     agent, history = training.train(
-        job.task, entry.method, entry.settings, job.seed, episodes, device, watch, obs
+        job.task, entry.method, entry.settings, job.seed, episodes, device, monitor, obs
     )
     training.write(out, agent, history)
 
 
-def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import demos, foreign
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
@@ -199,23 +136,23 @@ def _demos(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = TASKS[job.task].episode_length
-    watch.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
+    monitor.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
         agent = training.load(folder).to(device)
-        episodes = demos.collect(agent, job.task, entry, watch, _parallel(plan))
+        episodes = demos.collect(agent, job.task, entry, monitor, _parallel(plan))
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
         episodes = foreign.collect(plan.root, job.task, entry)
         provenance = {"source": f"{entry.source} {entry.path}"}
     demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
     returns = [e.episode_return for e in episodes]
-    _track_episodes(watch, episodes)
+    _track_episodes(monitor, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"
     logger.info(f"{len(returns)} episodes, {said(episodes)} ({spread})")
 
 
-def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import evaluation
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
@@ -225,9 +162,9 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     device, chosen = _device(plan.config), plan.config.evaluation
     agent = training.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    watch.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
+    monitor.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
     episodes = evaluation.evaluate(
-        agent, job.task, chosen.episodes, chosen.seed, watch, _parallel(plan)
+        agent, job.task, chosen.episodes, chosen.seed, monitor, _parallel(plan)
     )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
@@ -236,8 +173,8 @@ def _evaluate(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
     elif chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
-    _track_episodes(watch, episodes)
-    watch.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
+    _track_episodes(monitor, episodes)
+    monitor.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
     logger.info(f"{said(episodes)} over {len(episodes)} episodes")
 
 
@@ -258,19 +195,19 @@ def _parallel(plan: Plan) -> bool:
     return plan.config.compute.environments == "parallel"
 
 
-def _track_episodes(watch: Watch, episodes: list[Any]) -> None:
+def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
     for k, e in enumerate(episodes):
         row = {"step": k, "return": e.episode_return, "length": len(e.action), "success": e.success}
-        watch.row("episodes", row)
+        monitor.row("episodes", row)
     mean = sum(e.episode_return for e in episodes) / len(episodes)
-    watch.row("result", {"step": 0, "return_mean": mean})
+    monitor.row("result", {"step": 0, "return_mean": mean})
 
 
-def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
+def _report(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import report
     from cdred.report import measured
 
-    watch.begin(f"report {job.entry}", 0, "", "cpu")
+    monitor.begin(f"report {job.entry}", 0, "", "cpu")
     report.write(plan, job, out)
     try:
         measured.write(plan, job)
@@ -278,7 +215,7 @@ def _report(plan: Plan, job: Job, out: Path, watch: Watch) -> None:
         logger.warning(f"{exc.filename}: cannot be written: {exc.strerror}")
 
 
-_WORK: dict[str, Callable[[Plan, Job, Path, Watch], None]] = {
+WORK: dict[str, Callable[[Plan, Job, Path, JobMonitor], None]] = {
     "expert": _expert,
     "demos": _demos,
     "imitate": _imitate,

@@ -12,7 +12,7 @@ from cdred import manifest
 from cdred.checks import Place
 from cdred.config import PARAMS, Config, read_yaml, validate
 from cdred.errors import CdredError, nearest
-from cdred.plan import Plan
+from cdred.plan.jobs import Plan
 
 BASE = Path("config/base.yaml")
 

@@ -12,7 +12,7 @@ import numpy as np
 from cdred import machine, manifest
 from cdred.envs.rollout import Episode
 from cdred.errors import CdredError
-from cdred.plan import CODE, command, output_path
+from cdred.plan import code, command, output_path
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
 Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
@@ -70,12 +70,20 @@ def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
     """What is other here than where the artifact was made; if nothing, its bits must come back."""
     here = {
-        "code": manifest.hash_code(root, CODE[m["stage"]]),
         "machine": machine.name(),
         "device": machine.device_name(_device(m)),
     }
-    other = [key for key, value in here.items() if m.get(key) != value]
+    other = [] if _same_code(root, m["code"]) else ["code"]
+    other += [key for key, value in here.items() if m.get(key) != value]
     return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
+
+
+def _same_code(root: Path, recorded: Any) -> bool:
+    """Whether every file of code is as it was; of what an earlier version made that is not known."""
+    return isinstance(recorded, dict) and all(
+        (root / name).is_file() and code.hash_file(root / name) == known
+        for name, known in recorded.items()
+    )
 
 
 class Reproduction:
