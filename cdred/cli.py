@@ -237,8 +237,9 @@ def _use(args: argparse.Namespace) -> int:
 
     plan = overlays.use(args.overlay, force=args.force) if args.overlay else Plan.load()
     dvc.write(plan)
+    stale = len(plan.stale())
     print(
-        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {len(plan.stale())} to run; "
+        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {stale} to run; "
         f"`snakemake --cores all` or `dvc repro` runs them"
     )
     return 0

@@ -131,7 +131,7 @@ def _commit(root: Path, names: list[str]) -> None:
 
 
 class _Lock:
-    """dvc.lock, compared with the plan and the manifests without asking DVC, which takes seconds."""
+    """dvc.lock, compared with plan and manifests without asking DVC, which takes seconds."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -178,12 +178,10 @@ class _Lock:
         listing = self.cache / recorded[:2] / recorded[2:]
         try:
             entries = json.loads(listing.read_text(encoding="utf-8"))
-            return {
-                "md5": _md5(self.root / job.path / manifest.NAME),
-                "relpath": manifest.NAME,
-            } in ({key: entry[key] for key in ("md5", "relpath")} for entry in entries)
+            hashes = {entry["relpath"]: entry["md5"] for entry in entries}
         except (OSError, ValueError, KeyError, TypeError):
             return False
+        return hashes.get(manifest.NAME) == _md5(self.root / job.path / manifest.NAME) is not None
 
 
 def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ class Code:
 
     def __init__(self, root: Path, branches: tuple[str, ...] = BRANCHES) -> None:
         self.root, self.branches = root, branches
-        # What is loaded by now serves to read the configuration; stages load what they compute with.
+        # What is loaded by now reads the configuration; stages load later what they compute with.
         self.loaded_before = frozenset(sys.modules)
         self._files: dict[str, Path | None] = {}
         self._parsed: dict[str, tuple[str, tuple[str, ...]]] = {}

@@ -71,8 +71,10 @@ def code(before: Any, after: Any) -> list[str]:
     """The files of code that differ between two tables of hashes."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return [] if before == after else ["the code, which an earlier version hashed as a whole"]
+    how = {name: "is new" for name in after.keys() - before.keys()}
+    how |= {name: "is gone" for name in before.keys() - after.keys()}
     return [
-        f"{name} {'is new' if name not in before else 'is gone' if name not in after else 'changed'}"
+        f"{name} {how.get(name, 'changed')}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
@@ -99,9 +101,10 @@ def between(a: Path, b: Path) -> list[tuple[str, list[str]]]:
 
 def _contents(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """The names whose hashes differ between two tables."""
+    how = {name: "only in B" for name in after.keys() - before.keys()}
+    how |= {name: "only in A" for name in before.keys() - after.keys()}
     return [
-        f"{name} "
-        + ("only in B" if name not in before else "only in A" if name not in after else "differs")
+        f"{name} {how.get(name, 'differs')}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]

@@ -70,16 +70,17 @@ def make_aside(target: Path) -> Path:
     return aside
 
 
-def complete(plan: Plan, job: Job, aside: Path, circumstances: dict[str, Any]) -> None:
-    """Write the manifest of what was made; `circumstances`: on what machine.
-
-    Raises CdredError when the process has loaded code that the job's digest does not cover.
-    """
+def check_loaded(plan: Plan, job: Job) -> None:
+    """Refuse what was computed by code that the job's digest does not cover."""
     if unlisted := plan.code.unlisted(job.code):
         raise CdredError(
             f"{job.path}: not written: {unlisted[0]} was loaded to make it, but its digest does "
             f"not cover it; import it by a statement, or name it in cdred/plan/entries.py"
         )
+
+
+def complete(plan: Plan, job: Job, aside: Path, circumstances: dict[str, Any]) -> None:
+    """Write the manifest of what was made; `circumstances`: on what machine."""
     fields = {
         "stage": job.stage, "task": job.task, "entry": job.entry, "seed": job.seed,
         "digest": job.digest, "params": job.params, "code": job.code,

@@ -1,4 +1,4 @@
-"""The saved state of a job under way, `.cdred/state/{digest}/`, from which it goes on when killed."""
+"""The saved state of a job under way, `.cdred/state/{digest}/`: a killed job goes on from it."""
 
 from __future__ import annotations
 

@@ -53,6 +53,9 @@ def _run(plan: Plan, job: Job) -> None:
     monitor = JobMonitor(plan, job)
     try:
         WORK[job.stage](plan, job, aside, monitor)
+        artifact.check_loaded(plan, job)
+        if job.stage == "expert":
+            _accept(plan, job, aside)
         circumstances = {
             "device": ", then ".join(monitor.devices),
             "machine": ", then ".join(monitor.machines),
@@ -86,30 +89,37 @@ def _device(config: Config) -> Any:
 
 def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import training
-    from cdred.learning.checkpoint import load_expert
-    from cdred.learning.scripted import ScriptedExpert
-    from cdred.learning.trainer import History
-    from cdred.run import acceptance
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
     monitor.begin(label, steps, "step", machine.device_name(device))
-    history = History()
     agent: Any
     if entry.source == "train":
         agent, history = training.train(
             job.task, "expert", entry.settings, job.seed, [], device, monitor, entry.obs
         )
+        training.write(out, agent, history)
     elif entry.source == "scripted":
-        agent = ScriptedExpert(job.task)
+        from cdred.learning.scripted import ScriptedExpert
+
+        training.write(out, ScriptedExpert(job.task), training.History())
     else:
+        from cdred.learning.checkpoint import load_expert
+
         assert entry.checkpoint is not None
         agent = load_expert(plan.root, job.task, entry.obs, entry.checkpoint, entry.revision)
-    wanted = plan.config.expert
-    score = acceptance.score(agent.to(device), job.task, wanted.episodes)
-    logger.info(acceptance.judge(job, wanted, score))
-    training.write(out, agent, history)
+        training.write(out, agent, training.History())
+
+
+def _accept(plan: Plan, job: Job, out: Path) -> None:
+    """Refuse an expert that is not good enough. No part of what it is, so not of its code."""
+    from cdred.learning import training
+    from cdred.run import acceptance
+
+    agent, demanded = training.load(out).to(_device(plan.config)), plan.config.expert
+    score = acceptance.score(agent, job.task, demanded.episodes)
+    logger.info(acceptance.judge(job, demanded, score))
 
 
 def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:

@@ -79,7 +79,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
 
 
 def _same_code(root: Path, recorded: Any) -> bool:
-    """Whether every file of code is as it was; of what an earlier version made that is not known."""
+    """Whether every file of code is as it was, which of earlier versions is not known."""
     return isinstance(recorded, dict) and all(
         (root / name).is_file() and code.hash_file(root / name) == known
         for name, known in recorded.items()
