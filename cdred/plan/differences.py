@@ -71,8 +71,8 @@ def code(before: Any, after: Any) -> list[str]:
     """The files of code that differ between two tables of hashes."""
     if not isinstance(before, dict) or not isinstance(after, dict):
         return [] if before == after else ["the code, which an earlier version hashed as a whole"]
-    how = {name: "is new" for name in after.keys() - before.keys()}
-    how |= {name: "is gone" for name in before.keys() - after.keys()}
+    how = dict.fromkeys(after.keys() - before.keys(), "is new")
+    how |= dict.fromkeys(before.keys() - after.keys(), "is gone")
     return [
         f"{name} {how.get(name, 'changed')}"
         for name in sorted(before.keys() | after.keys())
@@ -101,8 +101,8 @@ def between(a: Path, b: Path) -> list[tuple[str, list[str]]]:
 
 def _contents(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """The names whose hashes differ between two tables."""
-    how = {name: "only in B" for name in after.keys() - before.keys()}
-    how |= {name: "only in A" for name in before.keys() - after.keys()}
+    how = dict.fromkeys(after.keys() - before.keys(), "only in B")
+    how |= dict.fromkeys(before.keys() - after.keys(), "only in A")
     return [
         f"{name} {how.get(name, 'differs')}"
         for name in sorted(before.keys() | after.keys())

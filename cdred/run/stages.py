@@ -139,7 +139,7 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
 
 
 def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
-    from cdred import demos, foreign
+    from cdred import demos
     from cdred.envs.rollout import said
     from cdred.envs.tasks import TASKS
     from cdred.learning import training
@@ -153,6 +153,8 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
         episodes = demos.collect(agent, job.task, entry, monitor, _parallel(plan))
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
+        from cdred import foreign
+
         episodes = foreign.collect(plan.root, job.task, entry)
         provenance = {"source": f"{entry.source} {entry.path}"}
     demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
