@@ -145,9 +145,9 @@ def _dispatch(args: argparse.Namespace) -> int:
     if args.command == "evaluate" and args.checkpoint is not None:
         return _evaluate_pulled(args)
     if args.command in STAGES:
-        plan = Plan.load()
         from cdred.run import stages
 
+        plan = Plan.load()
         job = _job(plan, args)
         configure_logging([plan.root / job.log, args.log], args.quiet)
         stages.run(plan, job)
