@@ -54,8 +54,8 @@ def _run(plan: Plan, job: Job) -> None:
     try:
         WORK[job.stage](plan, job, aside, monitor)
         artifact.check_loaded(plan, job)
-        if job.stage == "expert":
-            _accept(plan, job, aside)
+        if job.stage in AFTERWARDS:
+            AFTERWARDS[job.stage](plan, job, aside)
         circumstances = {
             "device": ", then ".join(monitor.devices),
             "machine": ", then ".join(monitor.machines),
@@ -217,10 +217,15 @@ def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
 
 def _report(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import report
-    from cdred.report import measured
 
     monitor.begin(f"report {job.entry}", 0, "", "cpu")
     report.write(plan, job, out)
+
+
+def _report_cost(plan: Plan, job: Job, out: Path) -> None:
+    """Write what the machines took, which is no part of the report, among its logs."""
+    from cdred.report import measured
+
     try:
         measured.write(plan, job)
     except OSError as exc:  # a log must not cost the work it tells of
@@ -233,4 +238,9 @@ WORK: dict[str, Callable[[Plan, Job, Path, JobMonitor], None]] = {
     "imitate": _imitate,
     "evaluate": _evaluate,
     "report": _report,
+}
+# What follows the work and does not decide what it is: it may load other code.
+AFTERWARDS: dict[str, Callable[[Plan, Job, Path], None]] = {
+    "expert": _accept,
+    "report": _report_cost,
 }
