@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
-from killing import Stage
+from support.killing import Stage
 
 from cdred.plan import Plan
 

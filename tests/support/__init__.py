@@ -1,0 +1,1 @@
+"""What tests share: projects, engines, stand-ins. Tests import from here, never each other."""
