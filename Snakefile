@@ -15,3 +15,11 @@ rule all:
     input:
         VIEW.markers(),
         files_of_report(),
+
+
+# `snakemake artifacts/.../manifest.json`: an artifact and what it needs.
+rule artifact:
+    input:
+        lambda w: waits_for([VIEW.of_artifact(w.artifact)]),
+    output:
+        engine.artifact_pattern(),

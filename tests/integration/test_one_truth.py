@@ -16,43 +16,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from support.forked import until
-from support.sandbox import CODE, Sandbox
-from support.standin import make_environment
+from support.sandbox import AGENT, ALL, CODE, DEMOS, EVALUATIONS, EXPERT, REPORT, TASK, Sandbox
 
-TASK = "cartpole-balance"
-EXPERT, DEMOS = f"artifacts/experts/{TASK}/expert", f"artifacts/demos/{TASK}/expert-2"
-AGENT = f"artifacts/agents/{TASK}/bc/seed_0"
-EVALUATIONS = {f"artifacts/evaluations/{TASK}/{name}/seed_0" for name in ("expert", "bc")}
-REPORT = "reports/toy"
-ALL = {EXPERT, DEMOS, AGENT, REPORT} | EVALUATIONS
 DAY = 86400.0
 ENGINES = ("snakemake", "dvc")
-
-
-@pytest.fixture(scope="session")
-def bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_environment(tmp_path_factory.mktemp("standin") / "environment")
-
-
-@pytest.fixture(scope="session")
-def fresh(bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """A project of which nothing is made."""
-    return Sandbox.create(tmp_path_factory.mktemp("fresh") / "project", bin)
-
-
-@pytest.fixture(scope="session")
-def made(fresh: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """The same, made by Snakemake and known to DVC."""
-    sandbox = fresh.copy(tmp_path_factory.mktemp("made") / "project")
-    assert sandbox.make("snakemake") == ALL
-    assert sandbox.agreed() == set()
-    return sandbox
-
-
-@pytest.fixture
-def mine(made: Sandbox, tmp_path: Path) -> Sandbox:
-    shutil.copytree(made.root, tmp_path / "mine", symlinks=True)
-    return Sandbox(tmp_path / "mine", made.bin)
 
 
 def is_whole(sandbox: Sandbox, reference: Sandbox) -> None:

@@ -22,6 +22,13 @@ SHIPPED = (
 IGNORED = ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n/.*.out\n/ran.log\n"
 # A file of code that every agent depends on.
 CODE = "cdred/learning/world_model.py"
+# What the sandbox makes.
+TASK = "cartpole-balance"
+EXPERT, DEMOS = f"artifacts/experts/{TASK}/expert", f"artifacts/demos/{TASK}/expert-2"
+AGENT = f"artifacts/agents/{TASK}/bc/seed_0"
+EVALUATIONS = {f"artifacts/evaluations/{TASK}/{name}/seed_0" for name in ("expert", "bc")}
+REPORT = "reports/toy"
+ALL = {EXPERT, DEMOS, AGENT, REPORT} | EVALUATIONS
 OVERLAY = """\
 extends: toy.yaml
 experiment: {name: toy, runs: [bc]}

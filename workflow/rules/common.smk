@@ -57,6 +57,11 @@ def waits_for(markers):
     return [marker if counts else ancient(marker) for marker, counts in markers]
 
 
+def files_of_report():
+    """The files of the report that `snakemake --report` shows."""
+    return [str(PLAN.report.path / shown.file) for shown in contents.shown(PLAN.config)]
+
+
 # Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.
 container: PLAN.config.compute.container
 
@@ -66,14 +71,6 @@ wildcard_constraints:
     entry="[a-z0-9_-]+",
     seed=r"\d+",
     digest="[0-9a-f]+",
-
-
-# `snakemake artifacts/.../manifest.json`: an artifact and what it needs.
-rule artifact:
-    input:
-        lambda w: waits_for([VIEW.of_artifact(w.artifact)]),
-    output:
-        engine.artifact_pattern(),
 
 
 # ---- one Snakemake at a time, and a cluster's jobs --------------------------------------------

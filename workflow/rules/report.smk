@@ -11,11 +11,6 @@ rule report:
         "cdred report --log {log}"
 
 
-def files_of_report():
-    """The files of the report that `snakemake --report` shows."""
-    return [str(PLAN.report.path / shown.file) for shown in contents.shown(PLAN.config)]
-
-
 # Nothing to run: the report's files as files, so that `snakemake --report` shows them.
 rule report_files:
     input:
@@ -28,5 +23,7 @@ rule report_files:
                 category=shown.category,
                 labels=shown.labels,
             )
-            for file, shown in zip(files_of_report(), contents.shown(PLAN.config), strict=True)
+            for file, shown in zip(
+                files_of_report(), contents.shown(PLAN.config), strict=True
+            )
         ],
