@@ -15,7 +15,7 @@ from conftest import CHECKOUT, Project
 
 from cdred import cluster
 from cdred.errors import CdredError
-from cdred.plan import find_commands_of
+from cdred.engines.snakemake import find_commands_of
 
 PROFILES = ("slurm", "kubernetes")
 SNAKEMAKE = CHECKOUT / ".venv-cluster/bin/snakemake"

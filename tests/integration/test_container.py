@@ -16,11 +16,10 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Project
-from test_engines import ALL, EXPERT, manifests
+from support.engines import ALL, EXPERT, SIF, manifests
 
 from cdred import container
 
-SIF = CHECKOUT / "cdred.sif"
 container_test = pytest.mark.container
 
 

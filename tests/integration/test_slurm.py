@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CHECKOUT, Project
-from test_container import SIF
-from test_engines import ALL, EXPERT, manifests
+from support.engines import ALL, EXPERT, SIF, manifests
 
 SNAKEMAKE = CHECKOUT / ".venv-cluster/bin/snakemake"
 # Looks at jobs more often than a cluster should be asked.
