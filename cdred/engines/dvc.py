@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from cdred import manifest
 from cdred.config import PARAMS
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan, ownership
+from cdred.plan.paths import TOPS
 
 DVC_YAML, DVC_LOCK, DIGESTS = Path("dvc.yaml"), Path("dvc.lock"), Path("digests.yaml")
 CHECK = "check"
@@ -75,6 +77,12 @@ def _replace(path: Path, text: str) -> bool:
 def check(plan: Plan) -> bool:
     """What has to hold before DVC looks: nothing of others' stands where it would delete, and
     dvc.yaml and the digests follow params.yaml and the code. True when dvc.yaml changed."""
+    for top in TOPS:
+        if (plan.root / top).is_symlink():
+            raise CdredError(
+                f"{top}: a symbolic link, which DVC does not follow; make it a directory, and let "
+                f"`dvc cache dir` name a place on the larger disk (`dvc config cache.type symlink`)"
+            )
     ownership.note_present(plan.root, [job.path for job in plan.jobs])
     for job in plan.jobs:  # DVC deletes what stands where a stage writes
         ownership.check_target(plan.root, job.path)
@@ -122,12 +130,17 @@ def _commit(root: Path, names: list[str]) -> None:
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
 
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # else a line for each stage
     try:
         with Repo(str(root)) as repo:
             for name in names:
                 repo.commit(name, force=True)
     except DvcException as exc:
         raise CdredError(f"dvc commit: {' '.join(str(exc).split())}") from None
+    finally:
+        logger.setLevel(level)
 
 
 class _Lock:

@@ -2,7 +2,7 @@
 
 Before an artifact is put in its place, the names of its files are noted in `.cdred/owned/`. So an
 artifact that lost its manifest, by a kill, an engine or a full disk, is still known as ours.
-Standard library alone: the engines ask while they plan.
+Standard library and yaml alone: the engines ask while they plan.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import yaml
 
 from cdred import manifest
 from cdred.errors import CdredError
@@ -45,10 +47,15 @@ def check_target(root: Path, path: Path) -> None:
     content = manifest.read(target)
     known = {manifest.NAME} | manifest.ADDED | _noted(root, path)
     known |= set() if content is None else content["files"].keys()
-    for name in _files(target):
-        if name not in known and name.rpartition("/")[2] not in manifest.ADDED:
-            what = path if content is None else path / name
-            raise CdredError(f"{what}: exists and was not made by cdred; move it away")
+    strange = [
+        name
+        for name in _files(target)
+        if name not in known and name.rpartition("/")[2] not in manifest.ADDED
+    ]
+    strange = sorted(set(strange) - _listed_by_dvc(root, path)) if strange else []
+    if strange:
+        what = path if content is None else path / strange[0]
+        raise CdredError(f"{what}: exists and was not made by cdred; move it away")
 
 
 def _files(directory: Path) -> Iterator[str]:
@@ -63,6 +70,18 @@ def _noted(root: Path, path: Path) -> set[str]:
     try:
         return set(json.loads(_file(root, path).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _listed_by_dvc(root: Path, path: Path) -> set[str]:
+    """The files that an artifact has where DVC pulled it from others."""
+    try:
+        lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+        outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
+        (md5,) = {out["md5"] for out in outs if out["path"] == path.as_posix()}
+        listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+        return {entry["relpath"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return set()
 
 

@@ -121,6 +121,7 @@ class Sandbox:
             path.parent
             for top in ("artifacts", "reports")
             for path in (self.root / top).rglob("manifest.json")
+            if not path.parent.name.startswith(".")  # aside
         }
         return {
             file.relative_to(self.root).as_posix(): file.read_bytes()
