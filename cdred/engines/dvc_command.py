@@ -11,8 +11,13 @@ scripts/dvc calls this in a checkout. DVC alone is `python -m dvc`.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
 import sys
 from pathlib import Path
+
+import yaml
 
 from cdred.engines import dvc, sharing
 from cdred.errors import CdredError
@@ -38,6 +43,7 @@ def _run(arguments: list[str]) -> int:
     command = arguments[0] if arguments else ""
     if {"-h", "--help"} & set(arguments):
         return _dvc(arguments)
+    _drop_torn_files(Path())
     if command in ("repro", "status") or arguments[:2] in (["exp", "run"], ["experiments", "run"]):
         return _follow(command, arguments)
     if command == "commit":
@@ -87,6 +93,40 @@ def _dvc(arguments: list[str]) -> int:
     from dvc.cli import main as dvc_main
 
     return int(dvc_main(arguments))
+
+
+def _drop_torn_files(root: Path) -> None:
+    """Remove what a DVC that was killed left half written, at which every later one would stop: the
+    list of files in use, and dvc.lock, whose entries are made again from manifests."""
+    guard, in_use, lock = (
+        root / f for f in (".dvc/tmp/rwlock.lock", ".dvc/tmp/rwlock", "dvc.lock")
+    )
+    if not guard.exists():
+        return
+    with guard.open("a") as handle, contextlib.suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if in_use.exists() and not _is_json(in_use):
+            in_use.unlink()
+        if lock.exists() and not _is_yaml(lock):
+            lock.rename(kept := root / ".cdred/dvc.lock.damaged")
+            print(f"cdred: dvc.lock cannot be read; moved to {kept}", file=sys.stderr)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_yaml(file: Path) -> bool:
+    """Whether a file is YAML, or has two versions in it that a person is to choose from."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return isinstance(yaml.safe_load(text), dict)
+    except yaml.YAMLError:
+        return "<<<<<<<" in text
 
 
 if __name__ == "__main__":

@@ -107,6 +107,12 @@ def a_comment_and_a_docstring(sandbox: Sandbox) -> None:
     (sandbox.root / CODE).write_text(f'{text[:first]}"""Other words. {text[first + 3 :]}\n# More\n')
 
 
+def dvc_killed_while_it_wrote_its_own_files(sandbox: Sandbox) -> None:
+    (sandbox.root / ".dvc/tmp/rwlock").write_text("")
+    text = (sandbox.root / "dvc.lock").read_text()
+    (sandbox.root / "dvc.lock").write_text(text[: text.index(":", 500) - 3])
+
+
 def all_processes_killed_while_one_was_put_in_place(sandbox: Sandbox) -> None:
     old = sandbox.root / AGENT
     old.rename(old.with_name(".seed_0.old"))
@@ -123,6 +129,7 @@ CASES = [
     case(the_markers_deleted, set()),
     case(a_backup_file_in_a_code_folder, set()),
     case(a_comment_and_a_docstring, set()),
+    case(dvc_killed_while_it_wrote_its_own_files, set()),
     case(all_processes_killed_while_one_was_put_in_place, {AGENT}),
 ]
 
