@@ -42,6 +42,10 @@ test-container: setup ## what needs Apptainer and cdred.sif, and the suite insid
 test-slurm: cluster ## what needs a Slurm cluster (20 minutes)
 	@scripts/test-slurm
 
+.PHONY: test-cuda
+test-cuda: ## is this machine's GPU fit, and how fast is it? (nine minutes; works offline)
+	@scripts/test-cuda
+
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint
 	@ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile workflow
@@ -53,7 +57,7 @@ cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/cl
 
 .PHONY: lock
 lock: ## resolve requirements.lock and requirements-cluster.lock again (needs uv)
-	uv pip compile --python-version 3.11 --override overrides.txt --generate-hashes \
+	uv pip compile --universal --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
 	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --group cluster --quiet -o requirements-cluster.lock

@@ -14,7 +14,7 @@ import math
 import resource
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,7 +29,7 @@ from torch.utils.flop_counter import flop_registry
 from cdred import machine
 from cdred.envs import make
 from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
+from cdred.envs.tasks import Task, find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.interaction import demonstration_replay
@@ -70,26 +70,51 @@ COMPILED: tuple[Variant, ...] = (
 
 def run(
     presets: Iterable[str], threads: int, device: str, rounds: int, compiled: bool,
-    say: Callable[[str], None],
+    say: Callable[[str], None], seconds: float = math.inf, path: Path | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Time everything and return it as plain data; `say` is told what is under way."""
+    """Time everything and return it as plain data; `say` is told what is under way.
+
+    What is measured is written to `path` as it comes, and after `seconds` no other measurement is
+    begun. What takes longest, compiling, comes last.
+    """
     machine.prepare(threads)
     chosen = machine.device(device)
-    variants = [EAGER, BFLOAT16, *(COMPILED if compiled else ())]
-    rows: list[Row] = []
-    memory: dict[str, int] = {}  # of the first sizes alone: a process remembers its peak
-    for preset in presets:
-        say(f"{preset} sizes{', compiling' if compiled else ''}")
-        found, peak = learner(preset, variants, chosen, rounds)
-        memory = memory or {preset: peak}
-        rows += found
-    say("environments")
-    rows += environments(rounds)
-    return {
+    presets, end = list(presets), time.monotonic() + seconds
+    found: dict[str, Any] = {
         "machine": machine.name(), "device": machine.device_name(chosen), "threads": threads,
-        "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": memory,
-        "rows": [asdict(row) for row in rows],
+        "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": {}, "rows": [],
     }  # fmt: skip
+    for operation in _operations(presets, compiled, chosen, rounds, found["peak_memory_mb"], say):
+        _keep(found, operation, path)
+        if time.monotonic() > end:
+            say(f"stopped after {seconds:.0f} s with what is there")
+            break
+    return found
+
+
+def _operations(
+    presets: list[str], compiled: bool, device: torch.device, rounds: int,
+    memory: dict[str, int], say: Callable[[str], None],
+) -> Iterator[list[Row]]:  # fmt: skip
+    """The rows of one operation after the other."""
+    for preset in presets:
+        say(f"{preset} sizes")
+        yield from learner(preset, [EAGER, BFLOAT16], device, rounds, memory)
+        say(f"{preset} sizes: acting, sampling")
+        yield beside(preset, device, rounds)
+    say("environments")
+    yield environments(rounds)
+    for preset in presets if compiled else []:
+        say(f"{preset} sizes, compiling")
+        yield from learner(preset, [EAGER, *COMPILED], device, rounds, memory)
+
+
+def _keep(found: dict[str, Any], rows: list[Row], path: Path | None) -> None:
+    known = {(row["preset"], row["operation"], row["variant"]) for row in found["rows"]}
+    new = [row for row in rows if (row.preset, row.operation, row.variant) not in known]
+    found["rows"] += [asdict(row) for row in new]
+    if path is not None:
+        write(found, path)
 
 
 def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]:
@@ -139,13 +164,15 @@ class CountedWork(TorchDispatchMode):
 
 
 def learner(
-    preset: str, variants: list[Variant], device: torch.device, rounds: int
-) -> tuple[list[Row], int]:
-    """Update, plan, act and replay sample of CDRED; the peak memory in MB before compiling, with a
-    full replay of the preset's size."""
+    preset: str, variants: list[Variant], device: torch.device, rounds: int,
+    memory: dict[str, int],
+) -> Iterator[list[Row]]:  # fmt: skip
+    """Update, then plan, of CDRED. Enters into `memory` the peak so far with a full replay of the
+    preset's size, in MB: of the device, or of this process (which remembers it: then of the first
+    sizes alone)."""
     task, settings = TASKS[preset], Settings(**PRESETS[preset])
     spec = find(task)
-    replay, expert = _replays(settings, spec.obs_dim, spec.action_dim, spec.episode_length, device)
+    replay, expert = _replays(settings, spec, device)
     obs = np.zeros((1, spec.obs_dim), np.float32)
 
     updates: list[Callable[[], Any]] = []
@@ -160,42 +187,53 @@ def learner(
         batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
-    acting = Agent.create(
-        task, "cdred", (spec.obs_dim,), spec.action_dim, replace(settings, mpc=False)
-    ).to(device)  # fmt: skip
-
     products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
     one = 2 * math.prod(MATRICES)  # floating point operations
-    rows = []
     updates[0]()
     plans[0]()
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    if device.type == "cuda" or not memory:
+        memory.setdefault(preset, _peak_memory(device))
     for operation, calls in (("update", updates), ("plan", plans)):
         with CountedWork() as work:
             calls[0]()
         times = side_by_side([*calls, *products.values()], device, rounds)
         rates = dict(zip(products, (one / ms / 1e6 for ms in times[len(calls) :]), strict=True))
+        rows = []
         for (name, precision, _), ms in zip(variants, times[: len(calls)], strict=True):
             rate = rates[precision]
             floor = work.flop / 1e6 / rate
             rows.append(
                 Row(preset, operation, name, ms, times[0] / ms, work.flop / 1e9, rate, ms / floor)
             )
+        yield rows
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def beside(preset: str, device: torch.device, rounds: int) -> list[Row]:
+    """Acting by the policy, and drawing a batch of both streams."""
+    task, settings = TASKS[preset], replace(Settings(**PRESETS[preset]), mpc=False)
+    spec = find(task)
+    replay, expert = _replays(settings, spec, device)
+    obs = np.zeros((1, spec.obs_dim), np.float32)
+    acting = Agent.create(task, "cdred", (spec.obs_dim,), spec.action_dim, settings).to(device)
     size = settings.batch_size
     others: dict[str, Callable[[], Any]] = {
         "act by the policy": partial(acting.act, obs, explore=True),
         "sample both streams": lambda: join(expert.sample(size), replay.sample(size)),
     }
     times = side_by_side([*others.values()], device, rounds)
-    rows += [Row(preset, name, "float32", ms) for name, ms in zip(others, times, strict=True)]
-    return rows, memory
+    return [Row(preset, name, "float32", ms) for name, ms in zip(others, times, strict=True)]
 
 
-def _replays(
-    s: Settings, obs_dim: int, action_dim: int, length: int, device: torch.device
-) -> tuple[Replay, Replay]:
+def _replays(s: Settings, spec: Task, device: torch.device) -> tuple[Replay, Replay]:
     """A replay full of random episodes, and demonstrations, ten of them."""
     generator = np.random.default_rng(0)
+    obs_dim, action_dim, length = spec.obs_dim, spec.action_dim, spec.episode_length
 
     def episode() -> Episode:
         return Episode(
@@ -237,7 +275,7 @@ def table(found: dict[str, Any]) -> str:
         f"GFLOP/s: of matrix products ({' x '.join(map(str, MATRICES))}) beside the operation",
     ]
     lines += [
-        f"peak memory, {preset} sizes, replay full: {mb} MB"
+        f"peak memory, {preset} sizes, eager, replay full: {mb} MB"
         for preset, mb in found["peak_memory_mb"].items()
     ]
     head = ("sizes", "operation", "variant", "ms", "speed-up", "GFLOP/s", "times its floor")

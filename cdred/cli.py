@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import math
 import os
 import signal
 import sys
@@ -97,7 +98,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     p.add_argument("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
     p.add_argument("--no-compile", action="store_true", help="leave out what takes minutes")
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE as well")
+    p.add_argument("--seconds", type=float, default=math.inf, metavar="N", help="then stop early")
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE, as it comes")
     p = commands.add_parser("track", help="what MLflow has not been told yet")
     p.add_argument("--deliver", action="store_true", help="tell it now")
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
@@ -128,6 +130,13 @@ def main(argv: list[str] | None = None) -> int:
     except CdredError as exc:
         print(f"cdred: {exc}", file=sys.stderr)
         to_log(f"error: {exc}")
+        return 2
+    except ModuleNotFoundError as exc:
+        if (exc.name or "cdred").split(".")[0] == "cdred":
+            raise
+        print(
+            f"cdred: this needs {exc.name}, which is not installed: `make setup`", file=sys.stderr
+        )
         return 2
     except OSError as exc:
         if exc.errno in (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EACCES):
@@ -379,8 +388,8 @@ def _results(args: argparse.Namespace) -> None:
 
 
 def _bench(args: argparse.Namespace) -> int:
-    for name in ("threads", "rounds"):
-        if getattr(args, name) < 1:
+    for name in ("threads", "rounds", "seconds"):
+        if not getattr(args, name) >= 1:
             raise CdredError(f"bench: --{name} {getattr(args, name)}: at least 1")
     if args.json and not args.json.absolute().parent.is_dir():
         raise CdredError(f"bench: --json {args.json}: no such directory")
@@ -388,11 +397,9 @@ def _bench(args: argparse.Namespace) -> int:
 
     found = bench.run(
         args.sizes, args.threads, args.device, args.rounds, not args.no_compile,
-        lambda text: print(f"bench: {text}", file=sys.stderr),
+        lambda text: print(f"bench: {text}", file=sys.stderr), args.seconds, args.json,
     )  # fmt: skip
     print(bench.table(found))
-    if args.json:
-        bench.write(found, args.json)
     return 0
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cdred import manifest
 from cdred.config import Demos
 from cdred.envs import make_vec
 from cdred.envs.rollout import Episode, replay
@@ -85,16 +86,13 @@ class _Round(Monitor):
 
 
 def write(
-    directory: Path, episodes: list[Episode], task: str, entry: str, provenance: dict[str, str],
-    packages: Iterable[str] = (),
-) -> None:  # fmt: skip
+    directory: Path, episodes: list[Episode], task: str, entry: str, provenance: dict[str, str]
+) -> None:
     """Write episodes as a Minari dataset in `directory/data`, and a list of them in episodes.csv.
 
     Each episode's metadata holds its seed, return, success and `provenance`; the dataset's the
-    environment and the versions of `packages`.
+    environment and the versions of its packages.
     """
-    from importlib import metadata as installed
-
     import gymnasium as gym
     import minari
     from minari.data_collector import EpisodeBuffer
@@ -127,7 +125,7 @@ def write(
         "task": task, "suite": spec.suite, "simulator": spec.simulator,
         "obs": "rgb" if pixels else "state", "action_repeat": spec.action_repeat,
         "episode_length": spec.episode_length,
-        "packages": {name: installed.version(name) for name in packages},
+        "packages": manifest.packages(),
     }  # fmt: skip
     storage.update_metadata(
         {

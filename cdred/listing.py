@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cdred.envs import maniskill2, rendering
-from cdred.envs.tasks import SUITES, TASKS
+from cdred.envs.tasks import SUITES, TASKS, not_installed
 from cdred.errors import CdredError
 
 HEAD = ("task", "obs", "action", "steps", "TD-MPC2")
@@ -35,6 +35,9 @@ def lines() -> Iterator[str]:
 
 def missing(suite: str) -> Iterator[tuple[str, str]]:
     """What a suite as a whole cannot do here, and why."""
+    if reason := not_installed(suite):
+        yield "all", reason
+        return
     if suite == "maniskill2":
         if reason := rendering.missing_library("vulkan", "libvulkan1"):
             yield "all", reason

@@ -5,8 +5,10 @@ Standard library alone: the engines read manifests while they plan.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,11 @@ from cdred.errors import CdredError
 NAME = "manifest.json"
 FORMAT = 2  # of format 1 `code` was one hash of whole folders
 REQUIRED = {"stage", "task", "entry", "seed", "digest", "params", "code", "inputs", "files"}
+# What results depend on beside our own code. Every suite may be absent.
+PACKAGES = (
+    "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
+    "safetensors", "sapien", "shimmy", "torch",
+)  # fmt: skip
 # Written into artifact directories by the engines.
 ADDED = frozenset({".snakemake_timestamp", ".gitignore"})
 
@@ -31,6 +38,15 @@ def derive(fields: dict[str, Any], inputs: dict[str, str]) -> str:
     names = ("stage", "task", "entry", "seed", "params", "code")
     known = {"format": fields.get("format", FORMAT), "inputs": inputs}
     return digest_of(known | {n: fields[n] for n in names})
+
+
+def packages() -> dict[str, str]:
+    """The versions of PACKAGES, of those that are installed."""
+    versions: dict[str, str] = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def hash_file(path: Path) -> str:

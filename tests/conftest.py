@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import torch
 from support.sandbox import ALL, Sandbox
 from support.standin import make_environment
 
+from cdred.envs.tasks import TASKS, not_installed
 from cdred.plan import Plan
 
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
@@ -24,6 +26,44 @@ CHECKOUT = Path(__file__).resolve().parent.parent
 SHIPPED = (
     "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
 )  # fmt: skip
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--device", choices=("cpu", "cuda"), help="where tests marked cuda compute (default: cpu)"
+    )
+    parser.addoption("--measurements", type=Path, help="a JSON file for what they measure")
+
+
+@pytest.fixture(scope="session")
+def device(request: pytest.FixtureRequest) -> torch.device:
+    return torch.device(request.config.getoption("--device") or "cpu")
+
+
+@pytest.fixture(scope="session")
+def measure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Keep a number under a name; written at once, so that nothing is lost when time is up."""
+    file, rows = request.config.getoption("--measurements"), {}
+
+    def keep(name: str, value: float) -> None:
+        rows[name] = value
+        if file:
+            file.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+    return keep
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs a suite which is not installed, by its `needs` or its `task`."""
+    tasks = [task for mark in item.iter_markers("needs") for task in mark.args]
+    parameters = getattr(item, "callspec", None)
+    if parameters and parameters.params.get("task") in TASKS:
+        tasks.append(parameters.params["task"])
+    if item.get_closest_marker("with_device") and item.config.getoption("--device") is None:
+        pytest.skip("of the CPU alone, tests/learning tests it; --device cpu runs it all the same")
+    for task in tasks:
+        if reason := not_installed(TASKS[task].suite):
+            pytest.skip(f"{task}: {reason}")
 
 
 class Project:

@@ -31,7 +31,7 @@ def episodes() -> list[Episode]:
 
 def write(directory: Path) -> Path:
     directory.mkdir()
-    demos.write(directory, episodes(), "cup-catch", "expert-3", {"expert": "abc"}, ["mujoco"])
+    demos.write(directory, episodes(), "cup-catch", "expert-3", {"expert": "abc"})
     return directory
 
 
@@ -57,7 +57,7 @@ def test_minari_reads_it_with_its_provenance(tmp_path: Path) -> None:
     assert extra["seed"] == 11 and extra["expert"] == "abc"
     environment = json.loads(dataset.storage.metadata["environment"])
     assert environment["task"] == "cup-catch" and environment["action_repeat"] == 2
-    assert environment["packages"] == {"mujoco": "3.3.7"}
+    assert environment["packages"]["mujoco"] == "3.3.7"
     assert extra["return"] == pytest.approx(episodes()[0].episode_return)
     assert dataset[0].truncations[-1] and not dataset[0].terminations.any()
 

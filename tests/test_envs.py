@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import os
 import subprocess
@@ -16,9 +17,10 @@ from conftest import CHECKOUT
 
 from cdred.envs import make, make_vec, maniskill2, rendering
 from cdred.envs.rollout import Episode, rollout
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import TASKS, not_installed
 from cdred.envs.video import film
 from cdred.errors import CdredError
+from cdred.listing import missing
 
 ONE_OF_EACH = ["cup-catch", "mw-reach", "lift-cube"]
 # Where object, goal or robot are drawn anew, and where bodies meet: what seeds must fix.
@@ -57,6 +59,8 @@ def test_every_task_of_the_suites_has_a_name() -> None:
 
 def sizes(tasks: list[str]) -> None:
     for task in tasks:
+        if not_installed(TASKS[task].suite):
+            continue
         with contextlib.closing(make(task)) as env:
             obs, _ = env.reset(seed=0)
             assert obs.shape == (TASKS[task].obs_dim,) == env.observation_space.shape, task
@@ -258,10 +262,30 @@ def test_a_missing_library_is_one_line_with_its_package(monkeypatch: pytest.Monk
     monkeypatch.setenv("MUJOCO_GL", "egl")
     with pytest.raises(CdredError, match=r"libEGL .*apt-get install -y libegl1"):
         make("mw-reach", "rgb")
-    with pytest.raises(CdredError, match=r"libvulkan .*apt-get install -y libvulkan1"):
-        make("lift-cube")
     make("cup-catch")  # from state nothing is rendered, and nothing is needed
     make("mw-reach")
+
+
+@pytest.mark.needs("lift-cube")
+def test_a_missing_vulkan_is_one_line_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctypes.util.find_library", lambda name: None)
+    with pytest.raises(CdredError, match=r"libvulkan .*apt-get install -y libvulkan1"):
+        make("lift-cube")
+
+
+@pytest.mark.parametrize(
+    ("task", "package"),
+    [("cup-catch", "dm_control"), ("mw-reach", "metaworld"), ("lift-cube", "sapien")],
+)
+def test_a_suite_that_is_not_installed_is_one_line(
+    task: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda n: None if n == package else there(n))
+    with pytest.raises(CdredError, match=rf"^{task}: .* is not installed \(.*{package}\); "):
+        make(task)
+    ((what, reason),) = missing(TASKS[task].suite)
+    assert what == "all" and " is not installed (" in reason
 
 
 def test_a_renderer_that_is_not_there_is_one_line(
@@ -273,6 +297,7 @@ def test_a_renderer_that_is_not_there_is_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.needs("lift-cube")
 def test_pixels_of_maniskill2_ask_for_a_vulkan_device(monkeypatch: pytest.MonkeyPatch) -> None:
     if maniskill2.cannot_render() is None:
         pytest.skip("there is one")

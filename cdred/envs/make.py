@@ -7,7 +7,7 @@ import importlib
 import warnings
 from typing import TYPE_CHECKING, Any, SupportsFloat
 
-from cdred.envs.tasks import OBS, find
+from cdred.envs.tasks import OBS, find, not_installed
 from cdred.errors import CdredError, nearest
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ def make(
     give the same episode, whatever was played before. With `render_mode="rgb_array"`, `render()`
     returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second.
 
-    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a system
-    library, asset or device that is missing on this machine.
+    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a suite,
+    system library, asset or device that is missing on this machine.
     """
     import gymnasium as gym
     import numpy as np
@@ -64,6 +64,8 @@ def make(
             self.pending = None
             return self.env.reset(seed=chosen, options=options)
 
+    if reason := not_installed(spec.suite):
+        raise CdredError(f"{task}: {reason}")
     suite = importlib.import_module(f"cdred.envs.{spec.suite}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for

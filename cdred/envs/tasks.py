@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -33,6 +36,24 @@ class Task:
 
 
 SUITES = {"dmcontrol": "DMControl", "metaworld": "Meta-World", "maniskill2": "ManiSkill2"}
+# What each is made of; every suite may be absent.
+_PACKAGES = {
+    "dmcontrol": ("dm_control", "shimmy"),
+    "metaworld": ("metaworld",),
+    "maniskill2": ("mani_skill2", "sapien"),
+}
+
+
+def not_installed(suite: str) -> str | None:
+    """How to install the suite's packages if one of them is not there, else None."""
+    missing = [name for name in _PACKAGES[suite] if importlib.util.find_spec(name) is None]
+    if not missing:
+        return None
+    reason = f"{SUITES[suite]} is not installed ({', '.join(missing)}); "
+    if suite == "maniskill2" and sys.version_info >= (3, 12):
+        return f"{reason}it has no version for Python {platform.python_version()}, only up to 3.11"
+    return f"{reason}pip install 'cdred[{suite}]', or `make setup` in a checkout"
+
 
 # dm_control's suite: domain, sizes of observation and action, its tasks. Names follow TD-MPC2:
 # ball_in_cup is `cup`.

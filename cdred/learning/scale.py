@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def _percentile(ordered: Tensor, share: float) -> Tensor:
+    """The `share` quantile of ascending values (N,), to the bit as torch.quantile interpolates it.
+
+    Taken at a rank that N alone fixes: torch.quantile looks at the data itself, which torch.compile
+    cannot follow in every version, and needs the shares as a tensor of the host.
+    """
+    rank = float(np.float32(share)) * (len(ordered) - 1)
+    below = int(rank)
+    return torch.lerp(ordered[below], ordered[min(below + 1, len(ordered) - 1)], rank - below)
 
 
 class RunningScale(nn.Module):
@@ -18,10 +30,9 @@ class RunningScale(nn.Module):
 
     @torch.no_grad()
     def update(self, q: Tensor) -> None:
-        low, high = torch.quantile(
-            q.detach().flatten().float(), torch.tensor([0.05, 0.95], device=q.device)
-        )
-        self.value.lerp_((high - low).clamp(min=1.0), self.tau)
+        ordered = q.detach().flatten().float().sort().values
+        spread = _percentile(ordered, 0.95) - _percentile(ordered, 0.05)
+        self.value.lerp_(spread.clamp(min=1.0), self.tau)
 
     def forward(self, q: Tensor) -> Tensor:
         return q / self.value

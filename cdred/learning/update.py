@@ -136,7 +136,7 @@ class Learner:
         """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running
         scale, a constant here, unless Q holds the reward; detached metrics."""
         action, entropy = self.model.policy.sample(zs)
-        q = self.model.q_pair(zs, action).amin(0)
+        q = torch.minimum(*self.model.q_pair(zs, action))
         if not self.reward_model.inverse:
             self.scale.update(q[0])
         per_step = (self.s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)

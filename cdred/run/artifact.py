@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,6 @@ import cdred
 from cdred import manifest
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan, code, ownership
-
-# Named in manifests: what results depend on beside our own code.
-PACKAGES = (
-    "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
-    "safetensors", "sapien", "shimmy", "torch",
-)  # fmt: skip
 
 
 def check_code(plan: Plan, job: Job) -> None:
@@ -88,7 +81,7 @@ def complete(plan: Plan, job: Job, aside: Path, circumstances: dict[str, Any]) -
             j.path.as_posix(): manifest.hash_file(plan.root / j.path / manifest.NAME)
             for j in job.inputs
         },
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": manifest.packages(),
     }  # fmt: skip
     manifest.write(aside, fields | circumstances)
 

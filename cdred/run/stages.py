@@ -20,7 +20,6 @@ from cdred.errors import CdredError
 from cdred.plan import Job, Plan, ownership
 from cdred.progress import logger
 from cdred.run import artifact
-from cdred.run.artifact import PACKAGES
 from cdred.run.job_monitor import JobMonitor
 from cdred.run.resume import ResumeState
 from cdred.system.locks import exclusive
@@ -157,7 +156,7 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
 
         episodes = foreign.collect(plan.root, job.task, entry)
         provenance = {"source": f"{entry.source} {entry.path}"}
-    demos.write(out, episodes, job.task, job.entry, provenance, PACKAGES)
+    demos.write(out, episodes, job.task, job.entry, provenance)
     returns = [e.episode_return for e in episodes]
     _track_episodes(monitor, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"

@@ -11,6 +11,7 @@ from conftest import Project
 from killing import Stage
 
 
+@pytest.mark.needs("mw-reach", "lift-cube")
 def test_an_experiment_over_the_three_suites(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project", "config/three_suites.yaml")
     project.run("snakemake", "--cores", "2", "--quiet", "all")

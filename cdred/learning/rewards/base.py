@@ -59,7 +59,7 @@ class RewardModel(nn.Module):
         logits = model.q_logits(r.zs[:-1], r.batch.action)  # (Q, H, N, bins)
         with torch.no_grad():
             action, _ = model.policy.sample(r.z_observed)
-            value = model.q_pair(r.z_observed, action, target=True).amin(0)
+            value = torch.minimum(*model.q_pair(r.z_observed, action, target=True))
             target = two_hot(reward + r.discount * value, logits.shape[-1], model.symlog_max)
         per_step = soft_cross_entropy(logits, target).mean((0, 2, 3))
         value_loss = per_step @ r.weights / len(r.weights)

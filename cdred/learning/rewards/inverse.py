@@ -36,7 +36,7 @@ class InverseSoftQ(RewardModel):
         """V(z): (..., L) -> (..., 1); the policy is a constant of it."""
         with torch.no_grad():
             action, entropy = model.policy.sample(z)
-        return model.q_pair(z, action, target).amin(0) + self.beta * entropy
+        return torch.minimum(*model.q_pair(z, action, target)) + self.beta * entropy
 
     def losses(self, model: WorldModel, r: Rollout) -> Losses:
         """Each step weighted, divided by H; a mean over the Q members. V(z') is that of the target

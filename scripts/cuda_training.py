@@ -1,0 +1,138 @@
+"""Train for real on a device for a share of time: an expert, its demonstrations, CDRED on them.
+
+Without the engines and their artifacts, since the machine may lack both: what it takes and reaches is
+written to a JSON file as it comes. scripts/test-cuda runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cdred import machine
+from cdred.envs.rollout import Episode
+from cdred.envs.tasks import find
+from cdred.learning.acting import play
+from cdred.learning.agent import Agent
+from cdred.learning.interaction import OnlineTrainer
+from cdred.learning.monitor import Monitor
+from cdred.learning.seeding import seed_everything
+from cdred.learning.settings import PRESETS, Settings
+from cdred.sampling import nvidia_gpus
+
+SHARES = {"expert": 0.5, "cdred": 0.4}  # of the time; the rest is for demonstrations and loading
+DEMONSTRATIONS = 5
+WRITE_EVERY = 2.0  # seconds
+
+
+class TimeUpError(Exception):
+    """The share of time is used up."""
+
+
+class Clock(Monitor):
+    """Stops a training in time, and keeps its curve and its pace in `row`."""
+
+    def __init__(self, row: dict[str, Any], seconds: float, write: Callable[[], None]) -> None:
+        self.row_, self.write = row, write
+        self.start, self.end = time.monotonic(), time.monotonic() + seconds
+        self.written = 0.0
+        self.gpus = nvidia_gpus()
+        self.utilization: list[float] = []
+        row |= {"steps": 0, "updates": 0, "curve": [], "pace": []}
+
+    def row(self, table: str, row: dict[str, float]) -> None:
+        now = round(time.monotonic() - self.start, 2)
+        if table == "curve":
+            self.row_["curve"].append({"seconds": now} | row)
+        else:
+            self.row_["updates"] = int(row["update"])
+            self.row_["pace"].append({"seconds": now, "step": row["step"], "update": row["update"]})
+            self.look(int(row["step"]))  # the updates of the random phase come in one step
+
+    def progress(self, done: int, shown: dict[str, float]) -> None:
+        self.look(done)
+
+    def look(self, step: int) -> None:
+        now = time.monotonic()
+        self.row_ |= {"steps": step, "seconds": round(now - self.start, 2)}
+        if now - self.written > WRITE_EVERY:
+            self.written = now
+            for gpu in self.gpus[:1]:
+                self.utilization.append(gpu.read().get("gpu_0_utilization_percentage", np.nan))
+                self.row_["gpu_utilization_percent"] = round(float(np.nanmean(self.utilization)), 1)
+            self.write()
+        if now > self.end:
+            raise TimeUpError
+
+
+def train(
+    task: str, method: str, s: Settings, demonstrations: list[Episode], device: torch.device,
+    clock: Clock,
+) -> Agent:  # fmt: skip
+    """The agent as it is when time is up."""
+    seed_everything(0)
+    spec = find(task)
+    agent = Agent.create(task, method, (spec.obs_dim,), spec.action_dim, s).to(device)
+    trainer = OnlineTrainer(agent, s, 0, demonstrations, clock)
+    with contextlib.suppress(TimeUpError):
+        trainer.run()  # closes its simulators
+    clock.row_["updates"] = trainer.updates
+    pace = clock.row_["pace"]
+    if len(pace) > 1:  # since the updates of the random phase, which come at once
+        first, last = pace[len(pace) // 2], pace[-1]
+        span = max(last["seconds"] - first["seconds"], 1e-9)
+        clock.row_["steps_per_second"] = round((last["step"] - first["step"]) / span, 2)
+        clock.row_["updates_per_second"] = round((last["update"] - first["update"]) / span, 2)
+    return agent.eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
+    parser.add_argument("--task", default="walker-walk")
+    parser.add_argument("--preset", choices=[*PRESETS], default="paper")
+    parser.add_argument("--seconds", type=float, default=270)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    begun = time.monotonic()
+    machine.prepare(2 if args.device == "cuda" else 1)
+    device = machine.device(args.device)
+    found: dict[str, Any] = {
+        "device": machine.device_name(device), "machine": machine.name(), "torch": torch.__version__,
+        "task": args.task, "preset": args.preset,
+    }  # fmt: skip
+
+    def write() -> None:
+        if device.type == "cuda":
+            found["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
+        args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+    s = Settings(**PRESETS[args.preset] | {"steps": 10**6, "log_every": 100})
+    s = replace(s, eval_every=2_000, eval_episodes=3)
+    demonstrations: list[Episode] = []
+    for method, share in SHARES.items():
+        row = found[method] = {}
+        clock = Clock(row, share * args.seconds, write)
+        agent = train(args.task, method, s, demonstrations, device, clock)
+        write()
+        left = args.seconds - (time.monotonic() - begun)
+        if left < 5:
+            break
+        episodes = play(agent, args.task, DEMONSTRATIONS, 1, "device test")
+        returns = [round(e.episode_return, 1) for e in episodes]
+        row |= {"returns": returns, "return_mean": round(float(np.mean(returns)), 1)}
+        demonstrations = demonstrations or episodes
+        write()
+
+
+if __name__ == "__main__":
+    main()
