@@ -1,5 +1,5 @@
 # Snakemake's front end to the stages: `snakemake --cores all` makes the report of the experiment in
-# params.yaml and whatever it needs. The jobs, their paths, inputs and digests come from cdred/plan.py.
+# params.yaml and whatever it needs. The jobs, their paths, inputs and digests come from cdred/plan.
 
 
 include: "workflow/rules/common.smk"
@@ -13,4 +13,13 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        artifact("report", entry=PLAN.config.experiment.name),
+        VIEW.markers(),
+        files_of_report(),
+
+
+# `snakemake artifacts/.../manifest.json`: an artifact and what it needs.
+rule artifact:
+    input:
+        lambda w: waits_for([VIEW.of_artifact(w.artifact)]),
+    output:
+        engine.artifact_pattern(),

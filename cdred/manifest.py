@@ -15,15 +15,15 @@ from typing import Any
 from cdred.errors import CdredError
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # of format 1 `code` was one hash of whole folders
 REQUIRED = {"stage", "task", "entry", "seed", "digest", "params", "code", "inputs", "files"}
 # What results depend on beside our own code. Every suite may be absent.
 PACKAGES = (
     "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
     "safetensors", "sapien", "shimmy", "torch",
 )  # fmt: skip
-# Written into artifact directories by others than us.
-FOREIGN = {".snakemake_timestamp", ".gitignore"}
+# Written into artifact directories by the engines.
+ADDED = frozenset({".snakemake_timestamp", ".gitignore"})
 
 
 def digest_of(value: Any) -> str:
@@ -33,10 +33,11 @@ def digest_of(value: Any) -> str:
 
 
 def derive(fields: dict[str, Any], inputs: dict[str, str]) -> str:
-    """The digest of a job: of all that decides its result. `fields` are those of a manifest or
-    more; `inputs` the digests of the artifacts it reads, by path."""
+    """The digest of a job: of all that decides its result. `fields` are those of a manifest, whose
+    format it has, or more; `inputs` the digests of the artifacts it reads, by path."""
     names = ("stage", "task", "entry", "seed", "params", "code")
-    return digest_of({"format": FORMAT, "inputs": inputs} | {n: fields[n] for n in names})
+    known = {"format": fields.get("format", FORMAT), "inputs": inputs}
+    return digest_of(known | {n: fields[n] for n in names})
 
 
 def packages() -> dict[str, str]:
@@ -53,44 +54,35 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hash_code(root: Path, paths: tuple[str, ...]) -> str:
-    """One hash of the code below `paths`, as DVC sees it with the committed .dvcignore."""
-    files: dict[str, str] = {}
-    for name in paths:
-        path = root / name
-        if not path.exists():
-            raise CdredError(f"{path}: missing; the checkout is not complete")
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            relative = file.relative_to(root)
-            hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
-            if file.is_file() and not hidden and file.suffix != ".pyc":
-                files[relative.as_posix()] = hash_file(file)
-    return digest_of(files)
-
-
 def hash_tree(directory: Path) -> dict[str, str]:
     """sha256 of every file of an artifact but its manifest, by relative path."""
     return {
         file.relative_to(directory).as_posix(): hash_file(file)
         for file in sorted(directory.rglob("*"))
-        if file.is_file() and file.name not in FOREIGN and file != directory / NAME
+        if file.is_file() and file.name not in ADDED and file != directory / NAME
     }
 
 
 def write(directory: Path, fields: dict[str, Any]) -> None:
     """Complete an artifact: hash its files and write its manifest, keys sorted."""
-    manifest = {"format": FORMAT, **fields, "files": hash_tree(directory)}
-    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False)
+    complete = {"format": FORMAT, **fields, "files": hash_tree(directory)}
+    text = json.dumps(complete, indent=1, sort_keys=True, ensure_ascii=False)
     (directory / NAME).write_text(text + "\n", encoding="utf-8")
 
 
 def read(directory: Path) -> dict[str, Any] | None:
     """An artifact's manifest, or None where there is none that can be read."""
     try:
-        manifest = json.loads((directory / NAME).read_text(encoding="utf-8"))
+        content = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return manifest if isinstance(manifest, dict) and manifest.keys() >= REQUIRED else None
+    complete = isinstance(content, dict) and content.keys() >= REQUIRED
+    return content if complete and isinstance(content["files"], dict) else None
+
+
+def missing_files(directory: Path, content: dict[str, Any]) -> list[str]:
+    """Which of the files of manifest `content` are not in the directory."""
+    return [name for name in content["files"] if not (directory / name).is_file()]
 
 
 def verify(directory: Path, made_by: str) -> dict[str, Any]:
@@ -99,18 +91,18 @@ def verify(directory: Path, made_by: str) -> dict[str, Any]:
     Raises CdredError naming the first file that is missing or differs, and `made_by`, the command
     that makes it.
     """
-    manifest = read(directory)
-    if manifest is None:
+    content = read(directory)
+    if content is None:
         raise CdredError(f"{directory / NAME}: missing or not readable; `{made_by}` makes it")
-    expected, found = manifest["files"], hash_tree(directory)
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
+    expected, hashes = content["files"], hash_tree(directory)
+    for name in sorted(expected.keys() | hashes.keys()):
+        if name not in hashes:
             raise CdredError(f"{directory / name}: missing; `{made_by}` makes it")
         if name not in expected:
             raise CdredError(f"{directory / name}: not in its manifest; remove it")
-        if expected[name] != found[name]:
+        if expected[name] != hashes[name]:
             raise CdredError(
                 f"{directory / name}: damaged, its hash differs from its manifest; "
                 f"`{made_by}` makes it again"
             )
-    return manifest
+    return content

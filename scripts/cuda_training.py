@@ -20,10 +20,10 @@ import torch
 
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
-from cdred.learning.acting import play
 from cdred.learning.agent import Agent
-from cdred.learning.interaction import OnlineTrainer
 from cdred.learning.monitor import Monitor
+from cdred.learning.online_trainer import OnlineTrainer
+from cdred.learning.play import play
 from cdred.learning.seeding import seed_everything
 from cdred.learning.settings import PRESETS, Settings
 from cdred.system import machine

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from support.project import Project
+from support.sandbox import ALL, Sandbox
+from support.standin import make_environment
 
 from cdred import suites
 from cdred.envs.tasks import find, names
@@ -81,3 +84,32 @@ def several(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Path]:
 @pytest.fixture
 def seeds(several: tuple[Plan, Path]) -> Path:
     return several[1]
+
+
+# Projects of stand-in stages: an environment for them, one that is not made yet, one that is.
+
+
+@pytest.fixture(scope="session")
+def bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_environment(tmp_path_factory.mktemp("standin") / "environment")
+
+
+@pytest.fixture(scope="session")
+def fresh(bin: Path, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """A project of which nothing is made."""
+    return Sandbox.create(tmp_path_factory.mktemp("fresh") / "project", bin)
+
+
+@pytest.fixture(scope="session")
+def made(fresh: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """The same, made by Snakemake and known to DVC."""
+    sandbox = fresh.copy(tmp_path_factory.mktemp("made") / "project")
+    assert sandbox.make("snakemake") == ALL
+    assert sandbox.agreed() == set()
+    return sandbox
+
+
+@pytest.fixture
+def mine(made: Sandbox, tmp_path: Path) -> Sandbox:
+    shutil.copytree(made.root, tmp_path / "mine", symlinks=True)
+    return Sandbox(tmp_path / "mine", made.bin)

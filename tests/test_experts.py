@@ -54,10 +54,10 @@ def test_an_expert_below_its_threshold_fails_and_is_kept(trained: Project, tmp_p
 
 
 def test_published_scores_are_asked_for_unless_something_else_is(trained: Project) -> None:
-    from cdred import acceptance
     from cdred.config.schema import Acceptance
     from cdred.errors import CdredError
     from cdred.plan import Plan
+    from cdred.run import acceptance
 
     job = Plan.load(trained.root).of("expert")[0]
     object.__setattr__(job, "task", "cup-catch")

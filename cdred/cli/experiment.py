@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cdred.cli.arguments import Commands
 from cdred.errors import CdredError
-from cdred.plan import Plan, check_target
+from cdred.plan import Plan
 
 
 def add(commands: Commands) -> None:
@@ -16,9 +16,10 @@ def add(commands: Commands) -> None:
     p.add_argument("--force", action="store_true", help="even if entries with results change")
     p.set_defaults(run=use)
     p = commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
-    p.add_argument("--follow", action="store_true", help="go on if dvc.yaml had to change")
     p.set_defaults(run=check)
-    p = commands.add_parser("status", help="what of the experiment is up to date")
+    p = commands.add_parser(
+        "status", help="what of the experiment is up to date, and why it is not"
+    )
     p.set_defaults(run=status)
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
     p.add_argument("--dry-run", "-n", action="store_true", help="only list it, with its size")
@@ -26,11 +27,12 @@ def add(commands: Commands) -> None:
 
 
 def use(args: argparse.Namespace) -> None:
-    from cdred import dvc, experiments
+    from cdred.engines import dvc
+    from cdred.plan import overlays
 
-    plan = experiments.use(args.overlay, force=args.force) if args.overlay else Plan.load()
+    plan = overlays.use(args.overlay, force=args.force) if args.overlay else Plan.load()
     dvc.write(plan)
-    stale = sum(not job.up_to_date() for job in plan.jobs)
+    stale = len(plan.stale())
     print(
         f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {stale} to run; "
         f"`snakemake --cores all` or `dvc repro` runs them"
@@ -38,12 +40,9 @@ def use(args: argparse.Namespace) -> None:
 
 
 def check(args: argparse.Namespace) -> None:
-    from cdred import dvc
+    from cdred.engines import dvc
 
-    plan = Plan.load()
-    for job in plan.jobs:  # DVC deletes what stands where a stage writes
-        check_target(plan.root / job.path)
-    if dvc.write(plan) and not args.follow:  # a `dvc repro` under way has read the old one
+    if dvc.check(Plan.load()):  # a `dvc repro` under way has read the old one
         raise CdredError(
             "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
             "run `dvc repro` again"
@@ -51,18 +50,20 @@ def check(args: argparse.Namespace) -> None:
 
 
 def status(args: argparse.Namespace) -> None:
-    from cdred import manifest, state
+    from cdred.plan import differences
+    from cdred.run import resume
 
     for job in (plan := Plan.load()).jobs:
-        made = manifest.read(job.path) is not None  # engines make empty folders
-        found = "up to date" if job.up_to_date() else "stale" if made else "missing"
-        begun = found != "up to date" and (state.FOLDER / job.digest / "state.pt").exists()
-        print(f"{found:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        state, reasons = differences.state(plan, job)
+        begun = state != "up to date" and (resume.FOLDER / job.digest / "state.pt").exists()
+        print(f"{state:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        for reason in reasons:
+            print(f"            {reason}")
     print(f"experiment {plan.config.experiment.name}: params.yaml")
 
 
 def clean(args: argparse.Namespace) -> None:
-    from cdred import cleaning
+    from cdred.run import clean as cleaning
 
     remove, keep = cleaning.leftovers(Path())
     for item in remove:

@@ -1,4 +1,4 @@
-"""The commands that look at results: show, verify, cost and tasks."""
+"""The commands that look at results: show, diff, verify, cost and tasks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ from cdred.plan import Plan
 def add(commands: Commands) -> None:
     p = commands.add_parser("show", help="print the report's results")
     p.set_defaults(run=show)
+    p = commands.add_parser("diff", help="in what two artifacts differ; exit code 1 if they do")
+    p.add_argument("a", type=Path, metavar="A", help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    p.add_argument("b", type=Path, metavar="B", help="another, also of another checkout")
+    p.set_defaults(run=diff)
     p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
     p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
     add_tolerance(p)
@@ -41,9 +45,20 @@ def show(args: argparse.Namespace) -> None:
     print(f"The whole report: {job.path}/report.html; time and memory: cdred cost")
 
 
+def diff(args: argparse.Namespace) -> int:
+    """0 if two artifacts are equal, 1 if they differ."""
+    from cdred.plan import differences
+
+    kinds = differences.between(args.a, args.b)
+    for kind, lines in kinds:
+        print(f"{kind}:")
+        print("\n".join(f"  {line}" for line in lines))
+    return 1 if kinds else 0
+
+
 def verify(args: argparse.Namespace) -> int:
     """0 if all that can be played again came back, 1 if not, 2 if the artifact is not intact."""
-    from cdred import verification
+    from cdred.run import verify as verification
 
     path = args.artifact.resolve()
     try:

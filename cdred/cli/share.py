@@ -35,10 +35,6 @@ def add(commands: Commands) -> None:
     p.set_defaults(run=record)
     p = commands.add_parser("cache", help="remove what is damaged in DVC's cache, and say what")
     p.set_defaults(run=cache)
-    p = commands.add_parser("remote", help="whether the remote of a dvc command can be reached")
-    p.add_argument("command_of_dvc", choices=("push", "pull", "fetch"))
-    p.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its arguments")
-    p.set_defaults(run=remote)
 
 
 def publish(args: argparse.Namespace) -> None:
@@ -92,18 +88,12 @@ def track(args: argparse.Namespace) -> None:
 
 
 def record(args: argparse.Namespace) -> None:
-    from cdred import dvc
+    from cdred.engines import dvc
 
     print(f"{dvc.record(Plan.load())} artifacts recorded; `dvc push` shares them")
 
 
 def cache(args: argparse.Namespace) -> None:
-    from cdred import sharing
+    from cdred.engines import sharing
 
     sharing.drop_damaged()
-
-
-def remote(args: argparse.Namespace) -> None:
-    from cdred import sharing
-
-    sharing.check_remote(args.command_of_dvc, args.arguments)

@@ -37,18 +37,20 @@ def add(commands: Commands) -> None:
                 "again and compare",
             )  # fmt: skip
             add_tolerance(p)
-        p.add_argument("--log", type=Path, metavar="FILE", help="write the log to FILE as well")
+        p.add_argument(
+            "--log", type=Path, metavar="FILE", help="write the log to FILE beside logs/"
+        )
         p.add_argument("--quiet", action="store_true", help="print errors alone")
 
 
 def make(args: argparse.Namespace) -> None:
     """Make the artifact of one job."""
-    from cdred.stages import run
+    from cdred.run import stages
 
     plan = Plan.load()
     job = _job(plan, args)
-    configure_logging(args.log, args.quiet)
-    run(plan, job)
+    configure_logging([plan.root / job.log, args.log], args.quiet)
+    stages.run(plan, job)
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -64,7 +66,7 @@ def evaluate(args: argparse.Namespace) -> int:
     for name, value in given.items():
         if value is not None:
             raise CdredError(f"evaluate: --{name} has no meaning with --checkpoint, which knows it")
-    from cdred.verification import verify_pulled
+    from cdred.run.verify import verify_pulled
 
     return 0 if verify_pulled(*repository(args.checkpoint), args.tolerance) else 1
 

@@ -21,8 +21,8 @@ from cdred.errors import CdredError
 from cdred.evaluation import VIDEO
 from cdred.hub import cards
 from cdred.hub.pull import CARD, PUBLICATION, one_line, place
-from cdred.lineage import Manifests, chain
 from cdred.plan import Job, Plan
+from cdred.plan.lineage import Manifests, chain
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 FROM_CHECKOUT = ("params.yaml", "requirements.lock")

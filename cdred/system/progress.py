@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
         tqdm.write(self.format(record), file=sys.stderr)
 
 
-def configure_logging(log: Path | None, quiet: bool = False) -> None:
-    """Send the log to standard error (unless `quiet`) and, line by line, to the file `log`."""
+def configure_logging(files: Iterable[Path | None], quiet: bool = False) -> None:
+    """Send the log to standard error (unless `quiet`) and, line by line, to `files`."""
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -34,7 +35,7 @@ def configure_logging(log: Path | None, quiet: bool = False) -> None:
         shown = _AboveTheBar()
         shown.setFormatter(logging.Formatter("%(message)s"))
         logger.addHandler(shown)
-    if log is not None:
+    for log in filter(None, files):
         log.parent.mkdir(parents=True, exist_ok=True)
         # Appended to: a job that was killed goes on, and so does its log.
         written = logging.FileHandler(log, encoding="utf-8")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest, methods
-from cdred.description import describe
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.plan import CODE, Job, Plan
+from cdred.plan import Job, Plan
+from cdred.plan.description import describe
 from cdred.report import collect, figures, published
 from cdred.report.rows import Data, read_csv, write_csv
 from cdred.report.svg import Panel
@@ -137,21 +137,23 @@ def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
         found = manifest.read(plan.root / job.path)
         assert found is not None
         artifacts[job.path.as_posix()] = {
-            key: found[key] for key in ("digest", "code", "inputs", "machine", "device")
+            key: found[key] for key in ("digest", "inputs", "machine", "device")
         } | {"sha256": manifest.hash_file(plan.root / job.path / manifest.NAME)}
     return {
         "experiment": plan.config.experiment.name,
-        "commit": _commit(plan.root),
+        "commit": _commit(plan),
         "artifacts": artifacts,
     }
 
 
-def _commit(root: Path) -> str:
+def _commit(plan: Plan) -> str:
     """The last one that changed what training depends on; `-dirty` with changes after it."""
 
+    code = sorted({file for job in plan.of("imitate") for file in job.code})
+
     def git(*words: str) -> str:
-        command = ["git", *words, "--", *CODE["imitate"]]
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True)
+        command = ["git", *words, "--", *code]
+        done = subprocess.run(command, cwd=plan.root, capture_output=True, text=True)
         return done.stdout.strip()
 
     return git("log", "-1", "--format=%H") + ("-dirty" if git("status", "--porcelain") else "")

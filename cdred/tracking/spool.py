@@ -23,6 +23,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cdred import manifest
 from cdred.plan import Job, Plan
 from cdred.system import cluster
 from cdred.system.progress import logger
@@ -123,7 +124,7 @@ class Tracker:
             "cdred.stage": job.stage,
             "cdred.artifact": job.path.as_posix(),  # by reference: DVC keeps and shares the bytes
             "cdred.parents": json.dumps(parents)[:4900],
-            "cdred.code": job.code,
+            "cdred.code": manifest.digest_of(job.code),
             "cdred.device": device,
             "cdred.host": os.uname().nodename,
             "mlflow.source.name": job.command,

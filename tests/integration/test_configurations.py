@@ -49,4 +49,4 @@ def test_each_is_planned_by_snakemake(project: Project, overlay: str) -> None:
     _, lines = planned(project, overlay)
     text = project.run("snakemake", "--dry-run", "--cores", "2", "--quiet", "host")
     (total,) = {line.split()[1] for line in text.splitlines() if line.startswith("total")}
-    assert int(total) == len(lines) + 1  # and the target
+    assert int(total) == len(lines) + 2  # the target and the files of the report

@@ -8,11 +8,12 @@ import pytest
 import torch
 from support.project import CHECKOUT
 
-from cdred import config, experiments, methods
+from cdred import config, methods
 from cdred.envs.episodes import Episode
 from cdred.learning.play import play
 from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.train import train
+from cdred.plan import overlays
 
 TASK = "mw-window-open"
 CPU = torch.device("cpu")
@@ -37,7 +38,7 @@ def test_inverse_soft_q_learns(model_free: bool, demonstrations: list[Episode]) 
 @pytest.mark.slow
 def test_a_ratio_of_flows_learns() -> None:
     """By the settings of its table, where it has 0 to 197 at first and 703 to 953 at its best."""
-    data, _ = experiments.resolve(CHECKOUT / "config/baselines_small.yaml", CHECKOUT)
+    data, _ = overlays.resolve(CHECKOUT / "config/baselines_small.yaml", CHECKOUT)
     chosen = config.validate(data, {}, "test")
     expert = chosen.experts["expert"]
     agent, _ = train("cup-catch", methods.EXPERT, expert.settings, expert.seed, [], CPU)

@@ -16,8 +16,8 @@ from support.made_reports import FILM, RETURNS, make, metrics, read_csv, write_c
 from support.project import CHECKOUT
 
 from cdred import manifest, report
-from cdred.description import describe
 from cdred.plan import Job, Plan
+from cdred.plan.description import describe
 from cdred.report import catalogue, svg
 
 

@@ -1,1 +1,1 @@
-"""What tests share: none of them imports another."""
+"""What tests share: projects, engines, stand-ins. Tests import from here, never each other."""

@@ -1,4 +1,4 @@
-"""The artifacts of the toy experiment, and what the two engines tell of them."""
+"""Both engines on real stages at toy size: what they make, and what they would make."""
 
 from __future__ import annotations
 
@@ -14,16 +14,13 @@ REPORT = "reports/toy"
 ALL = {EXPERT, DEMOS, CDRED, BC, REPORT} | EVALUATIONS
 
 
-def snakemake(project: Project) -> str:
-    return project.run("snakemake", "--cores", "2")
-
-
 def planned(project: Project) -> set[str]:
     """What Snakemake would run."""
     text = project.run("snakemake", "-n")
     if "Nothing to be done" in text:
         return set()
-    return {path for path in ALL if re.search(rf"output: \S*{path}/manifest.json", text)}
+    markers = re.findall(r"output: \.cdred/made/(\S+)/[0-9a-f]+$", text, re.M)
+    return {path.removeprefix("artifacts/") for path in markers}
 
 
 def dvc_is_clean(project: Project) -> bool:

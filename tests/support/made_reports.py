@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from cdred import config, experiments, report
-from cdred.description import describe
+from cdred import config, report
 from cdred.methods import EXPERT
-from cdred.plan import Job, Plan
+from cdred.plan import Job, Plan, overlays
+from cdred.plan.description import describe
 from support.project import CHECKOUT
 
 RETURNS = {"expert": [900.0, 1000.0], "cdred": [800.0, 920.0], "bc": [0.0, 300.0]}
@@ -113,7 +113,7 @@ def make(
 ) -> tuple[Plan, Path]:
     """A report over results written by hand, of the toy experiment changed by `experiment`, its run
     `cdred` by `method`."""
-    data, _ = experiments.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
+    data, _ = overlays.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
     data["experiment"] |= experiment
     data["runs"]["cdred"]["method"] = method
     root.mkdir(exist_ok=True)

@@ -34,7 +34,9 @@ class Project:
                 root.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, root / name)
         project = cls(root)
-        (root / ".gitignore").write_text(".cdred/\n.snakemake/\nlogs/\n__pycache__/\n")
+        (root / ".gitignore").write_text(
+            ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n"
+        )
         project.run("git", "init", "-q", ".")
         project.run("dvc", "init", "-q")
         project.run("cdred", "use", experiment)

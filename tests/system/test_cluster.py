@@ -13,8 +13,8 @@ import pytest
 import yaml
 from support.project import CHECKOUT, Project
 
+from cdred.engines.snakemake import find_commands_of
 from cdred.errors import CdredError
-from cdred.plan import find_commands_of
 from cdred.system import cluster
 
 PROFILES = ("slurm", "kubernetes")
@@ -85,7 +85,7 @@ def test_profiles_name_rules_that_exist_and_repeat_what_they_replace(name: str) 
         for rule in re.findall(r"^rule (\w+):", file.read_text(), re.M)
     }
     found, default = profile(name), profile("default")
-    assert set(found["set-resources"]) <= rules and len(rules) == 5
+    assert set(found["set-resources"]) <= rules and len(rules) == 6
     default.pop("resources")  # how many GPUs at once: a cluster's own business
     assert {key: found[key] for key in default} == default
 
@@ -96,7 +96,7 @@ def test_profiles_plan(name: str, project: Project) -> None:
         pytest.skip("needs .venv-cluster: make cluster")
     said = project.run(str(SNAKEMAKE), "-n", "--workflow-profile", f"profiles/{name}")
     assert "runtime=1440" in said and "mem_mb=4000" in said
-    assert re.search(r"^total +9$", said, re.M)
+    assert re.search(r"^total +10$", said, re.M)
 
 
 # ---- what is refused, and what is cancelled -----------------------------------------------------

@@ -9,8 +9,8 @@ from typing import Any
 from support.made_reports import read_csv
 
 from cdred import manifest, report
-from cdred.description import describe
 from cdred.plan import Job, Plan
+from cdred.plan.description import describe
 from cdred.tools import cost_page
 
 

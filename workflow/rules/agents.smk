@@ -1,13 +1,12 @@
 rule imitate:
     input:
-        stamp=stamp("imitate"),
-        sources=sources("imitate"),
+        sources("imitate"),
     output:
-        update(artifact("imitate")),
+        touch(engine.marker_pattern("imitate")),
     log:
-        logs("imitate", "log.txt"),
+        engine.log_pattern("imitate", "{digest}.txt"),
     benchmark:
-        logs("imitate", "benchmark.tsv")
+        engine.log_pattern("imitate", "{digest}.tsv")
     threads: THREADS
     resources:
         gpu=GPU,

@@ -1,5 +1,7 @@
-# What the rules share: the validated plan, one stamp a job, and where things are.
+# What the rules share: the validated plan, its markers, and where things are. What is to run is
+# decided in cdred/engines/snakemake.py.
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -9,19 +11,16 @@ from pathlib import Path
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
-from cdred import plan as planning
-from cdred.description import describe
+from cdred.engines import snakemake as engine
+from cdred.engines.snakemake import refuse
 from cdred.errors import CdredError
+from cdred.plan import Plan
+from cdred.plan.description import describe
 from cdred.report import catalogue
 from cdred.system import cluster
 from cdred.system import container as containers
 from cdred.system import machine
-
-
-def refuse(message):
-    print(f"cdred: {message}", file=sys.stderr)
-    sys.exit(2)
-
+from cdred.system.locks import hold_checkout
 
 if config:
     refuse(
@@ -29,65 +28,40 @@ if config:
         "edit params.yaml or choose an experiment with `cdred use`"
     )
 
-planning.find_commands_of(sys.executable)
+engine.find_commands_of(sys.executable)
 try:
-    if workflow.is_main_process and not workflow.dryrun:
-        planning.hold_checkout()
-    PLAN = planning.Plan.load()
+    PLAN = Plan.load()
     methods = map(str, workflow.deployment_settings.deployment_method)
     IN_CONTAINER = "apptainer" in methods
     if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
-    for job in PLAN.jobs:
-        planning.check_target(job.path)
-    STAMPS = planning.write_stamps(PLAN)
+    VIEW = engine.View(PLAN)
+    REPORT = catalogue.files(describe(PLAN))  # what a report of this experiment holds
+    if workflow.is_main_process:
+        VIEW.prepare()
 except CdredError as exc:
     refuse(exc)
 except OSError as exc:
     refuse(f"{exc.filename}: cannot be written: {exc.strerror}")
 
-# Jobs to run, decided once from manifests: no time of any file matters.
-STALE = {job.path for job in PLAN.jobs if not job.up_to_date()}
 THREADS = PLAN.config.compute.threads
 # The profile says how many GPUs jobs may use at once, and on a cluster which rules get one.
 DEVICE = PLAN.config.compute.device
 GPU = int(DEVICE == "cuda" or (DEVICE == "auto" and machine.has_nvidia()))
 
 
-def artifact(stage, task="{task}", entry="{entry}", seed="{seed}"):
-    """The manifest of an artifact: its last file, and Snakemake's sign that it is there."""
-    return str(planning.output_path(stage, task, entry, seed) / "manifest.json")
-
-
-def report_file(name):
-    """A file that every report has, shown by `snakemake --report`. None may be in a folder: Snakemake
-    makes it first, and the stage refuses a directory with something in it that is not its own.
-    """
-    return str(planning.output_path("report", entry="{entry}") / name)
-
-
-def logs(stage, name):
-    return str(planning.log_path(stage, "{task}", "{entry}", "{seed}") / name)
-
-
-def stamp(stage):
-    """A file that is newer than everything if the job is to run, older if not."""
-    return lambda w: str(STAMPS[job_of(stage, w).path])
-
-
 def sources(stage):
-    """The manifests of the artifacts that a job reads; their times count only if they are stale."""
-
-    def manifests(w):
-        paths = [source.path for source in job_of(stage, w).inputs]
-        files = [(path, str(path / "manifest.json")) for path in paths]
-        return [file if path in STALE else ancient(file) for path, file in files]
-
-    return manifests
+    """The markers of the artifacts that a job reads."""
+    return lambda w: waits_for(VIEW.inputs(VIEW.job(stage, w)))
 
 
-def job_of(stage, w):
-    return PLAN.job(stage, w.get("task", ""), w.entry, w.get("seed", 0))
+def waits_for(markers):
+    return [marker if counts else ancient(marker) for marker, counts in markers]
+
+
+def files_of_report():
+    """The files of the report that `snakemake --report` shows."""
+    return [str(PLAN.report.path / item.file) for item in REPORT]
 
 
 # Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.
@@ -95,12 +69,15 @@ container: PLAN.config.compute.container
 
 
 wildcard_constraints:
-    task="[a-z0-9-]+",
+    task="[A-Za-z0-9_-]+",
     entry="[a-z0-9_-]+",
     seed=r"\d+",
+    digest="[0-9a-f]+",
 
 
-# ---- on a cluster -----------------------------------------------------------------------------
+# ---- one Snakemake at a time, and a cluster's jobs --------------------------------------------
+
+HELD = contextlib.ExitStack()  # until the process ends
 
 
 def on_cluster():
@@ -123,6 +100,10 @@ def deliver():
 
 
 onstart:
+    if workflow.is_main_process and not HELD.enter_context(hold_checkout(wait=2)):
+        refuse(
+            "another Snakemake runs in this checkout; wait for it, or stop it and run this again"
+        )
     if on_cluster():
         try:
             name = workflow.executor_plugin.name
@@ -139,6 +120,12 @@ onstart:
 
 onsuccess:
     deliver()
+    if workflow.is_main_process and not workflow.dag_settings.targets:
+        try:
+            if reason := engine.unfinished():
+                refuse(reason)
+        except CdredError as exc:
+            refuse(exc)
 
 
 onerror:

@@ -1,13 +1,12 @@
 rule demos:
     input:
-        stamp=stamp("demos"),
-        sources=sources("demos"),
+        sources("demos"),
     output:
-        update(artifact("demos")),
+        touch(engine.marker_pattern("demos")),
     log:
-        logs("demos", "log.txt"),
+        engine.log_pattern("demos", "{digest}.txt"),
     benchmark:
-        logs("demos", "benchmark.tsv")
+        engine.log_pattern("demos", "{digest}.tsv")
     threads: THREADS
     resources:
         gpu=GPU,

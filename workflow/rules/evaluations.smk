@@ -1,13 +1,12 @@
 rule evaluate:
     input:
-        stamp=stamp("evaluate"),
-        sources=sources("evaluate"),
+        sources("evaluate"),
     output:
-        update(artifact("evaluate")),
+        touch(engine.marker_pattern("evaluate")),
     log:
-        logs("evaluate", "log.txt"),
+        engine.log_pattern("evaluate", "{digest}.txt"),
     benchmark:
-        logs("evaluate", "benchmark.tsv")
+        engine.log_pattern("evaluate", "{digest}.tsv")
     threads: THREADS
     resources:
         gpu=GPU,

@@ -1,13 +1,10 @@
 rule expert:
-    input:
-        stamp=stamp("expert"),
     output:
-        # `update`: the old artifact stays until the stage puts the new one in its place.
-        update(artifact("expert")),
+        touch(engine.marker_pattern("expert")),
     log:
-        logs("expert", "log.txt"),
+        engine.log_pattern("expert", "{digest}.txt"),
     benchmark:
-        logs("expert", "benchmark.tsv")
+        engine.log_pattern("expert", "{digest}.tsv")
     threads: THREADS
     resources:
         gpu=GPU,

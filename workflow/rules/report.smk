@@ -1,21 +1,27 @@
 rule report:
     input:
-        stamp=stamp("report"),
-        sources=sources("report"),
+        sources("report"),
     output:
-        update(artifact("report")),
+        touch(engine.marker_pattern("report")),
+    log:
+        engine.log_pattern("report", "{digest}.txt"),
+    benchmark:
+        engine.log_pattern("report", "{digest}.tsv")
+    shell:
+        "cdred report --log {log}"
+
+
+# Nothing to run: the report's files as files, so that `snakemake --report` shows them.
+rule report_files:
+    input:
+        waits_for([VIEW.of_artifact(str(PLAN.report.path))]),
+    output:
         [
             report(
-                update(report_file(item.file)),
+                file,
                 caption=f"../report/{item.caption}.rst",
                 category=item.category,
                 labels=item.labels,
             )
-            for item in catalogue.files(describe(PLAN))
+            for file, item in zip(files_of_report(), REPORT, strict=True)
         ],
-    log:
-        logs("report", "log.txt"),
-    benchmark:
-        logs("report", "benchmark.tsv")
-    shell:
-        "cdred report --log {log}"

@@ -11,7 +11,7 @@ import yaml
 from cdred import manifest
 from cdred.config import PARAMS, Config, Place, read_yaml, validate
 from cdred.errors import CdredError, nearest
-from cdred.plan import Plan
+from cdred.plan.jobs import Plan
 
 BASE = Path("config/base.yaml")
 

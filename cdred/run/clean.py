@@ -7,9 +7,9 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdred import experiments
-from cdred.plan import Plan
-from cdred.state import FOLDER, is_held
+from cdred.plan import Plan, overlays
+from cdred.run.resume import FOLDER
+from cdred.system.locks import is_held
 from cdred.tracking.delivery import is_alive, waiting
 from cdred.tracking.spool import SPOOL
 
@@ -28,8 +28,8 @@ def plans(root: Path) -> list[Plan]:
     """
     found = [Plan.load(root)]
     for overlay in sorted((root / "config").rglob("*.yaml")):
-        if overlay != root / experiments.BASE:
-            found.append(Plan(experiments.resolve(overlay, root)[1], root))
+        if overlay != root / overlays.BASE:
+            found.append(Plan(overlays.resolve(overlay, root)[1], root))
     return found
 
 
@@ -40,7 +40,7 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
     for directory in sorted((root / FOLDER).glob("*")):
         job = jobs.get(directory.name)
         artifact = _artifact_of(directory)
-        if artifact and is_held(root, artifact):
+        if artifact and is_held(root, Path(artifact)):
             keep.append(Left(directory, f"{artifact} is being made", size(directory)))
         elif job is None:
             why = f"state of {artifact or 'a job'}, which no experiment here asks for"
@@ -54,7 +54,7 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
             target = directory.with_name(directory.name[1:].removesuffix(directory.suffix))
             if directory.suffix not in (".partial", ".old") or not directory.is_dir():
                 continue
-            if is_held(root, target.relative_to(root).as_posix()):
+            if is_held(root, target.relative_to(root)):
                 continue
             if directory.suffix == ".old" and not target.exists():
                 continue  # the only copy: the next run puts it back

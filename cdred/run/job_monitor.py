@@ -1,5 +1,4 @@
-"""A running job's connection to the outside: progress, resume state, runtime log, tracking,
-samples of its machine."""
+"""What a running job reports: progress, its state to resume from, runtime, tracking, samples."""
 
 from __future__ import annotations
 
@@ -15,19 +14,19 @@ from typing import Any
 from cdred import manifest
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
-from cdred.state import State
+from cdred.run.resume import ResumeState
 from cdred.system import machine
 from cdred.system.progress import Progress, logger
 from cdred.system.sampler import Sampler
 from cdred.tracking.spool import Tracker
 
 
-class Watch(Monitor):
-    """The monitor of one job; `begin` before its work, `end` when its artifact is complete."""
+class JobMonitor(Monitor):
+    """The monitor of one job: `begin` before its work, `end` when its artifact is complete."""
 
     def __init__(self, plan: Plan, job: Job) -> None:
         self.job, self.compute = job, plan.config.compute
-        self.state = State(plan.root, job)
+        self.state = ResumeState(plan.root, job)
         self.tracker = Tracker(plan, job)
         self.sampler = Sampler(self.tracker.sample if self.tracker.on else None)
         file = plan.root / job.log.with_name("runtime.jsonl")
@@ -46,10 +45,10 @@ class Watch(Monitor):
         self.sampler.start()
 
     def saved(self) -> dict[str, Any] | None:
-        found = self.state.load()
-        if found is None:
+        saved = self.state.load()
+        if saved is None:
             return None
-        values, origin = found
+        values, origin = saved
         self.devices = _joined(origin["devices"], self.devices)
         self.machines = _joined(origin["machines"], self.machines)
         logger.info(f"{self.label}: going on from the state of {origin['time']}")
@@ -70,9 +69,11 @@ class Watch(Monitor):
     def row(self, table: str, row: dict[str, Any]) -> None:
         self.tracker.row(table, row)
         if table == "metrics":
-            found = self.runtime.interval(row["step"], row["update"])
-            shown = ("step", "update", "updates_per_second", "peak_memory_mb", "peak_gpu_memory_mb")
-            self.tracker.row("runtime", {k: v for k, v in found.items() if k in shown})
+            interval = self.runtime.interval(row["step"], row["update"])
+            tracked = (
+                "step", "update", "updates_per_second", "peak_memory_mb", "peak_gpu_memory_mb",
+            )  # fmt: skip
+            self.tracker.row("runtime", {k: v for k, v in interval.items() if k in tracked})
 
     def end(self) -> None:
         """The artifact is in place: the state is not needed any more."""
@@ -141,8 +142,8 @@ class Runtime:
 
 def memory() -> dict[str, int]:
     """Peak memory of this process so far in MB; of the GPU as well if one is in use."""
-    found = {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
+    peaks = {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
     torch = sys.modules.get("torch")  # not every stage needs it
     if torch is not None and torch.cuda.is_initialized():
-        found["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
-    return found
+        peaks["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
+    return peaks

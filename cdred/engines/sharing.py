@@ -95,7 +95,7 @@ def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
         artifact, md5 = root / out["path"], out["md5"]
         found.setdefault(md5, []).append((artifact, ""))
         listing = _file(cache, md5)
-        if listing.exists() and _is_whole(listing, md5):
+        if md5.endswith(".dir") and listing.exists() and _is_whole(listing, md5):
             for entry in json.loads(listing.read_text(encoding="utf-8")):
                 found.setdefault(entry["md5"], []).append((artifact, entry["relpath"]))
     return found

@@ -13,8 +13,8 @@ from cdred import manifest
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
-from cdred.lineage import Manifests, chain
-from cdred.plan import CODE, output_path
+from cdred.plan import code, output_path
+from cdred.plan.lineage import Manifests, chain
 from cdred.system import machine
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
@@ -39,12 +39,20 @@ def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
     """What is other here than where the artifact was made; if nothing, its bits must come back."""
     here = {
-        "code": manifest.hash_code(root, CODE[m["stage"]]),
         "machine": machine.name(),
         "device": device_name(_device(m)),
     }
-    other = [key for key, value in here.items() if m.get(key) != value]
+    other = [] if _same_code(root, m["code"]) else ["code"]
+    other += [key for key, value in here.items() if m.get(key) != value]
     return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
+
+
+def _same_code(root: Path, recorded: Any) -> bool:
+    """Whether every file of code is as it was, which of earlier versions is not known."""
+    return isinstance(recorded, dict) and all(
+        (root / name).is_file() and code.hash_file(root / name) == known
+        for name, known in recorded.items()
+    )
 
 
 class Reproduction:

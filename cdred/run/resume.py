@@ -1,4 +1,4 @@
-"""What a killed job goes on from, `.cdred/state/{digest}/`, and the lock that keeps it alone."""
+"""The saved state of a job under way, `.cdred/state/{digest}/`: a killed job goes on from it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import io
 import json
 import os
 import shutil
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +14,9 @@ from cdred.errors import CdredError
 from cdred.plan import Job
 
 FOLDER = Path(".cdred/state")
-LOCKS = Path(".cdred/locks")
 
 
-class State:
+class ResumeState:
     """The resume state of one job. It stands outside of the artifact, which both engines delete
     before they run a job again, and is named by the digest, so that only the same job finds it."""
 
@@ -28,7 +25,7 @@ class State:
         self.file = self.directory / "state.pt"
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """What was saved last, and where it was computed; None if there is nothing.
+        """The values saved last, and where they were computed; None if there are none.
 
         Raises CdredError, and leaves the file, when it is of another job or damaged.
         """
@@ -37,8 +34,8 @@ class State:
         if not self.file.exists():
             return None
         try:  # weights_only: tensors and plain values, nothing is executed
-            found = torch.load(self.file, map_location="cpu", weights_only=True)
-            digest, values, origin = found["digest"], found["values"], found["origin"]
+            saved = torch.load(self.file, map_location="cpu", weights_only=True)
+            digest, values, origin = saved["digest"], saved["values"], saved["origin"]
         except Exception as exc:
             reason = " ".join(str(exc).split())[:100]
             raise CdredError(
@@ -75,52 +72,3 @@ class State:
 
     def remove(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def alone(root: Path, job: Job) -> Iterator[None]:
-    """Let no other process make the same artifact meanwhile; a killed process lets go by itself.
-
-    Raises CdredError naming the process that holds it.
-    """
-    from filelock import FileLock, Timeout
-
-    file = _lock_file(root, job.path.as_posix())
-    file.parent.mkdir(parents=True, exist_ok=True)
-    holder = file.with_suffix(".json")
-    lock = FileLock(file, blocking=False)
-    try:
-        lock.acquire()
-    except Timeout:
-        who = "another process"
-        with contextlib.suppress(OSError, ValueError):
-            found = json.loads(holder.read_text())
-            who = f"process {found['pid']} on {found['host']} (since {found['since']})"
-        raise CdredError(
-            f"{job.path}: {who} is making it; wait for it, or stop it and run this again"
-        ) from None
-    try:
-        now = time.strftime("%Y-%m-%d %H:%M:%S")
-        note = {"pid": os.getpid(), "host": os.uname().nodename, "since": now}
-        holder.write_text(json.dumps(note))
-        yield
-    finally:
-        lock.release()
-
-
-def is_held(root: Path, artifact: str) -> bool:
-    """Whether some process is making the artifact now."""
-    from filelock import FileLock, Timeout
-
-    file = _lock_file(root, artifact)
-    if not file.exists():
-        return False
-    try:
-        with FileLock(file, blocking=False):
-            return False
-    except Timeout:
-        return True
-
-
-def _lock_file(root: Path, artifact: str) -> Path:
-    return root / LOCKS / (artifact.replace("/", "__") + ".lock")

@@ -1,0 +1,219 @@
+"""DVC's view of the plan: dvc.yaml, one stage a job, the digests it compares, and its cache.
+
+dvc.yaml is written from params.yaml because DVC's templates cannot say what the graph needs: that a
+run reads the demonstrations its own entry names, that only experts in use are trained, and that the
+report reads exactly the evaluations of this experiment.
+
+The digest of each job stands in digests.yaml, as a parameter of its stage. So DVC compares what
+everything else compares: code that does not matter does not matter to DVC, a default that changed
+does. The first stage, `check`, writes that file, so that `dvc exp run -S`, which changes
+params.yaml when dvc.yaml has been read, runs by the digests of the changed parameters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from cdred import manifest
+from cdred.config import PARAMS
+from cdred.errors import CdredError
+from cdred.plan import Job, Plan, ownership
+from cdred.plan.paths import TOPS
+
+DVC_YAML, DVC_LOCK, DIGESTS = Path("dvc.yaml"), Path("dvc.lock"), Path("digests.yaml")
+CHECK = "check"
+HEADER = """\
+# Written from params.yaml by `cdred use` and `dvc repro`; do not edit.
+"""
+
+
+def stages(plan: Plan) -> dict[str, Any]:
+    """The content of dvc.yaml.
+
+    `check` comes before everything else: it validates params.yaml, and brings dvc.yaml and the
+    digests in line with it. Every other stage validates for itself as well.
+    """
+    outs = [{DIGESTS.as_posix(): {"cache": False}}]
+    check = {"cmd": "cdred check", "deps": [PARAMS.as_posix()], "outs": outs}
+    return {"stages": {CHECK: check} | {job.name: _stage(job) for job in plan.jobs}}
+
+
+def _stage(job: Job) -> dict[str, Any]:
+    deps = [source.path.as_posix() for source in job.inputs]
+    deps += job.params.get("files", {})  # a checkpoint, or others' recordings, that lie here
+    params = [*job.dvc_params, {DIGESTS.as_posix(): [job.name]}]
+    stage = {"cmd": job.command, "params": params, "deps": deps, "outs": [job.path.as_posix()]}
+    return {key: value for key, value in stage.items() if value}
+
+
+def render(plan: Plan) -> str:
+    return HEADER + yaml.safe_dump(stages(plan), sort_keys=False, width=1000)
+
+
+def write(plan: Plan) -> bool:
+    """Bring dvc.yaml and the digests in line with the plan; True when dvc.yaml changed."""
+    digests = {job.name: job.digest for job in plan.jobs}
+    _replace(plan.root / DIGESTS, yaml.safe_dump(digests, sort_keys=False))
+    return _replace(plan.root / DVC_YAML, render(plan))
+
+
+def _replace(path: Path, text: str) -> bool:
+    """Write a file at once or not at all; False when it holds that text already."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return False
+    aside = path.with_suffix(f".yaml.{os.getpid()}")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)
+    return True
+
+
+def check(plan: Plan) -> bool:
+    """What has to hold before DVC looks: nothing of others' stands where it would delete, and
+    dvc.yaml and the digests follow params.yaml and the code. True when dvc.yaml changed."""
+    for top in TOPS:
+        if (plan.root / top).is_symlink():
+            raise CdredError(
+                f"{top}: a symbolic link, which DVC does not follow; make it a directory, and let "
+                f"`dvc cache dir` name a place on the larger disk (`dvc config cache.type symlink`)"
+            )
+    ownership.note_present(plan.root, [job.path for job in plan.jobs])
+    for job in plan.jobs:  # DVC deletes what stands where a stage writes
+        ownership.check_target(plan.root, job.path)
+    return write(plan)
+
+
+def record(plan: Plan) -> int:
+    """Enter all that the experiment made into DVC's cache and dvc.lock.
+
+    Returns the number of artifacts. Raises CdredError on one that is stale or damaged: DVC would
+    record it as well, and restore it later.
+    """
+    for job in plan.jobs:
+        if not job.up_to_date(plan.root):
+            manifest.verify(plan.root / job.path, job.command)
+            raise stale_error(job)
+    check(plan)
+    record_up_to_date(plan)
+    return len(plan.jobs)
+
+
+def stale_error(job: Job) -> CdredError:
+    return CdredError(
+        f"{job.path} is stale: made from other parameters or code; "
+        f"`snakemake --cores all` or `dvc repro` brings it up to date"
+    )
+
+
+def record_up_to_date(plan: Plan) -> None:
+    """Enter what is up to date, and not so recorded yet, into DVC's cache and dvc.lock, so that
+    DVC does not make it again. Raises CdredError on an artifact that is damaged."""
+    if not (plan.root / ".dvc").is_dir():
+        return
+    lock = _Lock(plan.root)
+    names = [] if lock.holds_check() else [CHECK]
+    for job in plan.jobs:
+        if job.up_to_date(plan.root) and not lock.holds(job):
+            manifest.verify(plan.root / job.path, job.command)
+            names.append(job.name)
+    if names:
+        _commit(plan.root, names)
+
+
+def _commit(root: Path, names: list[str]) -> None:
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    logger = logging.getLogger("dvc")
+    level = logger.level
+    logger.setLevel(logging.WARNING)  # else a line for each stage
+    try:
+        with Repo(str(root)) as repo:
+            for name in names:
+                repo.commit(name, force=True)
+    except DvcException as exc:
+        raise CdredError(f"dvc commit: {' '.join(str(exc).split())}") from None
+    finally:
+        logger.setLevel(level)
+
+
+class _Lock:
+    """dvc.lock, compared with plan and manifests without asking DVC, which takes seconds."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.stages = _mapping(root / DVC_LOCK).get("stages") or {}
+        self.params = _mapping(root / PARAMS)
+        self.cache = root / ".dvc/cache/files/md5"
+
+    def holds_check(self) -> bool:
+        """Whether `check` is recorded for params.yaml and the digests as they are."""
+        known = self.stages.get(CHECK) or {}
+        files = {item["path"]: item.get("md5") for item in _items(known, "deps", "outs")}
+        return files == {path.as_posix(): _md5(self.root / path) for path in (PARAMS, DIGESTS)}
+
+    def holds(self, job: Job) -> bool:
+        """Whether the artifact that is there is recorded as this job's."""
+        known = self.stages.get(job.name) or {}
+        params = {
+            PARAMS.as_posix(): {key: self._param(key) for key in job.dvc_params},
+            DIGESTS.as_posix(): {job.name: job.digest},
+        }
+        deps = {item["path"]: item.get("md5") for item in _items(known, "deps")}
+        inputs = {source.path.as_posix(): self._recorded(source) for source in job.inputs}
+        return (
+            known.get("cmd") == job.command
+            and known.get("params") == params
+            and all(md5 is not None and deps.get(path) == md5 for path, md5 in inputs.items())
+            and self._holds_manifest(job)
+        )
+
+    def _param(self, key: str) -> Any:
+        value: Any = self.params
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    def _recorded(self, job: Job) -> str | None:
+        """The hash under which a job's artifact is recorded."""
+        outs = _items(self.stages.get(job.name) or {}, "outs")
+        return next((o.get("md5") for o in outs if o["path"] == job.path.as_posix()), None)
+
+    def _holds_manifest(self, job: Job) -> bool:
+        """Whether the recorded artifact has the manifest that is there, which names every byte."""
+        recorded = self._recorded(job) or ""
+        listing = self.cache / recorded[:2] / recorded[2:]
+        try:
+            entries = json.loads(listing.read_text(encoding="utf-8"))
+            hashes = {entry["relpath"]: entry["md5"] for entry in entries}
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        return hashes.get(manifest.NAME) == _md5(self.root / job.path / manifest.NAME) is not None
+
+
+def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
+    return [item for key in keys for item in stage.get(key) or []]
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+    except (OSError, yaml.YAMLError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _md5(path: Path) -> str | None:
+    try:
+        return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return None

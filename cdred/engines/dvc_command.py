@@ -1,0 +1,134 @@
+"""The `dvc` of a checkout: DVC, and around it what DVC finds out late or never.
+
+- `repro`, `status`, `exp run`: params.yaml is validated, nothing of others' is deleted, dvc.yaml
+  and the digests are brought in line, and what Snakemake or a stage by hand made is recorded.
+  After a `repro` everything is up to date, or this says what is not.
+- `commit`: what is stale is not recorded, as it would be restored later.
+- `push`, `pull`, `fetch`: the remote is there; what is damaged is neither pushed nor linked.
+
+scripts/dvc calls this in a checkout. DVC alone is `python -m dvc`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import sys
+from pathlib import Path
+
+import yaml
+
+from cdred.engines import dvc, sharing
+from cdred.errors import CdredError
+from cdred.plan import Plan
+
+# Options of `repro` with which it does not make everything.
+_PARTIAL = {"--dry", "-n", "--no-commit", "-s", "--single-item", "-d", "--downstream", "-P", "-R"}
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command of DVC. Returns its exit status, 2 where cdred refuses."""
+    try:
+        return _run(arguments)
+    except CdredError as exc:
+        print(f"cdred: {exc}", file=sys.stderr)
+        return 2
+    except OSError as exc:
+        print(f"cdred: {exc.filename}: cannot be written: {exc.strerror}", file=sys.stderr)
+        return 2
+
+
+def _run(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else ""
+    if {"-h", "--help"} & set(arguments):
+        return _dvc(arguments)
+    _drop_torn_files(Path())
+    if command in ("repro", "status") or arguments[:2] in (["exp", "run"], ["experiments", "run"]):
+        return _follow(command, arguments)
+    if command == "commit":
+        _check_commit(Plan.load())
+    elif command in ("push", "pull", "fetch"):
+        sharing.check_remote(command, arguments[1:])
+        if command == "push":
+            sharing.drop_damaged()
+        else:
+            _drop_halves()
+    status = _dvc(arguments)
+    if status == 0 and command in ("pull", "fetch", "checkout"):
+        sharing.drop_damaged()
+    return status
+
+
+def _follow(command: str, arguments: list[str]) -> int:
+    plan = Plan.load()
+    dvc.check(plan)
+    dvc.record_up_to_date(plan)
+    status = _dvc(arguments)
+    whole = all(word.startswith("-") and word not in _PARTIAL for word in arguments[1:])
+    if command == "repro" and status == 0 and whole and (stale := Plan.load().stale()):
+        raise CdredError(
+            f"{sorted(stale)[0]}: not up to date, though DVC takes it for that; remove it and run "
+            f"this again"
+        )
+    return status
+
+
+def _check_commit(plan: Plan) -> None:
+    dvc.check(plan)
+    for job in plan.jobs:
+        if (plan.root / job.path).exists() and not job.up_to_date(plan.root):
+            raise dvc.stale_error(job)
+
+
+def _drop_halves() -> None:
+    """Before a pull: half a file, of a full disk or a cut connection, is fetched again."""
+    try:
+        sharing.drop_damaged()
+    except CdredError as exc:
+        print(f"cdred: {exc}", file=sys.stderr)
+
+
+def _dvc(arguments: list[str]) -> int:
+    from dvc.cli import main as dvc_main
+
+    return int(dvc_main(arguments))
+
+
+def _drop_torn_files(root: Path) -> None:
+    """Remove what a DVC that was killed left half written, at which every later one would stop: the
+    list of files in use, and dvc.lock, whose entries are made again from manifests."""
+    guard, in_use, lock = (
+        root / f for f in (".dvc/tmp/rwlock.lock", ".dvc/tmp/rwlock", "dvc.lock")
+    )
+    if not guard.exists():
+        return
+    with guard.open("a") as handle, contextlib.suppress(BlockingIOError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if in_use.exists() and not _is_json(in_use):
+            in_use.unlink()
+        if lock.exists() and not _is_yaml(lock):
+            lock.rename(kept := root / ".cdred/dvc.lock.damaged")
+            print(f"cdred: dvc.lock cannot be read; moved to {kept}", file=sys.stderr)
+
+
+def _is_json(file: Path) -> bool:
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        return False
+    return True
+
+
+def _is_yaml(file: Path) -> bool:
+    """Whether a file is YAML, or has two versions in it that a person is to choose from."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return isinstance(yaml.safe_load(text), dict)
+    except yaml.YAMLError:
+        return "<<<<<<<" in text
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path.cwd()))
+    sys.exit(main(sys.argv[1:]))

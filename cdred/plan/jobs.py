@@ -1,0 +1,174 @@
+"""The jobs of an experiment: identity, inputs, digests. The one truth of both engines.
+
+A job is identified by stage, task, entry name and seed; its digest is derived from the
+configuration and the code alone, so what is up to date is known without looking at times.
+Standard library and yaml alone: Snakemake evaluates this on cluster nodes without torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from cdred import manifest, methods
+from cdred.config import PARAMS, Config, load
+from cdred.envs.tasks import find
+from cdred.errors import CdredError
+from cdred.plan.code import Code
+from cdred.plan.entries import entry_modules
+from cdred.plan.paths import command, dvc_name, log_path, output_path
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One cached step. `params` is all of the configuration that its result depends on;
+    `dvc_params` are the keys of params.yaml that hold it; `code` the hash of each file of code."""
+
+    stage: str
+    task: str
+    entry: str
+    seed: int
+    params: dict[str, Any]
+    dvc_params: tuple[str, ...]
+    inputs: tuple[Job, ...]
+    code: dict[str, str]
+
+    @property
+    def path(self) -> Path:
+        return output_path(self.stage, self.task, self.entry, self.seed)
+
+    @cached_property
+    def digest(self) -> str:
+        inputs = {job.path.as_posix(): job.digest for job in self.inputs}
+        return manifest.derive(vars(self), inputs)
+
+    @property
+    def log(self) -> Path:
+        return log_path(self.stage, self.task, self.entry, self.seed) / "log.txt"
+
+    @property
+    def command(self) -> str:
+        return command(self.stage, self.task, self.entry, str(self.seed))
+
+    @property
+    def name(self) -> str:
+        """The name of DVC's stage."""
+        return dvc_name(self.stage, self.task, self.entry, self.seed)
+
+    def up_to_date(self, root: Path = Path()) -> bool:
+        """Whether the artifact is there, made by this job and with all of its files."""
+        made = manifest.read(root / self.path)
+        if made is None or made["digest"] != self.digest:
+            return False
+        return not manifest.missing_files(root / self.path, made)
+
+
+class Plan:
+    """All jobs that an experiment asks for, and what they need."""
+
+    def __init__(self, config: Config, root: Path = Path()) -> None:
+        self.config, self.root = config, root
+        self.code = Code(root)
+        self._jobs: dict[Path, Job] = {}
+        self.report = self._report()
+
+    @classmethod
+    def load(cls, root: Path = Path()) -> Plan:
+        return cls(load(root / PARAMS), root)
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Every job, inputs before those that use them."""
+        return list(self._jobs.values())
+
+    def of(self, stage: str) -> list[Job]:
+        return [job for job in self.jobs if job.stage == stage]
+
+    def job(self, stage: str, task: str = "", entry: str = "", seed: int | str = 0) -> Job:
+        """The job of this identity. Raises CdredError when the experiment does not contain it."""
+        return self.at(output_path(stage, task, entry, seed))
+
+    def at(self, path: Path) -> Job:
+        """The job that makes the artifact at `path`. Raises CdredError when there is none."""
+        if path not in self._jobs:
+            near = [str(known) for known in self._jobs if known.parts[:2] == path.parts[:2]]
+            known = ", ".join((near or list(map(str, self._jobs)))[:6])
+            raise CdredError(
+                f"{path} is not part of experiment {self.config.experiment.name!r} (params.yaml), "
+                f"which makes: {known}"
+            )
+        return self._jobs[path]
+
+    def stale(self) -> set[Path]:
+        """The paths of the artifacts that are missing or not up to date."""
+        return {job.path for job in self.jobs if not job.up_to_date(self.root)}
+
+    def expert(self, task: str, name: str) -> Job:
+        entry = self.config.experts[name]
+        params = entry.params() | {"task": task} | self._files(entry.checkpoint)
+        code = self._code("expert", entry.source, (task,), methods.EXPERT)
+        return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)
+
+    def demos(self, task: str, name: str) -> Job:
+        entry = self.config.demos[name]
+        params = entry.params() | self._files(entry.path)
+        experts = () if entry.expert is None else (self.expert(task, entry.expert),)
+        code = self._code("demos", "expert" if experts else "others", (task,), methods.EXPERT)
+        return self._add("demos", task, name, 0, params, (f"demos.{name}",), experts, code)
+
+    def imitate(self, task: str, name: str, seed: int) -> Job:
+        entry = self.config.runs[name]
+        demos = self.demos(task, entry.demos)
+        code = self._code("imitate", "", (task,), entry.method)
+        params = entry.params()
+        return self._add("imitate", task, name, seed, params, (f"runs.{name}",), (demos,), code)
+
+    def evaluate(self, agent: Job) -> Job:
+        """The evaluation of an expert or an imitating agent."""
+        params = self.config.evaluation.model_dump()
+        identity = (agent.task, agent.entry, agent.seed)
+        runs = self.config.runs
+        method = runs[agent.entry].method if agent.stage == "imitate" else methods.EXPERT
+        code = self._code("evaluate", "", (agent.task,), method)
+        return self._add("evaluate", *identity, params, ("evaluation",), (agent,), code)
+
+    def _report(self) -> Job:
+        e = self.config.experiment
+        agents = [
+            self.imitate(task, run, seed) for task in e.tasks for run in e.runs for seed in e.seeds
+        ]
+        sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
+        evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
+        shown = dict.fromkeys(self.config.runs[run].method for run in e.runs)
+        code = self._code("report", "", tuple(e.tasks), methods.EXPERT, *shown)
+        return self._add(
+            "report", "", e.name, 0, e.model_dump(), ("experiment",), (*sources, *evaluations), code
+        )
+
+    def _code(self, stage: str, source: str, tasks: tuple[str, ...], *names: str) -> dict[str, str]:
+        """The code of a job that works on `tasks` with agents of the methods `names`."""
+        chosen = tuple(methods.find(name) for name in names)
+        return self.code.table(entry_modules(stage, source, chosen, tuple(map(find, tasks))))
+
+    def _files(self, path: str | None) -> dict[str, Any]:
+        """The hashes of what a parameter names, if it is a file or directory here."""
+        named = self.root / path if path else None
+        if named is None or not named.exists():
+            return {}
+        hashes = manifest.hash_tree(named) if named.is_dir() else manifest.hash_file(named)
+        return {"files": {path: hashes}}
+
+    def _add(
+        self, stage: str, task: str, entry: str, seed: int, params: dict[str, Any],
+        dvc_params: tuple[str, ...], inputs: tuple[Job, ...], code: dict[str, str],
+    ) -> Job:  # fmt: skip
+        path = output_path(stage, task, entry, seed)
+        if path not in self._jobs:
+            self._jobs[path] = Job(stage, task, entry, seed, params, dvc_params, inputs, code)
+        return self._jobs[path]
+
+
+def _ancestors(job: Job) -> list[Job]:
+    return [*(before for source in job.inputs for before in _ancestors(source)), job]

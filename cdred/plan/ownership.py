@@ -1,0 +1,89 @@
+"""Which files in an artifact's place this tool wrote: only its own remains may be replaced.
+
+Before an artifact is put in its place, the names of its files are noted in `.cdred/owned/`. So an
+artifact that lost its manifest, by a kill, an engine or a full disk, is still known as ours.
+Standard library and yaml alone: the engines ask while they plan.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import yaml
+
+from cdred import manifest
+from cdred.errors import CdredError
+
+FOLDER = Path(".cdred/owned")
+
+
+def note(root: Path, path: Path, names: Iterable[str]) -> None:
+    """Note that the files `names`, relative to the artifact at `path`, are written by us."""
+    file = _file(root, path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(f".{os.uname().nodename}.{os.getpid()}")
+    aside.write_text(json.dumps(sorted(_noted(root, path) | set(names))), encoding="utf-8")
+    aside.replace(file)
+
+
+def note_present(root: Path, paths: Iterable[Path]) -> None:
+    """Note the files of the artifacts at `paths` that are there with their manifests, as others'
+    that were pulled, unless that was done before."""
+    for path in paths:
+        if not _file(root, path).exists() and (content := manifest.read(root / path)) is not None:
+            note(root, path, content["files"])
+
+
+def check_target(root: Path, path: Path) -> None:
+    """Refuse to replace what this tool did not write, with a CdredError."""
+    target = root / path
+    if not target.exists():
+        return
+    if target.is_file():
+        raise CdredError(f"{path}: exists and was not made by cdred; move it away")
+    content = manifest.read(target)
+    known = {manifest.NAME} | manifest.ADDED | _noted(root, path)
+    known |= set() if content is None else content["files"].keys()
+    strange = [
+        name
+        for name in _files(target)
+        if name not in known and name.rpartition("/")[2] not in manifest.ADDED
+    ]
+    strange = sorted(set(strange) - _listed_by_dvc(root, path)) if strange else []
+    if strange:
+        what = path if content is None else path / strange[0]
+        raise CdredError(f"{what}: exists and was not made by cdred; move it away")
+
+
+def _files(directory: Path) -> Iterator[str]:
+    """The files below a directory, and links to directories, which are not followed."""
+    for folder, folders, files in os.walk(directory):
+        links = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in (*files, *links):
+            yield (Path(folder) / name).relative_to(directory).as_posix()
+
+
+def _noted(root: Path, path: Path) -> set[str]:
+    try:
+        return set(json.loads(_file(root, path).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def _listed_by_dvc(root: Path, path: Path) -> set[str]:
+    """The files that an artifact has where DVC pulled it from others."""
+    try:
+        lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
+        outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
+        (md5,) = {out["md5"] for out in outs if out["path"] == path.as_posix()}
+        listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
+        return {entry["relpath"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        return set()
+
+
+def _file(root: Path, path: Path) -> Path:
+    return root / FOLDER / (path.as_posix().replace("/", "__") + ".json")

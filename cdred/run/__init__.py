@@ -1,0 +1,1 @@
+"""Running jobs: stages, their artifacts, resume states, verification and cleaning."""

@@ -1,0 +1,90 @@
+"""Locks that end with their process: one writer of an artifact, one Snakemake in a checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from cdred.errors import CdredError
+
+FOLDER = Path(".cdred/locks")
+
+
+@contextlib.contextmanager
+def exclusive(root: Path, artifact: Path) -> Iterator[None]:
+    """Let no other process make the same artifact meanwhile; a killed process lets go by itself.
+
+    Raises CdredError naming the process that holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(root, artifact)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    holder = file.with_suffix(".json")
+    lock = FileLock(file, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        who = "another process"
+        with contextlib.suppress(OSError, ValueError):
+            note = json.loads(holder.read_text())
+            who = f"process {note['pid']} on {note['host']} (since {note['since']})"
+        raise CdredError(
+            f"{artifact}: {who} is making it; wait for it, or stop it and run this again"
+        ) from None
+    try:
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        note = {"pid": os.getpid(), "host": os.uname().nodename, "since": now}
+        holder.write_text(json.dumps(note))
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(root: Path, artifact: Path) -> bool:
+    """Whether some process is making the artifact now."""
+    from filelock import FileLock, Timeout
+
+    file = _lock_file(root, artifact)
+    if not file.exists():
+        return False
+    try:
+        with FileLock(file, blocking=False):
+            return False
+    except Timeout:
+        return True
+
+
+@contextlib.contextmanager
+def hold_checkout(root: Path = Path(), wait: float = 0) -> Iterator[bool]:
+    """Let no other Snakemake run jobs in this checkout meanwhile; a killed process lets go by
+    itself. Yields whether it is ours: not if another still has it after `wait` seconds.
+
+    Snakemake's own lock stays when it is killed (profiles switch it off); without any, a second one
+    would clean up after the jobs that it was refused.
+    """
+    file = root / FOLDER / "snakemake.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + wait
+    with file.open("a") as handle:
+        while not (held := _try_lock(handle)) and time.monotonic() < until:
+            time.sleep(0.05)
+        yield held
+
+
+def _try_lock(handle: IO[str]) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _lock_file(root: Path, artifact: Path) -> Path:
+    return root / FOLDER / (artifact.as_posix().replace("/", "__") + ".lock")

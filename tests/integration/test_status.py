@@ -1,0 +1,90 @@
+"""`cdred status` says why something is not up to date, `cdred diff` in what two artifacts differ."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from support.sandbox import AGENT, CODE, DEMOS, EXPERT, REPORT, TASK, Sandbox
+
+EVALUATION = f"artifacts/evaluations/{TASK}/bc/seed_0"
+
+
+def reasons(sandbox: Sandbox, artifact: str) -> tuple[str, list[str]]:
+    """The state of an artifact by `cdred status`, and the reasons below it."""
+    lines = sandbox.run("cdred", "status").splitlines()
+    (start,) = [
+        k for k, line in enumerate(lines) if artifact in line.split() and not line.startswith(" ")
+    ]
+    indented = [line.strip() for line in lines[start + 1 :]]
+    end = next(k for k, line in enumerate(lines[start + 1 :]) if not line.startswith(" "))
+    return lines[start].split(artifact)[0].strip(), indented[:end]
+
+
+def test_a_setting_and_what_follows_from_it(mine: Sandbox) -> None:
+    mine.edit("params.yaml", "    steps: 50\n", "    steps: 40\n    demo_episodes: 1\n")
+    assert reasons(mine, AGENT) == (
+        "stale", ["runs.bc.demo_episodes from null to 1, runs.bc.steps from 50 to 40"],
+    )  # fmt: skip
+    assert reasons(mine, EVALUATION) == ("stale", [f"{AGENT} is not up to date"])
+    assert reasons(mine, EXPERT) == ("up to date", [])
+    mine.run("cdred", "imitate", "--task", TASK, "--run", "bc", "--seed", "0")
+    assert reasons(mine, EVALUATION) == ("stale", [f"{AGENT} was made again"])
+
+
+def test_a_file_of_code(mine: Sandbox) -> None:
+    mine.append(CODE, "x = 1\n")
+    assert reasons(mine, EXPERT) == ("stale", [f"{CODE} changed"])
+    mine.edit("cdred/demos.py", "import json\n", "import json\nfrom cdred.learning import added\n")
+    (mine.root / "cdred/learning/added.py").touch()
+    assert reasons(mine, DEMOS) == (
+        "stale",
+        [
+            f"cdred/demos.py changed, cdred/learning/added.py is new, {CODE} changed",
+            f"{EXPERT} is not up to date",
+        ],
+    )
+
+
+def test_what_is_missing(mine: Sandbox) -> None:
+    (mine.root / EXPERT / "data.txt").unlink()
+    assert reasons(mine, EXPERT) == ("stale", ["data.txt is missing"])
+    (mine.root / AGENT / "manifest.json").write_text("")
+    assert reasons(mine, AGENT) == ("missing", ["its manifest.json cannot be read"])
+    (mine.root / DEMOS / "manifest.json").unlink()
+    assert reasons(mine, DEMOS) == ("missing", ["it has lost its manifest.json"])
+    shutil.rmtree(mine.root / REPORT)
+    assert reasons(mine, REPORT)[0] == "missing"
+
+
+@pytest.mark.parametrize("code", ["c0ffee", {"cdred/learning/update.py": "c0ffee"}])
+def test_what_an_earlier_version_made(code: object, mine: Sandbox) -> None:
+    file = mine.root / EXPERT / "manifest.json"
+    content = json.loads(file.read_text()) | {"code": code, "format": 1, "digest": "0" * 64}
+    file.unlink()
+    file.write_text(json.dumps(content))
+    assert reasons(mine, EXPERT) == ("stale", ["made by an earlier version of cdred"])
+    assert mine.make("snakemake") == {EXPERT}
+
+
+def test_two_artifacts(mine: Sandbox, made: Sandbox) -> None:
+    here, there = str(mine.root / AGENT), str(made.root / AGENT)
+    assert mine.attempt("cdred", "diff", here, there) == (0, "")
+    mine.edit("params.yaml", "    steps: 50\n", "    steps: 40\n")
+    mine.append("cdred/learning/cloning.py", "x = 1\n")
+    mine.make("snakemake")
+    status, text = mine.attempt("cdred", "diff", there, here)
+    assert status == 1
+    assert text == (
+        "parameters:\n  steps from 50 to 40\n"
+        "code:\n  cdred/learning/cloning.py changed\n"
+        "inputs:\n"
+        f"  {DEMOS} differs\n"
+        "results:\n  data.txt differs\n  more/inputs.txt differs\n"
+    )
+    status, text = mine.attempt("cdred", "diff", there, "artifacts/nothing")
+    assert status == 2
+    assert text == (
+        "cdred: artifacts/nothing: no such artifact; name a directory with a manifest.json\n"
+    )

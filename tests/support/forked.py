@@ -1,0 +1,100 @@
+"""Programs of a project run in processes forked from one that has imported them already.
+
+Starting Snakemake or DVC takes seconds, of which a fork saves most. The project's own cdred is
+imported in the fork, from the project: here nothing of it may be.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(
+    [
+        "snakemake.cli", "snakemake.api", "snakemake.workflow", "snakemake.executors.local",
+        "snakemake.executors.touch", "snakemake.executors.dryrun", "dvc.cli", "dvc.commands.repro",
+        "dvc.repo", "dvc.repo.reproduce", "dvc.repo.commit", "dvc.repo.status", "dvc.repo.pull",
+        "dvc.stage", "dvc.dependency", "dvc.output", "yaml", "filelock", "support.forked",
+    ]
+)  # fmt: skip
+
+
+class Program:
+    """`snakemake`, `dvc` or `cdred`, the leader of a process group of its own."""
+
+    def __init__(
+        self, root: Path, bin: Path, *command: str, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.output = root / f".{command[0]}.out"
+        self.process = FORKS.Process(
+            target=_run, args=(root, bin, command, dict(environment or {}), self.output)
+        )
+        self.process.start()
+
+    def wait(self) -> int:
+        """Its exit status, negative if a signal ended it."""
+        self.process.join()
+        assert self.process.exitcode is not None
+        return self.process.exitcode
+
+    @property
+    def text(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def kill(self, signum: int, group: bool) -> None:
+        """Send a signal to the program, or to it and all that it started."""
+        with contextlib.suppress(ProcessLookupError):
+            assert self.process.pid is not None
+            (os.killpg if group else os.kill)(self.process.pid, signum)
+
+
+def _run(
+    root: Path, bin: Path, command: tuple[str, ...], environment: dict[str, str], output: Path
+) -> None:
+    os.setsid()
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.chdir(root)
+    os.environ |= {
+        "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(root),
+        "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", **environment,
+    }  # fmt: skip
+    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    sys.path.insert(0, str(root))
+    sys.executable = str(bin / "python")
+    sys.argv = [str(bin / command[0]), *command[1:]]
+    sys.exit(_main(command[0], list(command[1:])))
+
+
+def _main(program: str, arguments: list[str]) -> int:
+    if program == "snakemake":
+        from snakemake.cli import main
+
+        main(arguments)  # ends the process itself
+        return 0
+    if program == "dvc":
+        from cdred.engines import dvc_command
+
+        return dvc_command.main(arguments)
+    from support import standin
+
+    return standin.main(arguments)
+
+
+def until(condition, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]
+    """Wait for a condition, and fail when it does not come."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.02)
