@@ -6,6 +6,7 @@ name that no import statement holds.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cdred import suites
@@ -35,10 +36,18 @@ def entry_modules(
 ) -> tuple[str, ...]:
     """The modules where the code of a job begins that works on `tasks` with agents of `methods`."""
     if stage == "report":
-        loaded = [module for method in methods for module in method.display_modules]
+        loaded = [*displays(methods), *(method.module for method in methods)]
         loaded += [f"cdred.suites.{task.suite}.tasks" for task in tasks]
     else:
         loaded = [module for method in methods for module in method.modules]
         acting = stage != "imitate"  # a scripted policy may act in the others
         loaded += [module for task in tasks for module in suites.modules(task, acting)]
     return (*ENTRIES[stage, source], *dict.fromkeys(loaded))
+
+
+def displays(methods: Iterable[Method]) -> tuple[str, ...]:
+    """The modules that say how methods are presented."""
+    named = (
+        method.display.partition(":")[0] for method in methods if isinstance(method.display, str)
+    )
+    return tuple(dict.fromkeys(named))

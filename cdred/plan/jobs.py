@@ -17,8 +17,9 @@ from cdred.config import PARAMS, Config, load
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.plan.code import Code
-from cdred.plan.entries import entry_modules
+from cdred.plan.entries import displays, entry_modules
 from cdred.plan.paths import command, dvc_name, log_path, output_path
+from cdred.report import published
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +144,7 @@ class Plan:
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
         shown = dict.fromkeys(self.config.runs[run].method for run in e.runs)
         code = self._code("report", "", tuple(e.tasks), methods.EXPERT, *shown)
+        code |= self.code.table(displays(map(methods.find, published.methods_named())))
         return self._add(
             "report", "", e.name, 0, e.model_dump(), ("experiment",), (*sources, *evaluations), code
         )

@@ -38,6 +38,11 @@ def _expert_scores() -> dict[str, float]:
         return {row["task"]: float(row["score"]) for row in csv.DictReader(file)}
 
 
+def methods_named() -> list[str]:
+    """The methods of which numbers were published: every report names them."""
+    return list(dict.fromkeys(row["method"] for row in rows()))
+
+
 def expert_score(task: str) -> float | None:
     """TD-MPC2's final score (mean of three seeds, the last points of its published curves): the
     return of an episode, or the share that succeed, as the task is measured."""
