@@ -37,7 +37,7 @@ def entry_modules(
     """The modules where the code of a job begins that works on `tasks` with agents of `methods`."""
     if stage == "report":
         loaded = [*displays(methods), *(method.module for method in methods)]
-        loaded += [f"cdred.suites.{task.suite}.tasks" for task in tasks]
+        loaded += [f"cdred.suites.{name}.tasks" for name in suites.NAMES]  # it looks names up
     else:
         loaded = [module for method in methods for module in method.modules]
         acting = stage != "imitate"  # a scripted policy may act in the others
