@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from cdred import methods
 from cdred.envs.tasks import find
 from cdred.plan import Job, Plan
 from cdred.report.statistics import bootstrap_interval
@@ -17,14 +18,6 @@ PAPER = (
     "[Coupled Distributional Random Expert Distillation for World Model Online Imitation Learning]"
     "(https://arxiv.org/abs/2505.02228)"
 )
-METHODS = {
-    "expert": "an expert, trained from the environment's reward",
-    "cdred": "CDRED, trained from demonstrations without rewards",
-    "red": "random expert distillation (CDRED at zeta 1), from demonstrations without rewards",
-    "iqmpc": "inverse soft Q learning (IQ-MPC), from demonstrations without rewards",
-    "cfil": "coupled flow imitation learning (CFIL), from demonstrations without rewards",
-    "bc": "behaviour cloning of demonstrations",
-}
 
 
 def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -39,12 +32,12 @@ def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
     episodes = evaluation["episodes"]
     returns = [e["return"] for e in episodes]
     low, high = bootstrap_interval([returns])
-    found = {
+    values = {
         "mean_return": float(np.mean(returns)), "mean_return_95_low": low,
         "mean_return_95_high": high, "episodes": float(len(returns)),
     }  # fmt: skip
     known = [e["success"] for e in episodes if e["success"] is not None]
-    return found | ({"success_rate": float(np.mean(known))} if known else {})
+    return values | ({"success_rate": float(np.mean(known))} if known else {})
 
 
 def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -52,7 +45,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
     spec = find(job.task)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    found = metrics(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
+    measured = metrics(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
     names = {
         "mean_return": "mean return", "mean_return_95_low": "mean return, 95 % interval, low",
         "mean_return_95_high": "mean return, 95 % interval, high", "episodes": "episodes",
@@ -71,10 +64,12 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
                 dataset_type=job.task, dataset_name=f"{job.task} ({spec.suite})",
                 metric_type=key, metric_name=names[key], metric_value=round(value, 4),
             )
-            for key, value in found.items()
+            for key, value in measured.items()
         ],
     )  # fmt: skip
-    success = f", success {found['success_rate']:.0%}" if "success_rate" in found else ""
+    interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
+    summary = methods.find(config["method"]).presentation().summary
+    success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---
 {data.to_yaml()}
@@ -82,10 +77,10 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
 # {repository.split("/")[1]}
 
-An agent for **{job.task}** ({spec.suite}): {METHODS[config["method"]]}. {PAPER}.
+An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
-Mean return {found["mean_return"]:.1f} over {found["episodes"]:.0f} seeded episodes{success}
-({_interval(found["mean_return_95_low"], found["mean_return_95_high"])}). Each episode with its seed
+Mean return {measured["mean_return"]:.1f} over {measured["episodes"]:.0f} seeded episodes{success}
+({interval}). Each episode with its seed
 is in [evaluation.json](evaluation.json). {film}
 
 ```python
@@ -175,8 +170,8 @@ def _figures(folder: Path, job: Job) -> str:
     """The task's learning curves and the agent's own figures; the others are linked by nothing."""
     files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
     own = f"--{job.task}--{job.entry}.svg"
-    shown = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
-    if not shown:
+    own_files = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
+    if not own_files:
         return ""
-    lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in shown)
+    lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in own_files)
     return f"\n## Of the experiment's report\n\n{lines}\n"

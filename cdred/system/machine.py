@@ -61,14 +61,14 @@ def _keep_freed_memory() -> None:
         mallopt(m_trim_threshold, 2**31 - 1)
 
 
-def device(wanted: str) -> Any:
+def device(kind: str) -> Any:
     """The torch device of `auto`, `cpu` or `cuda`. Raises CdredError if there is no such."""
     import torch
 
     available = torch.cuda.is_available()
-    if wanted == "cuda" and not available:
+    if kind == "cuda" and not available:
         raise CdredError("params.yaml: compute.device: cuda: torch finds no CUDA device here")
-    if not available or wanted == "cpu":
+    if not available or kind == "cpu":
         return torch.device("cpu")
     count = torch.cuda.device_count()
     uuids = tuple(str(torch.cuda.get_device_properties(k).uuid) for k in range(count))
