@@ -58,7 +58,7 @@ class Rollout:
         return bool(self._running)
 
     def step(self, actions: NDArray[Any]) -> None:
-        """Act (N, action_dim) in the episodes that still run; finished ones begin anew, unrecorded."""
+        """Act (N, action_dim) in the episodes that still run; others go on unrecorded."""
         self.actions.append(actions)
         self.obs, reward, terminated, truncated, info = self.envs.step(actions)
         for k in sorted(self._running):

@@ -65,7 +65,7 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
         raise CdredError(
             "params.yaml: hub.namespace: missing: the user or organisation of the Hub to publish as"
         )
-    wanted = [job for job in plan.jobs if job.stage == "imitate"]
+    chosen = [job for job in plan.jobs if job.stage == "imitate"]
     if artifacts:
         by_path = {job.path: job for job in plan.jobs if job.stage in KINDS}
         for path in artifacts:
@@ -74,8 +74,8 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
                     f"{path}: not an expert, demonstrations or an agent of experiment "
                     f"{plan.config.experiment.name!r}; `cdred status` lists its artifacts"
                 )
-        wanted = [by_path[path] for path in artifacts]
-    needed = {job.path: job for one in wanted for job in _with_inputs(one)}
+        chosen = [by_path[path] for path in artifacts]
+    needed = {job.path: job for one in chosen for job in _with_inputs(one)}
     return [Publication(job, namespace) for job in needed.values() if _publishable(plan, job)]
 
 
@@ -100,13 +100,13 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     """
     checked = [_checked(plan, one) for one in chosen]
     folders = []
-    for one, (found, evaluation) in zip(chosen, checked, strict=True):
+    for one, (manifests, evaluation) in zip(chosen, checked, strict=True):
         folder = out / one.repository
         if folder.exists() and not (folder / PUBLICATION).exists() and any(folder.iterdir()):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write(plan, one, found, evaluation, release, folder)
+        _write(plan, one, manifests, evaluation, release, folder)
         folders.append(folder)
     return folders
 
@@ -121,14 +121,14 @@ def _checked(plan: Plan, one: Publication) -> tuple[Manifests, Job | None]:
             raise CdredError(
                 f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
             )
-    found = chain(plan.root, one.job.path.as_posix())
+    manifests = chain(plan.root, one.job.path.as_posix())
     if evaluation is not None:
-        chain(plan.root, evaluation.path.as_posix(), found)
-    return found, evaluation
+        chain(plan.root, evaluation.path.as_posix(), manifests)
+    return manifests, evaluation
 
 
 def _write(
-    plan: Plan, one: Publication, found: Manifests, evaluation: Job | None,
+    plan: Plan, one: Publication, manifests: Manifests, evaluation: Job | None,
     release: str, folder: Path,
 ) -> None:  # fmt: skip
     source = plan.root / one.job.path
@@ -137,10 +137,10 @@ def _write(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
 
-    for name in [*found[one.job.path.as_posix()]["files"], manifest.NAME]:
+    for name in [*manifests[one.job.path.as_posix()]["files"], manifest.NAME]:
         copy(source / name, place(name))
     lineage = []
-    for path in found:
+    for path in manifests:
         if path != one.job.path.as_posix():
             lineage.append(f"lineage/{path}/{manifest.NAME}")
             copy(plan.root / path / manifest.NAME, lineage[-1])

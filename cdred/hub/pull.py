@@ -48,16 +48,16 @@ class Pulled:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        found = manifest.read(self.folder)
-        assert found is not None, "checked by pull"
-        return found
+        own = manifest.read(self.folder)
+        assert own is not None, "checked by pull"
+        return own
 
     def lineage(self, stage: str) -> dict[str, Any] | None:
-        """The manifest of the input that came from `stage`, or of its evaluation; None without one."""
+        """The manifest of its input made by `stage`, or of its evaluation; None without one."""
         for path in self.publication["lineage"]:
-            found = json.loads((self.folder / path).read_text(encoding="utf-8"))
-            if found["stage"] == stage:
-                return dict(found)
+            above = json.loads((self.folder / path).read_text(encoding="utf-8"))
+            if above["stage"] == stage:
+                return dict(above)
         return None
 
 
@@ -88,9 +88,9 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
             huggingface_hub.snapshot_download(
                 repository, repo_type=kind, revision=commit, allow_patterns=[*names, CARD]
             )
-    found = Pulled(repository, kind, commit, folder)
-    _check(where, found)
-    return found
+    pulled = Pulled(repository, kind, commit, folder)
+    _check(where, pulled)
+    return pulled
 
 
 def folder_of(root: Path, name: str, revision: str | None) -> Path:
@@ -126,19 +126,19 @@ def _names(where: str, folder: Path) -> list[str]:
     return names
 
 
-def _check(where: str, found: Pulled) -> None:
-    expected = found.publication["files"]
-    for name, wanted in expected.items():
-        file = found.folder / name
+def _check(where: str, pulled: Pulled) -> None:
+    expected = pulled.publication["files"]
+    for name, sha256 in expected.items():
+        file = pulled.folder / name
         if not file.exists():
             raise CdredError(f"{where}: {name}: missing; pull it again where there is a network")
-        if manifest.hash_file(file) != wanted:
+        if manifest.hash_file(file) != sha256:
             raise CdredError(f"{where}: {name}: differs from its hash in {PUBLICATION}; refused")
-    own = manifest.read(found.folder)
+    own = manifest.read(pulled.folder)
     if own is None:
         raise CdredError(f"{where}: {manifest.NAME}: not an artifact's manifest; refused")
-    for name, wanted in own["files"].items():
-        if expected.get(place(name)) != wanted:
+    for name, sha256 in own["files"].items():
+        if expected.get(place(name)) != sha256:
             raise CdredError(f"{where}: {place(name)}: differs from its manifest; refused")
 
 

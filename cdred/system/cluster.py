@@ -108,12 +108,12 @@ def _in_slurm(root: Path) -> list[str]:
     """This user's jobs that Snakemake submitted in this checkout: the plugin runs them in its
     folder and names the rule in their comment."""
     lines = _call("squeue", "--me", "--noheader", "--format=%A|%k|%Z").splitlines()
-    folder, found = root.resolve(), []
+    folder, numbers = root.resolve(), []
     for line in lines:
         number, comment, where = line.split("|", 2)
         if comment.startswith("rule_") and Path(where).resolve() == folder:
-            found.append(number)
-    return list(dict.fromkeys(found))
+            numbers.append(number)
+    return list(dict.fromkeys(numbers))
 
 
 def _in_kubernetes(root: Path) -> list[str]:
@@ -129,8 +129,8 @@ def _call(*command: str) -> str:
     """The output of a cluster's command. Raises CdredError with its message when it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise CdredError(f"{command[0]}: {said or f'exit status {done.returncode}'}")
+        message = " ".join((done.stderr or done.stdout).split())
+        raise CdredError(f"{command[0]}: {message or f'exit status {done.returncode}'}")
     return done.stdout
 
 

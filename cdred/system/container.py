@@ -52,10 +52,10 @@ def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str,
     inside |= {
         f"XDG_{k.upper()}_HOME": str(root.resolve() / ".cdred" / k) for k in ("cache", "config")
     }
-    found = {f"{option}_CLEANENV": "1"} | {f"{option}ENV_{k}": v for k, v in inside.items()}
+    added = {f"{option}_CLEANENV": "1"} | {f"{option}ENV_{k}": v for k, v in inside.items()}
     if machine.has_nvidia():
-        found[f"{option}_NV"] = "1"
-    return found
+        added[f"{option}_NV"] = "1"
+    return added
 
 
 def enter(reference: str, root: Path = Path()) -> None:
@@ -81,8 +81,8 @@ def _check_label(image: Path, root: Path, runtime: str) -> None:
     try:
         labels = json.loads(done.stdout)["data"]["attributes"]["labels"] or {}
     except (ValueError, KeyError, TypeError):
-        said = " ".join((done.stderr or done.stdout).split())
-        raise CdredError(f"{image.name}: not an image that {runtime} can read: {said}") from None
+        message = " ".join((done.stderr or done.stdout).split())
+        raise CdredError(f"{image.name}: not an image that {runtime} can read: {message}") from None
     built, own = labels.get(LOCK_LABEL), (root / LOCK)
     if built and own.exists() and built != hashlib.sha256(own.read_bytes()).hexdigest():
         raise CdredError(

@@ -32,9 +32,9 @@ def configure_logging(files: Iterable[Path | None], quiet: bool = False) -> None
     logger.propagate = False
     logging.raiseExceptions = False  # a log that cannot be written must not cost the work
     if not quiet:
-        shown = _AboveTheBar()
-        shown.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(shown)
+        terminal = _AboveTheBar()
+        terminal.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(terminal)
     for log in filter(None, files):
         log.parent.mkdir(parents=True, exist_ok=True)
         # Appended to: a job that was killed goes on, and so does its log.
@@ -65,7 +65,7 @@ class Progress:
                 total=total, desc=label, unit=unit, dynamic_ncols=True, leave=False, initial=initial
             )
         self.start = self.last = time.monotonic()
-        self.done, self.shown = initial, ""
+        self.done, self.text = initial, ""
 
     def close(self) -> None:
         if self.bar is not None:
@@ -76,9 +76,9 @@ class Progress:
         text = ", ".join(f"{name} {value:.1f}" for name, value in values.items())
         if self.bar is not None:
             self.bar.update(advance)
-            if text != self.shown:
+            if text != self.text:
                 self.bar.set_postfix_str(text)
-        self.shown = text
+        self.text = text
         now = time.monotonic()
         if now - self.last >= LINE_EVERY or done == self.total:
             self.last = now

@@ -72,11 +72,11 @@ class Sampler:
 
 def _working(*makers: Callable[[], Any]) -> list[Any]:
     """What the makers return, without those that fail: a package is missing, or the sensor is."""
-    found = []
+    made = []
     for make in makers:
         with contextlib.suppress(Exception):
-            found.append(make())
-    return found
+            made.append(make())
+    return made
 
 
 class System:
@@ -129,19 +129,19 @@ class Gpu:
         self._handle = pynvml.nvmlDeviceGetHandleByIndex(index)
 
     def read(self) -> dict[str, float]:
-        nvml, found = self._nvml, {}
+        nvml, values = self._nvml, {}
         with contextlib.suppress(nvml.NVMLError):
             memory = nvml.nvmlDeviceGetMemoryInfo(self._handle)
-            found["memory_usage_percentage"] = memory.used / memory.total * 100
-            found["memory_usage_megabytes"] = memory.used / 1e6
+            values["memory_usage_percentage"] = memory.used / memory.total * 100
+            values["memory_usage_megabytes"] = memory.used / 1e6
         with contextlib.suppress(nvml.NVMLError):
-            found["utilization_percentage"] = nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu
+            values["utilization_percentage"] = nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu
         with contextlib.suppress(nvml.NVMLError):
             watts = nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000
-            found["power_usage_watts"] = watts
+            values["power_usage_watts"] = watts
             limit = nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle) / 1000
-            found["power_usage_percentage"] = watts / limit * 100
-        return {f"gpu_{self.index}_{name}": value for name, value in found.items()}
+            values["power_usage_percentage"] = watts / limit * 100
+        return {f"gpu_{self.index}_{name}": value for name, value in values.items()}
 
     def counter(self) -> Counter:
         """Its energy counter. Raises NVMLError if it has none (before Volta)."""
@@ -178,16 +178,16 @@ class Counter:
 
 
 def rapl(powercap: Path) -> list[Counter]:
-    """Counters of processors and their memory, AMD's too; none unless this user may read the files."""
-    found = []
+    """Counters of processors and memory, AMD's too; none unless this user may read the files."""
+    counters = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
         with contextlib.suppress(OSError, ValueError):
             name = (zone / "name").read_text().strip()
             # The other zones are parts of a package, or (psys) contain it.
             if name.startswith("package") or name == "dram":
                 most = int((zone / "max_energy_range_uj").read_text()) / 1e6
-                found.append(Counter(_microjoules(zone / "energy_uj"), most))
-    return found
+                counters.append(Counter(_microjoules(zone / "energy_uj"), most))
+    return counters
 
 
 def _microjoules(file: Path) -> Callable[[], float]:

@@ -16,19 +16,19 @@ ENERGY = HEAD.index("energy")
 
 def rows(plan: Plan) -> list[tuple[str, ...]]:
     """A row per job of the experiment that ran here, and their sum."""
-    found: list[tuple[str, ...]] = []
+    table: list[tuple[str, ...]] = []
     total = energy = 0.0
     for job in plan.jobs:
         events = read(plan.root, job)
         if not events:
-            found.append((job.path.as_posix(), "not run here as it is now", *[""] * 6))
+            table.append((job.path.as_posix(), "not run here as it is now", *[""] * 6))
             continue
         took = spent(events)
         rate, gpu, joules = (
             took[name] for name in ("updates_per_second", "peak_gpu_memory_mb", "energy_joules")
         )
         total, energy = total + took["seconds"], energy + (joules or 0.0)
-        found.append(
+        table.append(
             (
                 job.path.as_posix(), clock(took["seconds"]), str(took["attempts"]),
                 f"{rate:.1f}" if rate else "",
@@ -36,8 +36,8 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
                 kilojoules(joules), took["device"] or "", events[-1]["host"],
             )
         )  # fmt: skip
-    found.append(("all, one after another", clock(total), "", "", "", kilojoules(energy), "", ""))
-    return found
+    table.append(("all, one after another", clock(total), "", "", "", kilojoules(energy), "", ""))
+    return table
 
 
 def read(root: Path, job: Job) -> list[dict[str, Any]]:
@@ -46,15 +46,15 @@ def read(root: Path, job: Job) -> list[dict[str, Any]]:
         text = (root / job.log.with_name("runtime.jsonl")).read_text(encoding="utf-8")
     except OSError:
         return []
-    found = []
+    events = []
     for line in text.splitlines():
         try:
             event = json.loads(line)
         except ValueError:
             continue  # cut short by a kill
         if event["digest"] == job.digest:
-            found.append(event)
-    return found
+            events.append(event)
+    return events
 
 
 def spent(events: list[dict[str, Any]]) -> dict[str, Any]:

@@ -46,14 +46,14 @@ def read(path: Path) -> Rates:
     if not path.is_file():
         raise CdredError(f"{path}: no such file; `cdred bench --json {path}` writes it")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        measured = json.loads(path.read_text(encoding="utf-8"))
         rates = {
             (row["preset"], row["operation"], row["variant"]): row["gflop"] / row["ms"]
-            for row in found["rows"]
+            for row in measured["rows"]
             if row["gflop"]
         }
-        steps = {row["operation"]: row["ms"] for row in found["rows"]}
-        where = f"{found['machine']}, {found['device']}, {found['threads']} threads"
+        steps = {row["operation"]: row["ms"] for row in measured["rows"]}
+        where = f"{measured['machine']}, {measured['device']}, {measured['threads']} threads"
     except (OSError, ValueError, KeyError, TypeError):
         raise CdredError(f"{path}: not what `cdred bench --json` writes") from None
     by_suite = {
@@ -94,7 +94,7 @@ def table(plan: Plan, path: Path) -> str:
     lines.append(("all", "", str(sum(map(len, groups.values()))), "", "", "", f"{total:.1f}", ""))
     wide = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
     names = 2  # columns; the others are numbers
-    shown = [
+    aligned = [
         "  ".join(
             cell.ljust(width) if k < names else cell.rjust(width)
             for k, (cell, width) in enumerate(zip(line, wide, strict=True))
@@ -102,7 +102,7 @@ def table(plan: Plan, path: Path) -> str:
         for line in lines
     ]
     note = "Training alone, at the rates of an otherwise idle machine:"
-    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in shown)])
+    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in aligned)])
 
 
 def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float, float]:

@@ -35,12 +35,12 @@ def tracking_uri(root: Path) -> str:
 
 def waiting(root: Path, destination: str = "*") -> list[Path]:
     """Spools that are not delivered completely."""
-    found = []
+    spools = []
     for file in sorted((root / SPOOL).glob(f"{destination}-*.jsonl")):
         sent = _sent(file)
         if read_lines(file, sent["offset"]):
-            found.append(file)
-    return found
+            spools.append(file)
+    return spools
 
 
 class Delivery:
@@ -173,8 +173,8 @@ class Delivery:
         return self._parents[experiment, task]
 
     def _find(self, experiment: str, key: str) -> str | None:
-        found = self._keyed(experiment, key)
-        return found[0].info.run_id if found else None
+        runs = self._keyed(experiment, key)
+        return runs[0].info.run_id if runs else None
 
     def _keyed(self, experiment: str, key: str) -> list[Any]:
         oldest = ["attributes.start_time ASC"]

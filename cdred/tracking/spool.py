@@ -212,7 +212,7 @@ def busy(folder: Path, destination: str) -> bool:
 def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
     """Read the complete lines of a spool from a byte on; each with `end`, the byte after it. A last
     line that a kill cut short is left out."""
-    found = []
+    lines = []
     try:
         source = file.open("rb")
     except FileNotFoundError:  # delivered meanwhile
@@ -223,8 +223,8 @@ def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
             offset += len(raw)
             if raw.endswith(b"\n"):
                 with contextlib.suppress(ValueError):
-                    found.append(json.loads(raw) | {"end": offset})
-    return found
+                    lines.append(json.loads(raw) | {"end": offset})
+    return lines
 
 
 def git_commit(root: Path) -> str:

@@ -55,7 +55,7 @@ def check(where: str, e: Episode, task: str, obs: str) -> None:
 
 
 def strided(e: Episode, stride: int) -> Episode:
-    """Keep every `stride`-th observation, the mean of the actions in between, the sum of rewards."""
+    """Keep every `stride`-th observation, the mean of actions in between, the sum of rewards."""
     if stride == 1:
         return e
     count = len(e.action) // stride
