@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from cdred.learning.registry import Method
     from cdred.learning.settings import Settings, WorldModelSettings
-    from cdred.methods import Method
 
 
 def discount(episode_length: int, s: WorldModelSettings) -> float:
