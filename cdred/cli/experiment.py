@@ -55,9 +55,10 @@ def status(args: argparse.Namespace) -> None:
 
     for job in (plan := Plan.load()).jobs:
         made = manifest.read(job.path) is not None  # engines make empty folders
-        found = "up to date" if job.up_to_date() else "stale" if made else "missing"
-        begun = found != "up to date" and (state.FOLDER / job.digest / "state.pt").exists()
-        print(f"{found:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        condition = "up to date" if job.up_to_date() else "stale" if made else "missing"
+        begun = condition != "up to date" and (state.FOLDER / job.digest / "state.pt").exists()
+        note = " (begun: goes on from its saved state)" if begun else ""
+        print(f"{condition:10}  {job.path}{note}")
     print(f"experiment {plan.config.experiment.name}: params.yaml")
 
 

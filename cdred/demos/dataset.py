@@ -41,8 +41,8 @@ def write(
         last = np.arange(len(e.action)) == len(e.action) - 1
         buffers.append(
             EpisodeBuffer(
-                id=k, seed=e.seed, observations=e.obs, actions=e.action,  # type: ignore[arg-type]
-                rewards=e.reward, terminations=np.zeros_like(last), truncations=last,  # type: ignore[arg-type]
+                id=k, seed=e.seed, observations=e.obs, actions=e.action,
+                rewards=e.reward, terminations=np.zeros_like(last), truncations=last,
             )
         )  # fmt: skip
         known = {} if e.success is None else {"success": e.success}
@@ -75,7 +75,7 @@ def write(
 
 
 def read(directory: Path, limit: int | None = None) -> list[Episode]:
-    """The first `limit` episodes (all if None) of a Minari dataset in `directory/data`.
+    """Read the first `limit` episodes (all if None) of a Minari dataset in `directory/data`.
 
     Raises CdredError when there are fewer.
     """

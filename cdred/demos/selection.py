@@ -1,4 +1,4 @@
-"""Which episodes become demonstrations: their seeds, and what is required of them."""
+"""The selection of demonstrations: the seeds of episodes, and what is required of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Selection:
 
     @property
     def rule(self) -> str:
-        """What is required of an episode, as text; empty if nothing is."""
+        """The requirement on an episode, as text; empty if there is none."""
         rules = ["successful"] if self.only == "successful" else []
         if self.min_return is not None:
             rules.append(f"return of at least {self.min_return:g}")
@@ -81,7 +81,7 @@ def observe(task: str, obs: str, episodes: list[Episode], parallel: bool = False
 
 
 class _Round(Monitor):
-    """Keeps the state of the round under way; earlier rounds are played again, to the same end."""
+    """A monitor of the round under way; earlier rounds are played again, with the same results."""
 
     def __init__(self, monitor: Monitor, played: int) -> None:
         self.monitor, self.played = monitor, played

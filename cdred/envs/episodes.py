@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Episode:
     """obs (T + 1, *obs_shape), float32 or pixels as uint8; action (T, action_dim) and reward (T,),
-    float32. `success`: whether any of its states is one, as Meta-World counts; None where the
-    suite has no notion of it."""
+    float32. `success`: whether any of its states is one, as Meta-World counts; None where the suite
+    does not define it."""
 
     obs: NDArray[Any]
     action: NDArray[Any]
@@ -58,7 +58,7 @@ class Rollout:
         return bool(self._running)
 
     def step(self, actions: NDArray[Any]) -> None:
-        """Act (N, action_dim) in the episodes that still run; others begin anew, unrecorded."""
+        """Act (N, action_dim) in the episodes that still run; others go on unrecorded."""
         self.actions.append(actions)
         self.obs, reward, terminated, truncated, info = self.envs.step(actions)
         for k in sorted(self._running):
@@ -92,7 +92,7 @@ def rollout(
 
 
 def replay(envs: VectorEnv, episodes: Sequence[Episode]) -> list[Episode]:
-    """The seeds and actions of `episodes`, played again in as many environments."""
+    """Play the seeds and actions of `episodes` again, in as many environments."""
     longest = max(len(e.action) for e in episodes)
     padded = [np.pad(e.action, ((0, longest - len(e.action)), (0, 0))) for e in episodes]
     steps = iter(np.stack(padded, 1))

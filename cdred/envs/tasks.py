@@ -1,5 +1,5 @@
-"""Looking up tasks by name, whatever their suite. Standard library alone: the engines read it
-while they plan."""
+"""Looking up tasks of all suites by name. Standard library alone: the engines read it while they
+plan."""
 
 from __future__ import annotations
 
@@ -32,5 +32,5 @@ def names() -> list[str]:
 
 
 def file_name(name: str) -> str:
-    """How a task is called in paths: its name, with hyphens in place of `:` and `.`."""
+    """The name of a task in paths: its own, with hyphens in place of `:` and `.`."""
     return re.sub(r"[:.]", "-", name)

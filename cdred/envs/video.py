@@ -20,7 +20,7 @@ SIZE = 240  # pixels, square
 
 
 def cannot_film(task: str) -> str | None:
-    """Why no machine like this one can film `task`, or None."""
+    """The reason why no machine like this one can film `task`, or None."""
     return simulator(find(task).suite).cannot_film()
 
 

@@ -1,4 +1,4 @@
-"""What turns a suite's environment into the one that the learner sees."""
+"""Wrappers from a suite's environment to the one that the learner sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards: the README of a published repository, with results that search engines of models read."""
+"""Cards: the README of a published repository, with results in the Hub's model index."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ PAPER = (
 
 
 def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
-    """The card of what stands in `folder`."""
+    """The card of the repository written to `folder`."""
     if job.stage == "demos":
         return _dataset(plan, job, publication, folder)
     return _model(plan, job, publication, folder)
 
 
 def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
-    """What a card says of an evaluation, by the names that its model index uses."""
+    """The metrics of an evaluation, by the names of the model index."""
     episodes = evaluation["episodes"]
     returns = [e["return"] for e in episodes]
     low, high = bootstrap_interval([returns])
-    found = {
+    values = {
         "mean_return": float(np.mean(returns)), "mean_return_95_low": low,
         "mean_return_95_high": high, "episodes": float(len(returns)),
     }  # fmt: skip
     known = [e["success"] for e in episodes if e["success"] is not None]
-    return found | ({"success_rate": float(np.mean(known))} if known else {})
+    return values | ({"success_rate": float(np.mean(known))} if known else {})
 
 
 def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -45,7 +45,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
     spec = find(job.task)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    found = metrics(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
+    measured = metrics(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
     names = {
         "mean_return": "mean return", "mean_return_95_low": "mean return, 95 % interval, low",
         "mean_return_95_high": "mean return, 95 % interval, high", "episodes": "episodes",
@@ -64,11 +64,12 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
                 dataset_type=job.task, dataset_name=f"{job.task} ({spec.suite})",
                 metric_type=key, metric_name=names[key], metric_value=round(value, 4),
             )
-            for key, value in found.items()
+            for key, value in measured.items()
         ],
     )  # fmt: skip
+    interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
     summary = methods.find(config["method"]).presentation().summary
-    success = f", success {found['success_rate']:.0%}" if "success_rate" in found else ""
+    success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---
 {data.to_yaml()}
@@ -78,8 +79,8 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
 An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
-Mean return {found["mean_return"]:.1f} over {found["episodes"]:.0f} seeded episodes{success}
-({_interval(found["mean_return_95_low"], found["mean_return_95_high"])}). Each episode with its seed
+Mean return {measured["mean_return"]:.1f} over {measured["episodes"]:.0f} seeded episodes{success}
+({interval}). Each episode with its seed
 is in [evaluation.json](evaluation.json). {film}
 
 ```python
@@ -166,11 +167,11 @@ hash of every file here.
 
 
 def _figures(folder: Path, job: Job) -> str:
-    """The figures of the task's learning curves and of the agent itself; the others lie there."""
+    """The task's learning curves and the agent's own figures; the others are linked by nothing."""
     files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
     own = f"--{job.task}--{job.entry}.svg"
-    shown = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
-    if not shown:
+    own_files = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
+    if not own_files:
         return ""
-    lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in shown)
+    lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in own_files)
     return f"\n## Of the experiment's report\n\n{lines}\n"

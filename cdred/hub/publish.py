@@ -31,7 +31,7 @@ ATTEMPTS, WAIT = 4, 1.0  # of calls that the Hub client does not repeat itself; 
 
 @dataclass(frozen=True)
 class Publication:
-    """What becomes one repository, or was pulled from one: then `known`."""
+    """An artifact that becomes a repository, or was pulled from the repository `known`."""
 
     job: Job
     namespace: str
@@ -55,8 +55,8 @@ class Publication:
 
 
 def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
-    """What publishing `artifacts` (default: all agents of the experiment) means: they and what
-    they were made from, inputs first.
+    """Choose what to publish for `artifacts` (default: all agents of the experiment): they and all
+    that they were made from, inputs first.
 
     Raises CdredError when there is no namespace, or an artifact is not one of the experiment.
     """
@@ -65,7 +65,7 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
         raise CdredError(
             "params.yaml: hub.namespace: missing: the user or organisation of the Hub to publish as"
         )
-    wanted = [job for job in plan.jobs if job.stage == "imitate"]
+    chosen = [job for job in plan.jobs if job.stage == "imitate"]
     if artifacts:
         by_path = {job.path: job for job in plan.jobs if job.stage in KINDS}
         for path in artifacts:
@@ -74,8 +74,8 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
                     f"{path}: not an expert, demonstrations or an agent of experiment "
                     f"{plan.config.experiment.name!r}; `cdred status` lists its artifacts"
                 )
-        wanted = [by_path[path] for path in artifacts]
-    needed = {job.path: job for one in wanted for job in _with_inputs(one)}
+        chosen = [by_path[path] for path in artifacts]
+    needed = {job.path: job for one in chosen for job in _with_inputs(one)}
     return [Publication(job, namespace) for job in needed.values() if _publishable(plan, job)]
 
 
@@ -86,26 +86,27 @@ def _with_inputs(job: Job) -> Iterator[Job]:
 
 
 def _publishable(plan: Plan, job: Job) -> bool:
-    """Scripted experts have no weights, and what came from the Hub is there already."""
+    """Whether an artifact can be published: scripted experts have no weights, and what came from
+    the Hub is there already."""
     if job.stage == "expert":
         return plan.config.experts[job.entry].source in ("train", "checkpoint")
     return job.stage != "demos" or plan.config.demos[job.entry].source != "hub"
 
 
 def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> list[Path]:
-    """Write each repository's files below `out`, complete: OUT/REPOSITORY.
+    """Write each repository's files to its own complete folder, OUT/REPOSITORY.
 
     Raises CdredError before anything is written when an artifact is missing, stale or damaged.
     """
     checked = [_checked(plan, one) for one in chosen]
     folders = []
-    for one, (found, evaluation) in zip(chosen, checked, strict=True):
+    for one, (manifests, evaluation) in zip(chosen, checked, strict=True):
         folder = out / one.repository
         if folder.exists() and not (folder / PUBLICATION).exists() and any(folder.iterdir()):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        _write(plan, one, found, evaluation, release, folder)
+        _write(plan, one, manifests, evaluation, release, folder)
         folders.append(folder)
     return folders
 
@@ -120,14 +121,14 @@ def _checked(plan: Plan, one: Publication) -> tuple[Manifests, Job | None]:
             raise CdredError(
                 f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
             )
-    found = chain(plan.root, one.job.path.as_posix())
+    manifests = chain(plan.root, one.job.path.as_posix())
     if evaluation is not None:
-        chain(plan.root, evaluation.path.as_posix(), found)
-    return found, evaluation
+        chain(plan.root, evaluation.path.as_posix(), manifests)
+    return manifests, evaluation
 
 
 def _write(
-    plan: Plan, one: Publication, found: Manifests, evaluation: Job | None,
+    plan: Plan, one: Publication, manifests: Manifests, evaluation: Job | None,
     release: str, folder: Path,
 ) -> None:  # fmt: skip
     source = plan.root / one.job.path
@@ -136,10 +137,10 @@ def _write(
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / name)
 
-    for name in [*found[one.job.path.as_posix()]["files"], manifest.NAME]:
+    for name in [*manifests[one.job.path.as_posix()]["files"], manifest.NAME]:
         copy(source / name, place(name))
     lineage = []
-    for path in found:
+    for path in manifests:
         if path != one.job.path.as_posix():
             lineage.append(f"lineage/{path}/{manifest.NAME}")
             copy(plan.root / path / manifest.NAME, lineage[-1])
@@ -171,8 +172,8 @@ def _write(
 
 
 def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
-    """What it was made from, and what of the experiment was made from it: whether published or
-    not, since a release must not depend on what else is published with it."""
+    """The inputs of an artifact, and the artifacts of the experiment that were made from it:
+    whether published or not, since a release must not depend on what else is published with it."""
     for source in list(_with_inputs(one.job))[:-1]:
         if (other := _publication(plan, source)) is not None:
             yield KINDS[source.stage], other
@@ -183,7 +184,7 @@ def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
 
 
 def _publication(plan: Plan, job: Job) -> Publication | None:
-    """Where a job's artifact is or will be on the Hub, if anywhere."""
+    """The publication of a job that is or will be on the Hub, if there is one."""
     namespace = str(plan.config.hub.namespace)
     tables: dict[str, dict[str, Any]] = {
         "expert": plan.config.experts, "demos": plan.config.demos, "imitate": {},
@@ -239,7 +240,7 @@ def _upload(api: Any, one: Publication, folder: Path, release: str, private: boo
 
 
 def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
-    """Whether the release is still to be made. Raises CdredError when it is another's."""
+    """Whether the release is still to be made. Raises CdredError when another one has its name."""
     from huggingface_hub import errors, hf_hub_download
 
     ask = partial(api.repo_info, one.repository, repo_type=one.kind, revision=release)
@@ -269,13 +270,13 @@ def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
 
 
 def _foreign(api: Any, one: Publication) -> bool:
-    """Whether a repository has contents of somebody else."""
+    """Whether a repository has contents that cdred did not publish."""
     files = repeated(partial(api.list_repo_files, one.repository, repo_type=one.kind))
     return PUBLICATION not in files and bool(set(files) - {".gitattributes"})
 
 
 def repeated(call: Callable[[], Any]) -> Any:
-    """What the call returns, tried again while the Hub is overloaded or the connection is cut.
+    """Call, and call again while the Hub is overloaded or the connection is cut.
 
     The client repeats some requests by itself, but neither of those that create a repository, a
     commit or a tag; all of them may be made twice without harm.

@@ -1,4 +1,4 @@
-"""What others published with cdred on the Hugging Face Hub: pulled whole, checked, never executed.
+"""Pulling what others published with cdred on the Hugging Face Hub: whole, checked, never executed.
 
 A repository is what its publication.json says: the files of one artifact and the manifests of all
 that it was made from, by hash. A pulled one stays in the Hub client's cache, so that the next time
@@ -29,13 +29,13 @@ WEIGHTS = "pretrained_model/"
 
 
 def place(name: str) -> str:
-    """Where a file of an artifact lies in its repository."""
+    """The place of an artifact's file in its repository."""
     return name.removeprefix(WEIGHTS)
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """A repository at one commit, in a folder, every byte as its publication says."""
+    """A repository at one commit, in a folder whose every byte is as its publication states."""
 
     repository: str
     kind: str  # "model" or "dataset"
@@ -48,21 +48,22 @@ class Pulled:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        found = manifest.read(self.folder)
-        assert found is not None, "checked by pull"
-        return found
+        own = manifest.read(self.folder)
+        assert own is not None, "checked by pull"
+        return own
 
     def lineage(self, stage: str) -> dict[str, Any] | None:
-        """The manifest of the artifact of a stage that it was made from, or its evaluation's."""
+        """The manifest of its input made by `stage`, or of its evaluation; None without one."""
         for path in self.publication["lineage"]:
-            found = json.loads((self.folder / path).read_text(encoding="utf-8"))
-            if found["stage"] == stage:
-                return dict(found)
+            above = json.loads((self.folder / path).read_text(encoding="utf-8"))
+            if above["stage"] == stage:
+                return dict(above)
         return None
 
 
 def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
-    """What was published as `repository` at `revision`: a commit, tag or branch (default: main).
+    """Pull what was published as `repository` at `revision`: a commit, tag or branch (default:
+    main).
 
     Raises CdredError when it cannot be had, was not published by cdred, holds a file of a kind
     that may execute code, or one that differs from its hash.
@@ -87,9 +88,9 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
             huggingface_hub.snapshot_download(
                 repository, repo_type=kind, revision=commit, allow_patterns=[*names, CARD]
             )
-    found = Pulled(repository, kind, commit, folder)
-    _check(where, found)
-    return found
+    pulled = Pulled(repository, kind, commit, folder)
+    _check(where, pulled)
+    return pulled
 
 
 def folder_of(root: Path, name: str, revision: str | None) -> Path:
@@ -125,25 +126,25 @@ def _names(where: str, folder: Path) -> list[str]:
     return names
 
 
-def _check(where: str, found: Pulled) -> None:
-    expected = found.publication["files"]
-    for name, wanted in expected.items():
-        file = found.folder / name
+def _check(where: str, pulled: Pulled) -> None:
+    expected = pulled.publication["files"]
+    for name, sha256 in expected.items():
+        file = pulled.folder / name
         if not file.exists():
             raise CdredError(f"{where}: {name}: missing; pull it again where there is a network")
-        if manifest.hash_file(file) != wanted:
+        if manifest.hash_file(file) != sha256:
             raise CdredError(f"{where}: {name}: differs from its hash in {PUBLICATION}; refused")
-    own = manifest.read(found.folder)
+    own = manifest.read(pulled.folder)
     if own is None:
         raise CdredError(f"{where}: {manifest.NAME}: not an artifact's manifest; refused")
-    for name, wanted in own["files"].items():
-        if expected.get(place(name)) != wanted:
+    for name, sha256 in own["files"].items():
+        if expected.get(place(name)) != sha256:
             raise CdredError(f"{where}: {place(name)}: differs from its manifest; refused")
 
 
 @contextlib.contextmanager
 def one_line(where: str, kind: str) -> Iterator[None]:
-    """The Hub client's errors as one line that says what to do.
+    """Replace the Hub client's errors by one line with a remedy.
 
     Raises CdredError in their place.
     """

@@ -17,7 +17,7 @@ def make(data: Data, colours: dict[str, str]) -> list[Panel]:
 
 
 def _profiles(data: Data, colours: dict[str, str]) -> Panel:
-    """Of each run the share of its seeds and tasks above every level."""
+    """The share of each run's seeds and tasks above every level."""
 
     def plot(axes: Any) -> None:
         for run, colour in colours.items():

@@ -42,7 +42,7 @@ def fill(data: Data) -> None:
 
 
 def obstacle(data: Data) -> str:
-    """Why runs cannot be compared over tasks and seeds; empty if they can."""
+    """The reason why runs cannot be compared over tasks and seeds; empty if they can."""
     agents = imitating(data)
     if len({row["seed"] for row in agents}) < 2:
         return "it takes two seeds at least"
@@ -60,7 +60,8 @@ def imitating(data: Data) -> list[Row]:
 
 
 def _scores(data: Data) -> dict[str, NDArray[Any]]:
-    """Of each imitating run (seeds, tasks). An experiment has all of its runs on all of both."""
+    """Scores (seeds, tasks) of each imitating run. An experiment has all runs on all tasks and
+    seeds."""
     agents = imitating(data)
     share = {(r["run"], r["seed"], r["task"]): r["expert_share"] for r in agents}
     seeds = dict.fromkeys(row["seed"] for row in agents)
@@ -71,7 +72,7 @@ def _scores(data: Data) -> dict[str, NDArray[Any]]:
 
 
 def _add_profiles(data: Data, scores: dict[str, NDArray[Any]]) -> None:
-    """On levels from 0 to the expert's score, or as far as any score is."""
+    """Add profiles on levels from 0 to the expert's score, or as far as any score is."""
     everything = np.concatenate([table.ravel() for table in scores.values()])
     low = min(0.0, math.floor(10 * everything.min()) / 10)
     high = max(1.0, math.ceil(10 * everything.max()) / 10)
@@ -84,7 +85,7 @@ def _add_profiles(data: Data, scores: dict[str, NDArray[Any]]) -> None:
 
 
 def _add_efficiency(data: Data, run: str) -> None:
-    """The interquartile mean over agent steps, where every seed and task has a point."""
+    """Add the interquartile mean over agent steps, where every seed and task has a point."""
     agents = [row for row in imitating(data) if row["run"] == run]
     if not methods.find(agents[0]["method"]).interacts:  # its steps are updates
         return

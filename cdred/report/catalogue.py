@@ -1,5 +1,5 @@
-"""The files of a report, known before it is written: its tables, and what `snakemake --report`
-shows. Standard library alone: Snakemake reads it while it plans."""
+"""The catalogue of a report: its tables, and the files that `snakemake --report` shows. Standard
+library alone: Snakemake reads it while it plans."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def _diagnostics(entry: Entry) -> list[tuple[str, str, str]]:
     method = methods.find(entry.method)
     if not entry.imitates or method.reward_model is None:
         return []
-    found = [(kind, title, kind) for kind, title in DIAGNOSTICS.items()]
+    shared = [(kind, title, kind) for kind, title in DIAGNOSTICS.items()]
     # A method of one's own has no captions in workflow/report.
     own = "method_figure" if ":" in entry.method else ""
-    return found + [(f.name, f.title, own or f.name) for f in method.presentation().figures]
+    return shared + [(f.name, f.title, own or f.name) for f in method.presentation().figures]

@@ -28,7 +28,7 @@ def collect(experiment: Experiment) -> Data:
 
 
 def _add(data: Data, artifact: Artifact) -> None:
-    """The rows of one artifact, and its lineage."""
+    """Add the rows of one artifact, and its lineage."""
     identity = {"task": artifact.task, "run": artifact.entry, "seed": artifact.seed}
     if artifact.stage == "evaluate":
         _add_evaluation(data, artifact, identity)
@@ -62,8 +62,8 @@ def _add_demos(data: Data, artifact: Artifact) -> None:
 
 
 def _compare_with_experts(data: Data) -> None:
-    """Fill in each agent's share of its expert's score, and when it first had half of it and the
-    goal."""
+    """Fill in each agent's share of its expert's score, and the steps at which it first reached
+    half of it and the goal."""
     level = expert_levels(data)
     for row in data.summary:
         expert = level[row["task"], row["expert"] or row["demos"]]

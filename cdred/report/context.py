@@ -104,7 +104,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
 
 
 def _verdicts(data: Data) -> list[str]:
-    """One sentence per imitating agent: did it reach the goal."""
+    """One sentence per imitating agent: whether it reached the goal."""
     lines = []
     for r in data.summary:
         if is_expert(r):
@@ -130,11 +130,11 @@ def _verdicts(data: Data) -> list[str]:
 def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]:
     """The score of each run on each task: the runs by the task, or several tasks by the runs, their
     names with a `link`."""
-    found = {(r["run"], r["task"]): r for r in data.runs}
+    by_run = {(r["run"], r["task"]): r for r in data.runs}
     names = list(dict.fromkeys(r["run"] for r in data.runs))
 
     def cell(run: str, task: str) -> str:
-        r = found.get((run, task))
+        r = by_run.get((run, task))
         return f"{_score(r)} ({_percent(r['expert_share'])})" if r else ""
 
     if len(data.tasks) == 1:
@@ -145,7 +145,8 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
 
 
 def _first_steps(data: Data) -> list[list[Any]]:
-    """When each agent that interacts first reached half of its expert's score, and the goal."""
+    """The steps at which each interacting agent first reached half of its expert's score, and the
+    goal."""
     length = {(r["task"], r["run"]): r["agent_steps"] for r in data.runs}
     return [
         [
@@ -170,25 +171,25 @@ def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
             cell = f"{row['return']:.1f}{failed}"
             cells.setdefault(row["episode_seed"], {})[row["run"], row["seed"]] = cell
     rows = [
-        [k, seed, *(found.get(agent, "") for agent in agents)]
-        for k, (seed, found) in enumerate(cells.items())
+        [k, seed, *(by_agent.get(agent, "") for agent in agents)]
+        for k, (seed, by_agent) in enumerate(cells.items())
     ]
     return {"head": ["episode", "its seed", *head], "rows": rows}
 
 
 def _gradients(data: Data) -> list[list[Any]]:
-    """Each run's norms; below those of a task what was published on it."""
-    found: list[list[Any]] = []
+    """Each run's gradient norms; below those of a task the published ones."""
+    rows: list[list[Any]] = []
     measured = ["measured"] if _norms_published(data) else []
     for task in data.tasks:
         for r in data.runs:
             if r["task"] == task:
                 norms = (_short(r["grad_norm_mean"]), _short(r["grad_norm_max"]))
-                found.append([task, r["run"], *norms, *measured])
+                rows.append([task, r["run"], *norms, *measured])
         for name, mean, largest, source in published.gradient_norms(task):
             known = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
-            found.append([task, f"{name}, published", *known, source])
-    return found
+            rows.append([task, f"{name}, published", *known, source])
+    return rows
 
 
 def _norms_published(data: Data) -> bool:
@@ -198,19 +199,19 @@ def _norms_published(data: Data) -> bool:
 
 def _films(data: Data) -> dict[str, list[Row]]:
     """By task, each run's film of its lowest seed that has one."""
-    found: dict[str, dict[str, Row]] = {}
+    by_task: dict[str, dict[str, Row]] = {}
     for row in sorted(data.films, key=lambda row: row["seed"]):
-        found.setdefault(row["task"], {}).setdefault(row["run"], row)
+        by_task.setdefault(row["task"], {}).setdefault(row["run"], row)
     order = [row["run"] for row in data.runs]
     return {
-        task: sorted(found[task].values(), key=lambda row: order.index(row["run"]))
+        task: sorted(by_task[task].values(), key=lambda row: order.index(row["run"]))
         for task in data.tasks
-        if task in found
+        if task in by_task
     }
 
 
 def _tree(artifacts: Iterable[Artifact]) -> list[str]:
-    """The artifacts as a nested list, each below what it was made from, evaluations beside it."""
+    """The artifacts as a nested list: each below its input, with its evaluation beside it."""
     artifacts = list(artifacts)
     made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 
@@ -235,7 +236,7 @@ def _tree(artifacts: Iterable[Artifact]) -> list[str]:
 
 
 def _score(row: Row) -> str:
-    """The row's score with its name, which a return does without."""
+    """The row's score as text, with its name unless it is a return."""
     successes = find(row["task"]).measure == "success"
     return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 

@@ -1,4 +1,4 @@
-"""What a report is told of its experiment: plain data, made from the plan by whoever writes one.
+"""The description of an experiment that its report is written from: plain data, made from the plan.
 
 Standard library alone: the engines ask which files a report will have.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Entry:
-    """An expert or a run: how its agents come about. A run names its `demos`, an expert none."""
+    """An expert or a run, and how its agents are made. A run names its `demos`, an expert none."""
 
     name: str
     method: str
@@ -29,7 +29,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """A finished artifact that the report is about. `path` is its name in the checkout, `folder`
+    """A finished artifact that the report covers. `path` is its name in the checkout, `folder`
     where it can be read."""
 
     stage: str

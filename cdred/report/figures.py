@@ -24,7 +24,7 @@ DASHES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Figures:
-    """Panels by task, or by task and run; what an experiment does not have is left out."""
+    """Panels by task, or by task and run; an experiment may lack some of them."""
 
     overall: list[Panel]  # over all tasks and seeds
     curves: dict[str, Panel]
@@ -44,7 +44,7 @@ class Figures:
         ]
 
     def overview(self) -> Figures:
-        """The panels that tasks are compared by."""
+        """The panels for comparing tasks."""
         return Figures(self.overall, self.curves, {}, {}, {}, {})
 
     def only(self, task: str) -> Figures:
@@ -213,10 +213,10 @@ def _both(quantity: str) -> list[str]:
 
 def _gradients(data: Data, task: str) -> list[Panel]:
     """A panel per run, all on one scale."""
-    found = [(run, _metrics(data, run)) for run in data.runs if run["task"] == task]
-    found = [(run, rows) for run, rows in found if rows]
+    trained = [(run, _metrics(data, run)) for run in data.runs if run["task"] == task]
+    trained = [(run, rows) for run, rows in trained if rows]
     names = ["grad_norm", "grad_norm_max"]
-    values = [value for _, rows in found for value in collected(rows, names)]
+    values = [value for _, rows in trained for value in collected(rows, names)]
     colour = colours(data)
 
     def of(run: Row, rows: list[Row]) -> Panel:
@@ -231,7 +231,7 @@ def _gradients(data: Data, task: str) -> list[Panel]:
         title = f"Gradient norm of {run['run']}"
         return _panel("gradients", "Gradient norm", where, rows, names, plot, run, title)
 
-    return [of(run, rows) for run, rows in found]
+    return [of(run, rows) for run, rows in trained]
 
 
 def _losses(data: Data, task: str) -> list[Panel]:
@@ -239,24 +239,24 @@ def _losses(data: Data, task: str) -> list[Panel]:
     colour = colours(data)
 
     def of(name: str, title: str) -> Panel | None:
-        found = [
+        recorded = [
             (run, rows)
             for run in data.runs
             if run["task"] == task and (rows := [r for r in _metrics(data, run) if name in r])
         ]
-        if not found:
+        if not recorded:
             return None
 
         def plot(axes: Any) -> None:
-            for run, rows in found:
+            for run, rows in recorded:
                 ink = colour.get(run["run"], INK)
                 line(axes, rows, name, color=ink, label=run["run"])
             if name != "policy_loss":  # which may be negative
-                logarithmic(axes, [v for _, rows in found for v in collected(rows, [name])])
-            over_steps(axes, _steps(found[0][0]))
+                logarithmic(axes, [v for _, rows in recorded for v in collected(rows, [name])])
+            over_steps(axes, _steps(recorded[0][0]))
 
-        levels = ", ".join(f"{run['run']} {rows[-1][name]:.3g}" for run, rows in found)
-        label = f"{title} on {task} over {_steps(found[0][0])}. Last values: {levels}."
+        levels = ", ".join(f"{run['run']} {rows[-1][name]:.3g}" for run, rows in recorded)
+        label = f"{title} on {task} over {_steps(recorded[0][0])}. Last values: {levels}."
         return draw(f"loss--{file_name(task)}--{name}", title, label, plot)
 
     terms = losses(run["method"] for run in data.runs if run["task"] == task)
@@ -264,7 +264,7 @@ def _losses(data: Data, task: str) -> list[Panel]:
 
 
 def gradients_of(task: str, run: str) -> str:
-    """The name of that panel."""
+    """The name of the panel of a run's gradient norms."""
     return _name("gradients", task, run)
 
 

@@ -1,4 +1,4 @@
-"""The page of the report, from one text: report.md, and report.html, which needs nothing else."""
+"""The pages of the report, from one text: report.md, and report.html, which is self-contained."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 def line(
     axes: Any, rows: list[Row], name: str, key: str = "update", spread: str = "", **style: Any
 ) -> None:
-    """The mean over seeds at each `key`, over steps. The band is the range over seeds, or the mean
-    less and plus `spread`, a standard deviation."""
+    """Plot the mean over seeds at each `key`, over steps. The band is the range over seeds, or the
+    mean less and plus `spread`, a standard deviation."""
     points: dict[int, list[Row]] = {}
     for row in rows:
         points.setdefault(int(row[key]), []).append(row)
@@ -38,7 +38,7 @@ def collected(rows: list[Row], names: list[str]) -> list[float]:
 
 
 def logarithmic(axes: Any, values: list[float]) -> None:
-    """A logarithmic scale that spans `values`, unless they are too close together for one."""
+    """Set a logarithmic scale that spans `values`, unless they are too close together for one."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     positive = [value for value in values if value > 0]

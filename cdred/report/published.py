@@ -52,7 +52,7 @@ def compare(experiment: Experiment, data: Data) -> list[Row]:
 
 def _task(experiment: Experiment, data: Data, task: str) -> list[Row]:
     measure = find(task).measure
-    found: list[Row] = []
+    compared: list[Row] = []
     for run in data.runs:
         if run["task"] != task:
             continue
@@ -63,26 +63,26 @@ def _task(experiment: Experiment, data: Data, task: str) -> list[Row]:
             known = _known(task, measure, run["method"]) if states else None
             value, source = (float(known["value"]), known["source"]) if known else (None, "")
         ours = run["success"] if measure == "success" else run["return_mean"]
-        found.append(
+        compared.append(
             {
                 "task": task, "run": run["run"], "method": run["method"], "measure": measure,
                 "measured": ours, "published": value, "source": source if value is not None else "",
             }
         )  # fmt: skip
-    here = {row["method"] for row in found}
+    here = {row["method"] for row in compared}
     for row in rows():
         if (row["task"], row["metric"]) == (task, measure) and row["method"] not in here:
-            found.append(
+            compared.append(
                 {
                     "task": task, "run": "", "method": row["method"], "measure": measure,
                     "measured": None, "published": float(row["value"]), "source": row["source"],
                 }
             )  # fmt: skip
-    return found
+    return compared
 
 
 def label(method: str) -> str:
-    """How a method is called in tables."""
+    """The name of a method in tables."""
     spec = methods.find(method)
     return "expert" if spec.uses_environment_reward else spec.presentation().label
 
@@ -108,8 +108,8 @@ def in_text(data: Data) -> list[list[Any]]:
 
 
 def _known(task: str, metric: str, method: str) -> dict[str, str] | None:
-    wanted = (task, metric, method)
-    return next((r for r in rows() if (r["task"], r["metric"], r["method"]) == wanted), None)
+    identity = (task, metric, method)
+    return next((r for r in rows() if (r["task"], r["metric"], r["method"]) == identity), None)
 
 
 def gradient_norms(task: str) -> list[Norms]:

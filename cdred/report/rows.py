@@ -19,7 +19,7 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Data:
-    """Rows are in the experiment's order: task, then expert, then runs as configured.
+    """The tables. Rows are in the experiment's order: task, then expert, then runs as configured.
 
     All but `films` are written as CSV under their names.
     """
@@ -52,7 +52,7 @@ class Data:
 
 
 def expert_levels(data: Data) -> dict[tuple[str, str], float]:
-    """The score that agents are held against, by task and expert.
+    """The scores that agents are compared with, by task and expert.
 
     Who imitates what others recorded is held against the recordings, as their expert is not here:
     then by the name of the demonstrations.

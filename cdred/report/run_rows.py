@@ -30,7 +30,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in data.summary:
         groups.setdefault((row["task"], row["run"]), []).append(row)
-    found = []
+    rows = []
     for (task, run), agents in groups.items():
         first = agents[0]
         returns = [_of(data.episodes, task, run, agent["seed"], "return") for agent in agents]
@@ -50,7 +50,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
         ]
         success_low, success_high = bootstrap_interval(outcomes) if outcomes else (None, None)
         reached = success if find(task).measure == "success" else mean
-        found.append(
+        rows.append(
             {
                 "task": task, "run": run, "method": first["method"],
                 "acts_by": experiment.entries[run].acts_by, "seeds": len(agents),
@@ -65,7 +65,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
             | _gradients(data, task, run, [agent["seed"] for agent in agents])
             | _cost(experiment, data, first, artifacts[task, run, first["seed"]])
         )  # fmt: skip
-    return found
+    return rows
 
 
 def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How sure a result is: percentile bootstrap intervals, and rliable's statistics over tasks."""
+"""Uncertainty of results: percentile bootstrap intervals, and rliable's statistics over tasks."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def interquartile_means(shares: NDArray[Any]) -> list[Estimate]:
 
 
 def performance_profile(shares: NDArray[Any], levels: NDArray[Any]) -> list[Estimate]:
-    """Which share of normalised scores (seeds, tasks) is above each of `levels`, with the same
-    bootstrap (arXiv 2108.13264, section 4.2)."""
+    """The share of normalised scores (seeds, tasks) above each of `levels`, with the same bootstrap
+    (arXiv 2108.13264, section 4.2)."""
     from rliable.library import create_performance_profile
 
     with _fixed_random_numbers():
@@ -69,8 +69,8 @@ def performance_profile(shares: NDArray[Any], levels: NDArray[Any]) -> list[Esti
 
 
 def probability_of_improvement(x: NDArray[Any], y: NDArray[Any]) -> Estimate:
-    """How likely a seed of x (seeds, tasks) is above one of y on a task drawn at random; ties count
-    half (arXiv 2108.13264, section 4.3)."""
+    """The probability that a seed of x (seeds, tasks) is above one of y on a task drawn at random;
+    ties count half (arXiv 2108.13264, section 4.3)."""
     from rliable.metrics import probability_of_improvement as improvement
 
     return _estimates(lambda a, b: np.array([improvement(a, b)]), (x, y))[0]
@@ -90,8 +90,8 @@ def _listed(value: NDArray[Any], interval: NDArray[Any]) -> list[Estimate]:
 
 @contextlib.contextmanager
 def _fixed_random_numbers() -> Iterator[None]:
-    """The same scores give the same interval: rliable draws from numpy's global generator, whatever
-    generator it is given."""
+    """Make the same scores give the same interval: rliable draws from numpy's global generator,
+    whatever generator it is given."""
     before = np.random.get_state()
     np.random.seed(0)
     try:

@@ -96,15 +96,15 @@ class Simulator(ABC):
         raise NotImplementedError(f"{task.simulator}: its sizes are stated")
 
     def missing_assets(self, task: Task) -> str | None:
-        """The command that downloads what `task` needs, if that is not there, else None."""
+        """The command that downloads the assets of `task` if they are missing, else None."""
         return None
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What cannot be done with the whole suite on this machine, and why."""
+        """What the whole suite cannot do on this machine, and the reason."""
         return iter(())
 
     def cannot_film(self) -> str | None:
-        """Why no machine like this one films the suite's tasks, or None."""
+        """The reason why no machine like this one films the suite's tasks, or None."""
         return None
 
     def render_variables(self) -> dict[str, str]:
@@ -118,7 +118,7 @@ def suite(name: str) -> Suite:
 
 
 def not_installed(name: str) -> str | None:
-    """How to install the suite's packages if one of them is not there, else None."""
+    """The command that installs the suite's packages if one is missing, else None."""
     chosen = suite(name)
     missing = [package for package in chosen.packages if importlib.util.find_spec(package) is None]
     if not missing:

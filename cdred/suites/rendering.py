@@ -22,7 +22,7 @@ _OPENGL = {
 
 
 def missing_library(name: str, package: str) -> str | None:
-    """How to install a system library if it is not there, else None."""
+    """The command that installs a system library if it is missing, else None."""
     if ctypes.util.find_library(name):
         return None
     return f"lib{name} is not installed; as root: apt-get install -y {package}"

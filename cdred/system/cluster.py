@@ -1,4 +1,4 @@
-"""Jobs on a cluster: what is refused before any is submitted, and what is settled at the end.
+"""Jobs on a cluster: checks before any is submitted, and cancelling those that were left behind.
 
 Snakemake's executor plugins submit the jobs; the profiles say how. Standard library alone: the
 Snakefile uses it, in an environment that has nothing else.
@@ -26,7 +26,7 @@ LOCAL = ("btrfs", "ext2", "ext3", "ext4", "overlay", "tmpfs", "xfs", "zfs")
 
 
 def prepare(executor: str, submit: str, in_container: bool, say: Callable[[str], None]) -> None:
-    """Before jobs are submitted: what they need is there, and no earlier job is in their way.
+    """Check, before jobs are submitted, that what they need is there, and cancel earlier jobs.
 
     `executor` is the plugin's name, `submit` the command by which it submits, if it is told one.
     Raises CdredError if not.
@@ -52,7 +52,7 @@ def _need(command: str, where: str, profile: str) -> None:
 
 
 def warn_of_local_storage(root: Path, say: Callable[[str], None]) -> None:
-    """Say so when Slurm has nodes that may not see the checkout."""
+    """Warn when Slurm has nodes that may not see the checkout."""
     nodes = set(_call("sinfo", "--noheader", "--Node", "--format=%N").split())
     others = sorted(nodes - {platform.node(), platform.node().split(".")[0]})
     kind = _call("df", "--output=fstype", str(root.resolve())).split()[-1]  # below its heading
@@ -65,8 +65,8 @@ def warn_of_local_storage(root: Path, say: Callable[[str], None]) -> None:
 
 
 def never_started(log: str, root: Path) -> str | None:
-    """Of a Snakemake that failed under Slurm, by its log: what to look at when no job that it
-    submitted left a log of its own. (Those of jobs that went well are removed.)"""
+    """The likely reason when a Snakemake failed under Slurm and, by its log, no job that it
+    submitted left a log of its own. (Logs of successful jobs are removed.)"""
     files = re.findall(r"submitted with SLURM jobid \d+ \(log: (.+)\)", log)
     if not files or any(Path(file).exists() for file in files):
         return None
@@ -108,16 +108,16 @@ def _in_slurm(root: Path) -> list[str]:
     """This user's jobs that Snakemake submitted in this checkout: the plugin runs them in its
     folder and names the rule in their comment."""
     lines = _call("squeue", "--me", "--noheader", "--format=%A|%k|%Z").splitlines()
-    folder, found = root.resolve(), []
+    folder, numbers = root.resolve(), []
     for line in lines:
         number, comment, where = line.split("|", 2)
         if comment.startswith("rule_") and Path(where).resolve() == folder:
-            found.append(number)
-    return list(dict.fromkeys(found))
+            numbers.append(number)
+    return list(dict.fromkeys(numbers))
 
 
 def _in_kubernetes(root: Path) -> list[str]:
-    """The same there: `submit` gives jobs a label that stands for the folder."""
+    """The same in Kubernetes: `submit` labels jobs with a hash of the folder."""
     label = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
     active = "jsonpath={range .items[?(@.status.active)]}{.metadata.name} {end}"
     return _call(
@@ -126,14 +126,14 @@ def _in_kubernetes(root: Path) -> list[str]:
 
 
 def _call(*command: str) -> str:
-    """What a command of the cluster prints. Raises CdredError with its own words when it fails."""
+    """The output of a cluster's command. Raises CdredError with its message when it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise CdredError(f"{command[0]}: {said or f'exit status {done.returncode}'}")
+        message = " ".join((done.stderr or done.stdout).split())
+        raise CdredError(f"{command[0]}: {message or f'exit status {done.returncode}'}")
     return done.stdout
 
 
 def is_job() -> bool:
-    """Whether this process is a job on a node of a cluster, and ends with all that it started."""
+    """Whether this process is a job on a node of a cluster, whose children end with it."""
     return JOB_ID in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ

@@ -1,4 +1,5 @@
-"""The container that jobs run in: which image, is it this checkout's, and what gets into it.
+"""The container that jobs run in: the choice of its image, the check that it fits this checkout,
+and the environment inside.
 
 Snakemake starts Apptainer itself; `enter` sets what Apptainer reads from the environment, so that
 all profiles, and jobs on cluster nodes, run alike. Standard library alone: the Snakefile uses it.
@@ -39,7 +40,7 @@ def binary() -> str:
 
 
 def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str, str]:
-    """What to add to the environment in which `runtime` (of BINARIES) is started.
+    """The variables to add to the environment in which `runtime` (of BINARIES) is started.
 
     Inside there is what the image sets, and of `outside` (a process's environment) only HF_TOKEN,
     MLFLOW_*, CUDA_VISIBLE_DEVICES and what the user already marked by the runtime's own prefix.
@@ -51,10 +52,10 @@ def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str,
     inside |= {
         f"XDG_{k.upper()}_HOME": str(root.resolve() / ".cdred" / k) for k in ("cache", "config")
     }
-    found = {f"{option}_CLEANENV": "1"} | {f"{option}ENV_{k}": v for k, v in inside.items()}
+    added = {f"{option}_CLEANENV": "1"} | {f"{option}ENV_{k}": v for k, v in inside.items()}
     if machine.has_nvidia():
-        found[f"{option}_NV"] = "1"
-    return found
+        added[f"{option}_NV"] = "1"
+    return added
 
 
 def enter(reference: str, root: Path = Path()) -> None:
@@ -80,8 +81,8 @@ def _check_label(image: Path, root: Path, runtime: str) -> None:
     try:
         labels = json.loads(done.stdout)["data"]["attributes"]["labels"] or {}
     except (ValueError, KeyError, TypeError):
-        said = " ".join((done.stderr or done.stdout).split())
-        raise CdredError(f"{image.name}: not an image that {runtime} can read: {said}") from None
+        message = " ".join((done.stderr or done.stdout).split())
+        raise CdredError(f"{image.name}: not an image that {runtime} can read: {message}") from None
     built, own = labels.get(LOCK_LABEL), (root / LOCK)
     if built and own.exists() and built != hashlib.sha256(own.read_bytes()).hexdigest():
         raise CdredError(
@@ -101,7 +102,7 @@ def check_lock(root: Path) -> None:
 
 
 def execute(reference: str, command: list[str], root: Path = Path()) -> None:
-    """Become `command`, run in the image as Snakemake runs jobs in it. Does not return.
+    """Replace this process by `command`, run in the image as Snakemake runs jobs. Does not return.
 
     Raises CdredError when that cannot work.
     """

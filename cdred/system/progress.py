@@ -13,8 +13,8 @@ LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 logger = logging.getLogger("cdred")
 
 
-class _AboveTheBar(logging.StreamHandler):
-    """Writes log lines without tearing a progress bar."""
+class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
+    """A handler that writes log lines without tearing a progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         from tqdm import tqdm
@@ -31,9 +31,9 @@ def configure_logging(log: Path | None, quiet: bool = False) -> None:
     logger.propagate = False
     logging.raiseExceptions = False  # a log that cannot be written must not cost the work
     if not quiet:
-        shown = _AboveTheBar()
-        shown.setFormatter(logging.Formatter("%(message)s"))
-        logger.addHandler(shown)
+        terminal = _AboveTheBar()
+        terminal.setFormatter(logging.Formatter("%(message)s"))
+        logger.addHandler(terminal)
     if log is not None:
         log.parent.mkdir(parents=True, exist_ok=True)
         # Appended to: a job that was killed goes on, and so does its log.
@@ -51,7 +51,8 @@ def to_log(text: str) -> None:
 
 
 class Progress:
-    """Call it with the steps done so far and what to show. `initial` of them were done before."""
+    """The progress of a job: call it with the steps done so far and the values to show. `initial`
+    of them were done before."""
 
     def __init__(self, label: str, total: int, unit: str = "step", initial: int = 0) -> None:
         self.label, self.total, self.unit, self.initial = label, total, unit, initial
@@ -63,7 +64,7 @@ class Progress:
                 total=total, desc=label, unit=unit, dynamic_ncols=True, leave=False, initial=initial
             )
         self.start = self.last = time.monotonic()
-        self.done, self.shown = initial, ""
+        self.done, self.text = initial, ""
 
     def close(self) -> None:
         if self.bar is not None:
@@ -74,9 +75,9 @@ class Progress:
         text = ", ".join(f"{name} {value:.1f}" for name, value in values.items())
         if self.bar is not None:
             self.bar.update(advance)
-            if text != self.shown:
+            if text != self.text:
                 self.bar.set_postfix_str(text)
-        self.shown = text
+        self.text = text
         now = time.monotonic()
         if now - self.last >= LINE_EVERY or done == self.total:
             self.last = now
@@ -89,7 +90,7 @@ class Progress:
             )
 
     def _line(self, text: str) -> None:
-        """To the log file always; to the terminal only where there is no bar."""
+        """Write to the log file always, to the terminal only where there is no bar."""
         if self.bar is None:
             logger.info(text)
         else:

@@ -1,4 +1,4 @@
-"""What the machine does while a job runs: MLflow's system metrics, and energy where it is counted.
+"""Samples of the machine while a job runs: MLflow's system metrics, and energy where it is counted.
 
 Names and units are those of MLflow's own monitors, which are not used, since importing them takes
 every stage 1.7 s and 120 MB. All of it is of the whole machine, other programs included.
@@ -21,7 +21,7 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class Sampler:
-    """Looks at the machine every few seconds, in a thread of its own, and tells what it saw.
+    """A thread that samples the machine every few seconds and passes each sample on.
 
     `joules` is what the counters of energy went up by; None where there are none to be read. No
     error of a sensor or a missing package gets out of the thread.
@@ -71,19 +71,19 @@ class Sampler:
 
 
 def _working(*makers: Callable[[], Any]) -> list[Any]:
-    """What they make, but for those that fail: a package is missing, or the sensor is."""
-    found = []
+    """What the makers return, without those that fail: a package is missing, or the sensor is."""
+    made = []
     for make in makers:
         with contextlib.suppress(Exception):
-            found.append(make())
-    return found
+            made.append(make())
+    return made
 
 
 class System:
     """Processors, memory and the root disk."""
 
     def __init__(self) -> None:
-        import psutil  # type: ignore[import-untyped]
+        import psutil
 
         psutil.cpu_percent()  # since when the first sample tells
 
@@ -102,7 +102,7 @@ class System:
 
 
 class Network:
-    """What came and went since the job began."""
+    """Traffic since the job began."""
 
     def __init__(self) -> None:
         import psutil
@@ -120,7 +120,7 @@ class Network:
 
 
 class Gpu:
-    """One of NVIDIA's, by its number; what it cannot tell is left out."""
+    """One of NVIDIA's GPUs, by its number; values that it does not report are left out."""
 
     def __init__(self, index: int) -> None:
         import pynvml
@@ -129,27 +129,27 @@ class Gpu:
         self._handle = pynvml.nvmlDeviceGetHandleByIndex(index)
 
     def read(self) -> dict[str, float]:
-        nvml, found = self._nvml, {}
+        nvml, values = self._nvml, {}
         with contextlib.suppress(nvml.NVMLError):
             memory = nvml.nvmlDeviceGetMemoryInfo(self._handle)
-            found["memory_usage_percentage"] = memory.used / memory.total * 100
-            found["memory_usage_megabytes"] = memory.used / 1e6
+            values["memory_usage_percentage"] = memory.used / memory.total * 100
+            values["memory_usage_megabytes"] = memory.used / 1e6
         with contextlib.suppress(nvml.NVMLError):
-            found["utilization_percentage"] = nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu
+            values["utilization_percentage"] = nvml.nvmlDeviceGetUtilizationRates(self._handle).gpu
         with contextlib.suppress(nvml.NVMLError):
             watts = nvml.nvmlDeviceGetPowerUsage(self._handle) / 1000
-            found["power_usage_watts"] = watts
+            values["power_usage_watts"] = watts
             limit = nvml.nvmlDeviceGetEnforcedPowerLimit(self._handle) / 1000
-            found["power_usage_percentage"] = watts / limit * 100
-        return {f"gpu_{self.index}_{name}": value for name, value in found.items()}
+            values["power_usage_percentage"] = watts / limit * 100
+        return {f"gpu_{self.index}_{name}": value for name, value in values.items()}
 
     def counter(self) -> Counter:
-        """Its energy. Raises NVMLError if it does not count it (before Volta)."""
+        """Its energy counter. Raises NVMLError if it has none (before Volta)."""
         return Counter(lambda: self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1e3)
 
 
 def nvidia_gpus() -> list[Gpu]:
-    """Those of this machine, by NVML; none without its driver or the package nvidia-ml-py."""
+    """This machine's GPUs, by NVML; none without its driver or the package nvidia-ml-py."""
     if not has_nvidia():
         return []
     try:
@@ -162,8 +162,8 @@ def nvidia_gpus() -> list[Gpu]:
 
 
 class Counter:
-    """Joules since it was made. RAPL's start over at 0 after `most`, some within the hour: to be
-    asked more often than that."""
+    """Joules since it was created. RAPL's counters start over at 0 after `most`, some within the
+    hour: ask more often than that."""
 
     def __init__(self, read: Callable[[], float], most: float = 0.0) -> None:
         self._read, self._most, self._total = read, most, 0.0
@@ -178,16 +178,16 @@ class Counter:
 
 
 def rapl(powercap: Path) -> list[Counter]:
-    """Processors and their memory, AMD's too; none unless this user may read the files."""
-    found = []
+    """Counters of processors and memory, AMD's too; none unless this user may read the files."""
+    counters = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
         with contextlib.suppress(OSError, ValueError):
             name = (zone / "name").read_text().strip()
             # The other zones are parts of a package, or (psys) contain it.
             if name.startswith("package") or name == "dram":
                 most = int((zone / "max_energy_range_uj").read_text()) / 1e6
-                found.append(Counter(_microjoules(zone / "energy_uj"), most))
-    return found
+                counters.append(Counter(_microjoules(zone / "energy_uj"), most))
+    return counters
 
 
 def _microjoules(file: Path) -> Callable[[], float]:

@@ -1,4 +1,4 @@
-"""`cdred bench`: how fast the learner is on this machine, by ratios measured side by side.
+"""`cdred bench`: the speed of the learner on this machine, by ratios measured side by side.
 
 Every variant of an operation is timed in turn, round after round, so that what disturbs the
 machine disturbs all of them; a figure is the median over the rounds. The floor of an operation is
@@ -279,7 +279,7 @@ def _step(env: Any) -> None:
 
 
 def table(found: dict[str, Any]) -> str:
-    """What `run` returned as a person reads it."""
+    """The result of `run` as text."""
     lines = [
         f"{found['machine']}, {found['device']}, {found['threads']} threads, "
         f"torch {found['torch']}",

@@ -1,4 +1,5 @@
-"""`cdred cost`: what the experiment took on the machines that ran it, from `runtime.jsonl`."""
+"""`cdred cost`: time, memory and energy of the experiment on the machines that ran it, from
+`runtime.jsonl`."""
 
 from __future__ import annotations
 
@@ -15,19 +16,19 @@ ENERGY = HEAD.index("energy")
 
 def rows(plan: Plan) -> list[tuple[str, ...]]:
     """A row per job of the experiment that ran here, and their sum."""
-    found: list[tuple[str, ...]] = []
+    table: list[tuple[str, ...]] = []
     total = energy = 0.0
     for job in plan.jobs:
         events = read(plan.root, job)
         if not events:
-            found.append((job.path.as_posix(), "not run here as it is now", *[""] * 6))
+            table.append((job.path.as_posix(), "not run here as it is now", *[""] * 6))
             continue
         took = spent(events)
         rate, gpu, joules = (
             took[name] for name in ("updates_per_second", "peak_gpu_memory_mb", "energy_joules")
         )
         total, energy = total + took["seconds"], energy + (joules or 0.0)
-        found.append(
+        table.append(
             (
                 job.path.as_posix(), clock(took["seconds"]), str(took["attempts"]),
                 f"{rate:.1f}" if rate else "",
@@ -35,8 +36,8 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
                 kilojoules(joules), took["device"] or "", events[-1]["host"],
             )
         )  # fmt: skip
-    found.append(("all, one after another", clock(total), "", "", "", kilojoules(energy), "", ""))
-    return found
+    table.append(("all, one after another", clock(total), "", "", "", kilojoules(energy), "", ""))
+    return table
 
 
 def read(root: Path, job: Job) -> list[dict[str, Any]]:
@@ -45,19 +46,19 @@ def read(root: Path, job: Job) -> list[dict[str, Any]]:
         text = (root / job.log.with_name("runtime.jsonl")).read_text(encoding="utf-8")
     except OSError:
         return []
-    found = []
+    events = []
     for line in text.splitlines():
         try:
             event = json.loads(line)
         except ValueError:
             continue  # cut short by a kill
         if event["digest"] == job.digest:
-            found.append(event)
-    return found
+            events.append(event)
+    return events
 
 
 def spent(events: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the events of a job add up to, over all attempts; None for what they do not tell."""
+    """The totals of a job's events over all attempts; None for what they do not record."""
     # Both count from an attempt's start, and one that was killed has no `end`: its last row tells.
     seconds: dict[tuple[Any, ...], float] = {}
     joules: dict[tuple[Any, ...], float] = {}
@@ -90,7 +91,7 @@ def kilojoules(joules: float | None) -> str:
 
 
 def table(plan: Plan) -> str:
-    """With a column of energy if any was counted: the whole machine's while the job ran."""
+    """The rows as text, with a column of energy if any was counted: that of the whole machine."""
     lines = [HEAD, *rows(plan)]
     if not any(line[ENERGY] for line in lines[1:]):
         lines = [line[:ENERGY] + line[ENERGY + 1 :] for line in lines]

@@ -55,9 +55,9 @@ def write(plan: Plan, job: Job) -> None:
 
 
 def rows(plan: Plan) -> list[Row]:
-    """A row per agent, experts included; None where the logs here do not say."""
+    """A row per agent, experts included; None where the logs here record nothing."""
     evaluations = {job.inputs[0].path: job for job in plan.of("evaluate")}
-    found = []
+    table = []
     for job in plan.jobs:
         if job.stage not in ("expert", "imitate"):
             continue
@@ -65,10 +65,10 @@ def rows(plan: Plan) -> list[Row]:
         training = cost.read(plan.root, job)
         values = cost.spent(training) if training else {}
         values["ms_per_action"] = _latency(cost.read(plan.root, evaluations[job.path]))
-        found.append(identity | {name: values.get(name) for name in COLUMNS})
-    return found
+        table.append(identity | {name: values.get(name) for name in COLUMNS})
+    return table
 
 
-def _latency(found: list[Row]) -> float | None:
-    """Milliseconds that the agent takes for one action, as the last evaluation measured it."""
-    return next((e["ms_per_action"] for e in reversed(found) if "ms_per_action" in e), None)
+def _latency(events: list[Row]) -> float | None:
+    """Milliseconds of the agent for one action, as the last evaluation measured it."""
+    return next((e["ms_per_action"] for e in reversed(events) if "ms_per_action" in e), None)

@@ -1,4 +1,5 @@
-"""`cdred cost --estimate`: what an experiment would take at the rates that `cdred bench` measured.
+"""`cdred cost --estimate`: the time an experiment would take at the rates that `cdred bench`
+measured.
 
 The matrix work of an update and of a plan is counted for each entry's own sizes, and divided by the
 rate at which the benchmarked update and plan got theirs done; the environments' steps come on top.
@@ -32,8 +33,8 @@ MEGABYTE = 2**20
 
 @dataclass(frozen=True)
 class Rates:
-    """Of one machine: by preset, operation and variant the GFLOP a millisecond; by suite the
-    milliseconds of an agent step."""
+    """The rates of one machine: by preset, operation and variant the GFLOP a millisecond; by suite
+    the milliseconds of an agent step."""
 
     gflop_per_ms: dict[tuple[str, str, str], float]
     step_ms: dict[str, float]
@@ -41,18 +42,18 @@ class Rates:
 
 
 def read(path: Path) -> Rates:
-    """What `cdred bench --json` wrote. Raises CdredError when it did not."""
+    """Read what `cdred bench --json` wrote. Raises CdredError if the file is something else."""
     if not path.is_file():
         raise CdredError(f"{path}: no such file; `cdred bench --json {path}` writes it")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        measured = json.loads(path.read_text(encoding="utf-8"))
         rates = {
             (row["preset"], row["operation"], row["variant"]): row["gflop"] / row["ms"]
-            for row in found["rows"]
+            for row in measured["rows"]
             if row["gflop"]
         }
-        steps = {row["operation"]: row["ms"] for row in found["rows"]}
-        where = f"{found['machine']}, {found['device']}, {found['threads']} threads"
+        steps = {row["operation"]: row["ms"] for row in measured["rows"]}
+        where = f"{measured['machine']}, {measured['device']}, {measured['threads']} threads"
     except (OSError, ValueError, KeyError, TypeError):
         raise CdredError(f"{path}: not what `cdred bench --json` writes") from None
     by_suite = {
@@ -93,7 +94,7 @@ def table(plan: Plan, path: Path) -> str:
     lines.append(("all", "", str(sum(map(len, groups.values()))), "", "", "", f"{total:.1f}", ""))
     wide = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
     names = 2  # columns; the others are numbers
-    shown = [
+    aligned = [
         "  ".join(
             cell.ljust(width) if k < names else cell.rjust(width)
             for k, (cell, width) in enumerate(zip(line, wide, strict=True))
@@ -101,7 +102,7 @@ def table(plan: Plan, path: Path) -> str:
         for line in lines
     ]
     note = "Training alone, at the rates of an otherwise idle machine:"
-    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in shown)])
+    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in aligned)])
 
 
 def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float, float]:

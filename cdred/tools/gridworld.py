@@ -1,4 +1,4 @@
-"""`cdred gridworld`: what coupling does, exactly, in a small grid where everything can be computed.
+"""`cdred gridworld`: the effect of coupling, computed exactly in a small grid.
 
 No networks: a predictor's bonus at x is that of a count, 1 / (1 + n rho(x)), of the n samples whose
 distribution is rho. Occupancies follow from linear equations, policies from soft value iteration
@@ -29,9 +29,9 @@ SLIP = 0.1  # how often the expert moves at random
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of one zeta: state occupancy (S,) of each round's policy, and its total variation distance
-    from the expert's, over states and actions."""
+class Course:
+    """The course of one zeta: state occupancy (S,) of each round's policy, and its total variation
+    distance from the expert's, over states and actions."""
 
     zeta: float
     occupancies: list[NDArray[Any]]
@@ -39,7 +39,7 @@ class Found:
 
 
 def transitions() -> NDArray[Any]:
-    """The next state of each state and action, (S, A); who runs into a wall stays."""
+    """The next state of each state and action, (S, A); walls stop moves."""
     rows, columns = np.divmod(np.arange(SIZE**2), SIZE)
     after = []
     for dy, dx in MOVES:
@@ -49,7 +49,7 @@ def transitions() -> NDArray[Any]:
 
 
 def expert_policy() -> NDArray[Any]:
-    """From the first corner along two sides to the opposite one, where it stays: (S, A)."""
+    """The policy (S, A) along two sides to the corner opposite the first, where it stays."""
     columns = np.arange(SIZE**2) % SIZE
     rows = np.arange(SIZE**2) // SIZE
     policy = np.full((SIZE**2, len(MOVES)), SLIP / len(MOVES))
@@ -68,7 +68,8 @@ def occupancy(policy: NDArray[Any]) -> NDArray[Any]:
     start = np.zeros(states)
     start[0] = 1 - GAMMA
     visits = np.linalg.solve(np.eye(states) - GAMMA * flow.T, start)
-    return visits[:, None] * policy
+    pairs: NDArray[Any] = visits[:, None] * policy
+    return pairs
 
 
 def bonus(density: NDArray[Any]) -> NDArray[Any]:
@@ -80,7 +81,7 @@ def reward(expert: NDArray[Any], own: NDArray[Any], zeta: float) -> NDArray[Any]
 
 
 def best_policy(rewards: NDArray[Any]) -> NDArray[Any]:
-    """The policy (S, A) of most reward and entropy, by soft value iteration to its fixed point."""
+    """The policy (S, A) that maximises reward and entropy, by soft value iteration."""
     after, value = transitions(), np.zeros(len(rewards))
     while True:
         q = (rewards + GAMMA * value[after]) / TEMPERATURE
@@ -93,50 +94,50 @@ def best_policy(rewards: NDArray[Any]) -> NDArray[Any]:
         value = new
 
 
-def imitate(zeta: float, rounds: int = ROUNDS) -> Found:
-    """Rounds of: act, add to the replay, learn the policy of the reward that follows."""
+def imitate(zeta: float, rounds: int = ROUNDS) -> Course:
+    """Repeat: act, add to the replay, learn the best policy of the resulting reward."""
     expert = occupancy(expert_policy())
     policy = np.full(expert.shape, 1 / len(MOVES))
     replay: list[NDArray[Any]] = []
-    found = Found(zeta, [], [])
+    course = Course(zeta, [], [])
     for _ in range(rounds):
         own = occupancy(policy)
         replay.append(own)
-        found.occupancies.append(own.sum(1))
-        found.distances.append(float(np.abs(own - expert).sum() / 2))
+        course.occupancies.append(own.sum(1))
+        course.distances.append(float(np.abs(own - expert).sum() / 2))
         policy = best_policy(reward(expert, np.mean(replay, 0), zeta))
-    return found
+    return course
 
 
-def run() -> list[Found]:
+def run() -> list[Course]:
     return [imitate(zeta) for zeta in ZETAS]
 
 
-def table(found: list[Found]) -> str:
-    """Distances from the expert over rounds, in a line for each zeta."""
-    shown = [k for k in (1, 2, 3, 5, 10, 20, ROUNDS) if k <= len(found[0].distances)]
+def table(courses: list[Course]) -> str:
+    """Distances from the expert over rounds, a line for each zeta."""
+    rounds = [k for k in (1, 2, 3, 5, 10, 20, ROUNDS) if k <= len(courses[0].distances)]
     lines = ["total variation distance between agent and expert, over rounds of learning"]
-    lines.append("zeta" + "".join(f"{k:>8}" for k in shown))
-    for one in found:
-        cells = "".join(f"{one.distances[k - 1]:8.3f}" for k in shown)
+    lines.append("zeta" + "".join(f"{k:>8}" for k in rounds))
+    for one in courses:
+        cells = "".join(f"{one.distances[k - 1]:8.3f}" for k in rounds)
         lines.append(f"{one.zeta:4.1f}{cells}{'  RED' if one.zeta == 1 else ''}")
     return "\n".join(lines)
 
 
-def draw(found: list[Found], file: Path) -> None:
-    """Where the expert and each agent are in the end, and the distances over rounds."""
+def draw(courses: list[Course], file: Path) -> None:
+    """Draw the final occupancy of the expert and each agent, and the distances over rounds."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3 * (len(found) + 2), 3), layout="constrained")
-    axes: list[Any] = list(figure.subplots(1, len(found) + 2))
+    figure = Figure(figsize=(3 * (len(courses) + 2), 3), layout="constrained")
+    axes: list[Any] = list(figure.subplots(1, len(courses) + 2))
     expert = occupancy(expert_policy()).sum(1)
     maps = [("expert", expert)]
-    maps += [(f"zeta {f.zeta:g}", np.mean(f.occupancies[-10:], 0)) for f in found]
+    maps += [(f"zeta {f.zeta:g}", np.mean(f.occupancies[-10:], 0)) for f in courses]
     for panel, (title, visits) in zip(axes, maps, strict=False):
         grid = np.log10(visits.reshape(SIZE, SIZE).clip(1e-4))
         panel.imshow(grid, vmin=-4, vmax=0, cmap="viridis")
         panel.set(title=title, xticks=[], yticks=[])
-    for one in found:
+    for one in courses:
         rounds = range(1, len(one.distances) + 1)
         axes[-1].plot(rounds, one.distances, label=f"zeta {one.zeta:g}")
     axes[-1].set(title="distance from the expert", xlabel="round", ylim=(0, 1))

@@ -1,5 +1,5 @@
-"""`cdred results`: what an experiment measured, as small tables to commit, and docs/results.md from
-them. Results accumulate: what is up to date is entered, and what was entered before is not lost."""
+"""`cdred results`: small tables of an experiment to commit, and docs/results.md from them. Results
+accumulate: what is up to date is entered, and what was entered before is kept."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ updates. A result's bits depend on the kind of processor, so compare within a se
 is the last one that changed what training depends on; `manifest.json` beside the tables names the
 artifacts."""
 AGENTS = "artifacts/agents/"
-WORDS = "words.md"  # by hand: what holds, what does not, what is not known
+NOTES = "words.md"  # by hand: what holds, what does not, what is not known
 
 
 def enter(plan: Plan, force: bool = False) -> Path:
@@ -76,7 +76,7 @@ def enter(plan: Plan, force: bool = False) -> Path:
 
 
 def _finished(plan: Plan) -> list[Job]:
-    """Of the report's inputs what is up to date and evaluated, with all that it was made from."""
+    """The report's inputs that are up to date and evaluated, with all that they were made from."""
     fresh = {job.path: job for job in plan.report.inputs if job.up_to_date(plan.root)}
     evaluated = {job.inputs[0].path for job in fresh.values() if job.stage == "evaluate"}
 
@@ -94,11 +94,11 @@ def _finished(plan: Plan) -> list[Job]:
 def _panels(data: Data) -> list[Panel]:
     """The report's figures that the page shows: of each task the learning curves, the episodes,
     and the gradient norms, where all methods are compared whose norms were published."""
-    drawn, shown = figures.make(data), []
+    drawn, panels = figures.make(data), []
     compared = published.methods_with_gradient_norms()
     for task in data.tasks:
         runs = [run for run in data.runs if run["task"] == task]
-        shown += [drawn.curves[task], drawn.episodes[task]]
+        panels += [drawn.curves[task], drawn.episodes[task]]
         norms = {
             run["method"]: panel
             for run in reversed(runs)  # of several runs of a method the first
@@ -106,38 +106,38 @@ def _panels(data: Data) -> list[Panel]:
             if panel.name == figures.gradients_of(task, run["run"])
         }
         if set(compared) <= norms.keys():
-            shown += [norms[method] for method in compared]
-    return shown
+            panels += [norms[method] for method in compared]
+    return panels
 
 
 def _entered(folder: Path) -> list[str]:
-    """The agents of which results stand there."""
+    """The agents whose results were entered."""
     if not (folder / manifest.NAME).exists():
         return []
     return [path for path in _provenance_of(folder)["artifacts"] if path.startswith(AGENTS)]
 
 
 def _provenance_of(folder: Path) -> dict[str, Any]:
-    """What `_provenance` wrote there. Raises CdredError when it is not that."""
+    """Read what `_provenance` wrote. Raises CdredError when it is damaged."""
     file = folder / manifest.NAME
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        for artifact in found["artifacts"].values():
+        provenance = json.loads(file.read_text(encoding="utf-8"))
+        for artifact in provenance["artifacts"].values():
             _ = artifact["machine"], artifact["device"]
-        _ = found["commit"].split
+        _ = provenance["commit"].split
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise CdredError(f"{file}: damaged; take it from git again, or remove it") from None
-    return dict(found)
+    return dict(provenance)
 
 
 def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
-    """Of each artifact what identifies it: derivation, contents, and the machine's kind."""
+    """The identity of each artifact: derivation, contents, and the machine's kind."""
     artifacts = {}
     for job in jobs:
-        found = manifest.read(plan.root / job.path)
-        assert found is not None
+        known = manifest.read(plan.root / job.path)
+        assert known is not None
         artifacts[job.path.as_posix()] = {
-            key: found[key] for key in ("digest", "code", "inputs", "machine", "device")
+            key: known[key] for key in ("digest", "code", "inputs", "machine", "device")
         } | {"sha256": manifest.hash_file(plan.root / job.path / manifest.NAME)}
     return {
         "experiment": plan.config.experiment.name,
@@ -149,8 +149,8 @@ def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
 def _commit(root: Path) -> str:
     """The last one that changed what training depends on; `-dirty` with changes after it."""
 
-    def git(*words: str) -> str:
-        command = ["git", *words, "--", *CODE["imitate"]]
+    def git(*arguments: str) -> str:
+        command = ["git", *arguments, "--", *CODE["imitate"]]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True)
         return done.stdout.strip()
 
@@ -172,8 +172,8 @@ def _section(folder: Path) -> str:
     runs, summary = (read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
     lines = [f"## {folder.name}"]
     lines.append(_origin(folder))
-    if (folder / WORDS).is_file():
-        lines.append((folder / WORDS).read_text(encoding="utf-8").strip())
+    if (folder / NOTES).is_file():
+        lines.append((folder / NOTES).read_text(encoding="utf-8").strip())
     head = ["task", "run", "seeds", "score", "95 % interval", "of the expert", "each seed",
             "first at 90 %, agent steps", "gradient norm, mean / max"]  # fmt: skip
     rows = []
@@ -205,17 +205,17 @@ def _section(folder: Path) -> str:
 
 
 def _origin(folder: Path) -> str:
-    """By which code its agents were trained, and on what."""
-    found = _provenance_of(folder)
-    own = [a for path, a in found["artifacts"].items() if path.startswith(AGENTS)]
+    """The commit that trained its agents, and the machines."""
+    provenance = _provenance_of(folder)
+    own = [a for path, a in provenance["artifacts"].items() if path.startswith(AGENTS)]
     machines = sorted({f"{agent['machine']} ({agent['device']})" for agent in own})
-    sha, *changed = found["commit"].split("-")
+    sha, *changed = provenance["commit"].split("-")
     commit = "-".join([sha[:12], *changed])
     return f"Trained at commit {commit}, on {' and '.join(machines)}."
 
 
 def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
-    """A run's line; numbers as a person reads them."""
+    """A run's line as text."""
     successes = find(run["task"]).measure == "success"
     column, low, high = (
         ("success", "success_low", "success_high")
@@ -223,7 +223,7 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
         else ("return_mean", "interval_low", "interval_high")
     )
 
-    def shown(text: str) -> str:
+    def formatted(text: str) -> str:
         return f"{100 * float(text):.0f} %" if successes else f"{float(text):.1f}"
 
     steps = [agent["goal_step"] for agent in agents]
@@ -232,10 +232,10 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
     if run["grad_norm_mean"]:
         norms = f"{float(run['grad_norm_mean']):.2f} / {float(run['grad_norm_max']):.1f}"
     return [
-        run["task"], run["run"], run["seeds"], shown(run[column]),
-        f"{shown(run[low])} to {shown(run[high])}",
+        run["task"], run["run"], run["seeds"], formatted(run[column]),
+        f"{formatted(run[low])} to {formatted(run[high])}",
         f"{100 * float(run['expert_share']):.1f} %" if run["expert_share"] else "",
-        ", ".join(shown(agent[column]) for agent in agents),
+        ", ".join(formatted(agent[column]) for agent in agents),
         ", ".join(f"{int(step):,}" if step else "never" for step in steps) if imitates else "",
         norms,
     ]  # fmt: skip

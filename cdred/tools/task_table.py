@@ -1,4 +1,4 @@
-"""`cdred tasks`: the task table, and what of it cannot run on this machine."""
+"""`cdred tasks`: the table of tasks, and what cannot run on this machine."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = ("task", "obs", "action", "steps", "TD-MPC2")
 
 
 def lines() -> Iterator[str]:
-    """A block per suite: what is missing for it, then its tasks."""
+    """A block per suite: its problems here, then its tasks."""
     for name in suites.NAMES:
         suite, simulator = suites.suite(name), suites.simulator(name)
         if not suite.tasks:
@@ -34,7 +34,7 @@ def lines() -> Iterator[str]:
 
 
 def problems(name: str) -> Iterator[tuple[str, str]]:
-    """What cannot be done with a suite on this machine, and why."""
+    """What a suite cannot do on this machine, and the reason."""
     if reason := suites.not_installed(name):
         yield "all", reason
     else:

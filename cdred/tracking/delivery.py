@@ -34,17 +34,17 @@ def tracking_uri(root: Path) -> str:
 
 
 def waiting(root: Path, destination: str = "*") -> list[Path]:
-    """Spools of which something has not been delivered."""
-    found = []
+    """Spools that are not delivered completely."""
+    spools = []
     for file in sorted((root / SPOOL).glob(f"{destination}-*.jsonl")):
         sent = _sent(file)
         if read_lines(file, sent["offset"]):
-            found.append(file)
-    return found
+            spools.append(file)
+    return spools
 
 
 class Delivery:
-    """Sends spools to MLflow, each line once: what was sent is noted beside the spool."""
+    """The sender of spools to MLflow, each line once: how far it came is noted beside the spool."""
 
     def __init__(self, root: Path) -> None:
         for name, value in SETTINGS.items():
@@ -60,8 +60,8 @@ class Delivery:
         self._parents: dict[tuple[str, str], str] = {}
 
     def send_all(self, files: list[Path]) -> list[Exception]:
-        """Send what waits. A spool that MLflow refuses does not keep back the others: returns why
-        it was refused. Raises what MLflow raises when it cannot be reached at all."""
+        """Send all spools. One that MLflow refuses does not hold back the others: returns the
+        reasons. Raises what MLflow raises when it cannot be reached at all."""
         if files:
             self.client.search_experiments(max_results=1)
         problems: list[Exception] = []
@@ -73,7 +73,7 @@ class Delivery:
         return problems
 
     def send(self, file: Path) -> None:
-        """Send what waits in a spool. Raises what MLflow raises; nothing is lost by it."""
+        """Send the rest of a spool. Raises what MLflow raises; nothing is lost by it."""
         sent = _sent(file)
         if sent["destination"] != destination():  # begun elsewhere: all of it again, here
             sent = {"run_id": None, "offset": 0, "destination": destination()}
@@ -115,7 +115,7 @@ class Delivery:
             self.client.log_batch(sent["run_id"], metrics=metrics[k : k + BATCH])
 
     def _create(self, line: dict[str, Any], key: str) -> str:
-        """The run of a spool: found if it was made by a delivery that did not come to note it."""
+        """The run of a spool, which an interrupted delivery may have made already."""
         from mlflow.entities import Dataset, DatasetInput, Param
 
         experiment = self.experiment(line["experiment"])
@@ -135,7 +135,7 @@ class Delivery:
         return run_id
 
     def experiment(self, name: str) -> str:
-        """The id of the experiment of this name, which is made if there is none."""
+        """The id of the experiment of this name, created if there is none."""
         from mlflow.exceptions import MlflowException
 
         if name not in self._experiments:
@@ -150,7 +150,8 @@ class Delivery:
         return self._experiments[name]
 
     def _artifacts(self) -> str | None:
-        """Nothing is uploaded; MLflow wants a place all the same, and a server knows its own."""
+        """Where MLflow is told to keep artifacts, although none are uploaded; a server decides
+        itself."""
         if os.environ.get(SERVER):
             return None
         return (self.root / "mlruns").resolve().as_uri()
@@ -172,16 +173,16 @@ class Delivery:
         return self._parents[experiment, task]
 
     def _find(self, experiment: str, key: str) -> str | None:
-        found = self._keyed(experiment, key)
-        return found[0].info.run_id if found else None
+        runs = self._keyed(experiment, key)
+        return runs[0].info.run_id if runs else None
 
     def _keyed(self, experiment: str, key: str) -> list[Any]:
         oldest = ["attributes.start_time ASC"]
         return self.client.search_runs([experiment], f"tags.`cdred.key` = '{key}'", order_by=oldest)
 
     def _drop_doubles(self, run_id: str) -> None:
-        """A server that was too slow makes the run of a request that was given up as well as that
-        of its repetition: keep the one that was written to, and the parent that it has."""
+        """Delete the doubles that a slow server makes of requests that were given up and repeated:
+        keep the run that was written to, and the parent that it has."""
         run = self.client.get_run(run_id)
         parent = run.data.tags.get("mlflow.parentRunId")
         for keep in [run, *([self.client.get_run(parent)] if parent else [])]:
@@ -228,7 +229,8 @@ def is_alive(spool: Path) -> bool:
 
 
 def in_background(root: Path) -> None:
-    """Deliver until no job runs any more, then linger a while for the next; alone per checkout."""
+    """Deliver until no job runs any more, then linger a while for the next. One process per
+    checkout."""
     from filelock import FileLock, Timeout
 
     mine = destination()
@@ -262,7 +264,7 @@ def in_background(root: Path) -> None:
 
 
 def deliver(root: Path) -> None:
-    """Deliver now, to where this process tracks, also what was meant for another place.
+    """Deliver now, to where this process tracks, also spools that were meant for another place.
 
     Raises CdredError when a process in the background is at it already, or the server fails.
     """

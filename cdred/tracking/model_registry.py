@@ -66,7 +66,7 @@ def model_name(job: Job) -> str:
 
 
 def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
-    """A version for each agent that has none yet, told by its digest.
+    """Register a version for each agent whose digest has none yet.
 
     Raises CdredError when MLflow is missing, cannot be reached or refuses.
     """
@@ -87,14 +87,14 @@ def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
     for job in jobs:
         try:
             with contextlib.redirect_stdout(sys.stderr):
-                said = _register(plan, job, delivery, requirements)
+                message = _register(plan, job, delivery, requirements)
         except CdredError:
             raise
         except Exception as exc:
             raise CdredError(
                 f"{job.path}: MLflow did not take it; the same command goes on: {short(exc)}"
             ) from None
-        say(said)
+        say(message)
 
 
 def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> str:
@@ -103,11 +103,11 @@ def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> s
     from cdred import evaluation
 
     client, name = delivery.client, model_name(job)
-    found = evaluation.read(plan.root / plan.evaluate(job).path)
+    results = evaluation.read(plan.root / plan.evaluate(job).path)
     tags = {
         "cdred.digest": job.digest, "cdred.artifact": job.path.as_posix(), "task": job.task,
-        "run": job.entry, "seed": str(job.seed), "method": found["method"],
-        "return_mean": f"{found['return_mean']:.6g}", "episodes": str(len(found["episodes"])),
+        "run": job.entry, "seed": str(job.seed), "method": results["method"],
+        "return_mean": f"{results['return_mean']:.6g}", "episodes": str(len(results["episodes"])),
     }  # fmt: skip
     with contextlib.suppress(MlflowException):  # it is there already, or the next call tells why
         client.create_registered_model(name, description=f"Agents of {job.task}, made by cdred")
@@ -122,21 +122,21 @@ def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> s
         run_id, model_id = _log(plan, job, delivery, requirements, tags)
         version = client.create_model_version(
             name, f"models:/{model_id}", run_id, tags, model_id=model_id,
-            description=f"{found['method']} on {job.task}, seed {job.seed}: return "
-            f"{found['return_mean']:.1f} over {len(found['episodes'])} episodes",
+            description=f"{results['method']} on {job.task}, seed {job.seed}: return "
+            f"{results['return_mean']:.1f} over {len(results['episodes'])} episodes",
         )  # fmt: skip
     alias = f"seed-{job.seed}"
     client.set_registered_model_alias(name, alias, version.version)
     return (
         f"{'unchanged ' if same else 'registered'}  models:/{name}@{alias}, version "
-        f"{version.version}: {job.path}, return {found['return_mean']:.1f}"
+        f"{version.version}: {job.path}, return {results['return_mean']:.1f}"
     )
 
 
 def _log(
     plan: Plan, job: Job, delivery: Any, requirements: list[str], tags: dict[str, str]
 ) -> tuple[str | None, str]:
-    """Log the model, under the run that trained it if that was tracked: their ids."""
+    """Log the model, under the run that trained it if that was tracked; returns both ids."""
     import mlflow
 
     from cdred.learning.agent import FOLDER, Agent
@@ -164,15 +164,15 @@ def _log(
 def _run(client: Any, job: Job) -> Any:
     """The tracked run that made the agent, the newest if there are several; None without."""
     experiments = [e.experiment_id for e in client.search_experiments()]
-    found = client.search_runs(
+    runs = client.search_runs(
         experiments, f"tags.`cdred.digest` = '{job.digest}' and attributes.status = 'FINISHED'",
         order_by=["attributes.start_time DESC"], max_results=1,
     )  # fmt: skip
-    return found[0] if found else None
+    return runs[0] if runs else None
 
 
 def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
-    """A run that is still on its way could not be linked later."""
+    """Refuse agents whose runs are not delivered: they could not be linked later."""
     from cdred.tracking import delivery
     from cdred.tracking.spool import SPOOL
 
@@ -182,7 +182,7 @@ def _refuse_undelivered(plan: Plan, jobs: list[Job]) -> None:
 
 
 def first_observations(plan: Plan, agent: Any) -> Any:
-    """What the agent saw first in its evaluation: the model's input example."""
+    """The agent's first observations in its evaluation: the model's input example."""
     from cdred.envs.make import make_vec
     from cdred.learning.seeding import derive_seeds
 
@@ -192,7 +192,8 @@ def first_observations(plan: Plan, agent: Any) -> Any:
 
 
 def signature(obs: Any, action_dim: int) -> Any:
-    """Observations (-1, *obs_shape) and a seed in, actions (-1, action_dim) out."""
+    """The model's signature: observations (-1, *obs_shape) and a seed in, actions (-1, action_dim)
+    out."""
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import DataType, ParamSchema, ParamSpec, Schema, TensorSpec
@@ -205,7 +206,7 @@ def signature(obs: Any, action_dim: int) -> Any:
 
 
 def pins(lock: Path) -> list[str]:
-    """The lock's versions of what the model needs to run.
+    """The versions in the lock of the packages that the model needs.
 
     Raises CdredError when the lock is missing or lists none.
     """
@@ -213,7 +214,7 @@ def pins(lock: Path) -> list[str]:
         text = lock.read_text(encoding="utf-8")
     except OSError as exc:
         raise CdredError(f"{lock}: cannot be read: {exc.strerror}") from None
-    found = dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", text, re.MULTILINE))
-    if missing := [name for name in NEEDED if name not in found]:
+    versions = dict(re.findall(r"^([a-z0-9.-]+)==([^ ;\\]+)", text, re.MULTILINE))
+    if missing := [name for name in NEEDED if name not in versions]:
         raise CdredError(f"{lock}: lists no {missing[0]}")
-    return [f"{name}=={found[name]}" for name in NEEDED]
+    return [f"{name}=={versions[name]}" for name in NEEDED]

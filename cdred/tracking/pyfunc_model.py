@@ -10,12 +10,12 @@ from typing import Any
 
 import mlflow
 import numpy as np
-from mlflow.pyfunc import PythonModel
+from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]
 from numpy.typing import NDArray
 
 
 class AgentModel(PythonModel):
-    """Observations in, actions out; it remembers nothing between calls."""
+    """A model from observations to actions, without memory between calls."""
 
     def load_context(self, context: Any) -> None:
         from cdred.learning.agent import Agent

@@ -1,4 +1,4 @@
-"""MLflow: every run of a stage is written to a spool, and a process of its own delivers it.
+"""Tracking by MLflow: each run of a stage is written to a spool, which another process delivers.
 
 The stage only appends lines to a file in `.cdred/mlflow/`. So tracking cannot make it fail, wait or
 compute something else, whatever the state of the server: a background process sends what is there
@@ -37,7 +37,7 @@ ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is the
 
 
 def harmless(method: Callable[..., None]) -> Callable[..., None]:
-    """Let a method of the tracker fail with a line in the log, once."""
+    """Turn an error of a tracker's method into one line in the log, and stop tracking."""
 
     @functools.wraps(method)
     def called(self: Tracker, *args: Any, **kwargs: Any) -> None:
@@ -53,7 +53,7 @@ def harmless(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class Tracker:
-    """Writes one job's run to the spool: what it is, its metrics over steps, how it ended."""
+    """The writer of one job's run: its identity, its metrics over steps, its end."""
 
     def __init__(self, plan: Plan, job: Job) -> None:
         self.plan, self.job = plan, job
@@ -83,8 +83,8 @@ class Tracker:
 
     @harmless
     def row(self, table: str, row: dict[str, Any]) -> None:
-        """A row with its `step`, and `update` if it has one; values that are not finite numbers
-        are left out."""
+        """Write a row with its `step`, and `update` if it has one; values that are not finite
+        numbers are left out."""
         at = (row["step"], row.get("update", 0))
         if at <= self.known.get(table, (-1, -1)):
             return  # a job that goes on from an earlier state: the same values again
@@ -100,13 +100,13 @@ class Tracker:
 
     @harmless
     def sample(self, values: dict[str, float]) -> None:
-        """System metrics. As MLflow's own, they count samples, here over all attempts."""
+        """Write system metrics. As MLflow's own, they count samples, here over all attempts."""
         step = int(self.known.get("machine", (-1, 0))[0]) + 1
         self.row("machine", {"step": step, **values})
 
     @harmless
     def end(self, status: str, **tags: str) -> None:
-        """`status` is MLflow's: FINISHED, FAILED or KILLED."""
+        """Write the end of the run; `status` is MLflow's: FINISHED, FAILED or KILLED."""
         self._write({"kind": "end", "status": status, "tags": tags})
         self._ensure_delivery()
 
@@ -143,7 +143,7 @@ class Tracker:
         return f"{self.destination}-{self.job.digest[:16]}-{time.time_ns()}.jsonl"
 
     def _continued(self) -> tuple[Path, dict[str, tuple[float, float]]] | None:
-        """The spool of an attempt at this job that was killed, and what it holds."""
+        """The spool of a killed attempt at this job, and the last step of each table in it."""
         name = f"{self.destination}-{self.job.digest[:16]}-*.jsonl"
         for file in sorted(self.folder.glob(name)):
             lines = read_lines(file)
@@ -165,7 +165,7 @@ class Tracker:
             out.write(torn + json.dumps(line).encode() + b"\n")
 
     def _ensure_delivery(self) -> None:
-        """Start the delivering process if none is there; it outlives this one."""
+        """Start the delivering process, which outlives this one, if none runs."""
         self._ensured = time.monotonic()
         if importlib.util.find_spec("mlflow") is None:
             return  # a machine that only trains: delivered from where the files go
@@ -181,14 +181,14 @@ class Tracker:
 
 
 def run_name(job: Job) -> str:
-    """What a person reads in MLflow: `imitate cdred, seed 0`."""
+    """A run's name in MLflow: `imitate cdred, seed 0`."""
     seed = f", seed {job.seed}" if job.stage in ("imitate", "evaluate") else ""
     return f"{job.stage} {job.entry}{seed}"
 
 
 def destination() -> str:
-    """Names the place that this process's runs go to, in file names: never its address, which may
-    hold a password."""
+    """A name for the server that this process's runs go to, for file names: never its address,
+    which may hold a password."""
     uri = os.environ.get(SERVER)
     return hashlib.sha256(uri.encode()).hexdigest()[:8] if uri else "local"
 
@@ -209,9 +209,9 @@ def busy(folder: Path, destination: str) -> bool:
 
 
 def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
-    """The complete lines of a spool from a byte on; each with `end`, the byte after it. A last
+    """Read the complete lines of a spool from a byte on; each with `end`, the byte after it. A last
     line that a kill cut short is left out."""
-    found = []
+    lines = []
     try:
         source = file.open("rb")
     except FileNotFoundError:  # delivered meanwhile
@@ -222,8 +222,8 @@ def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
             offset += len(raw)
             if raw.endswith(b"\n"):
                 with contextlib.suppress(ValueError):
-                    found.append(json.loads(raw) | {"end": offset})
-    return found
+                    lines.append(json.loads(raw) | {"end": offset})
+    return lines
 
 
 def git_commit(root: Path) -> str:

@@ -12,7 +12,7 @@ from cdred.errors import CdredError
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
-    """The episodes of a file.
+    """Yield the episodes of a file.
 
     They must hold state observations: `mani_skill2.trajectory.replay_trajectory -o state` adds
     them, and changes the control mode.

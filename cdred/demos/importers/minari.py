@@ -11,7 +11,7 @@ from cdred.errors import CdredError
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
-    """The episodes in a dataset's directory, or of its id, downloaded if it is not here."""
+    """Yield the episodes in a dataset's directory, or of its id, downloaded if it is not here."""
     import minari
 
     try:

@@ -17,8 +17,8 @@ _OBS = ("states", "observations", "obs")
 
 
 class _Plain(pickle.Unpickler):
-    """Reads numbers, text, lists, dicts and numpy arrays; whatever else a pickle asks for is
-    refused before it runs."""
+    """An unpickler of numbers, text, lists, dicts and numpy arrays, which refuses all else before
+    it runs."""
 
     _ALLOWED = frozenset(
         (f"numpy{core}", name)
@@ -44,7 +44,7 @@ class _Plain(pickle.Unpickler):
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
-    """The episodes of a file that holds lists by field, or a list of episodes."""
+    """Yield the episodes of a file that holds lists by field, or a list of episodes."""
     with file.open("rb") as stored:
         reader = _Plain(stored)
         reader.source = name  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A recorded episode of whatever format, and what makes it one that the learner may see."""
+"""A recorded episode of any format, and the checks that it fits its task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class Recorded:
     seed: int | None
 
     def episode(self, index: int) -> Episode:
-        """Rewards that were not recorded become NaN, a missing seed the episode's index."""
+        """Convert it; rewards that were not recorded become NaN, a missing seed the episode's
+        index."""
         obs, action = np.asarray(self.obs), np.asarray(self.action, np.float32)
         if obs.dtype != np.uint8:
             obs = obs.astype(np.float32)
@@ -54,7 +55,7 @@ def check(where: str, e: Episode, task: str, obs: str) -> None:
 
 
 def strided(e: Episode, stride: int) -> Episode:
-    """Every `stride`-th observation; the mean of the actions in between, the sum of rewards."""
+    """Keep every `stride`-th observation, the mean of actions in between, the sum of rewards."""
     if stride == 1:
         return e
     count = len(e.action) // stride

@@ -106,8 +106,8 @@ def _download(name: str, folder: Path) -> str:
 
 @cache
 def cannot_render() -> str | None:
-    """Why nothing can be drawn on this machine, or None. Tried in a process of its own: where
-    there is no Vulkan device, SAPIEN may end it."""
+    """The reason why nothing can be rendered on this machine, or None. It is found in a process of
+    its own, since SAPIEN may crash where there is no Vulkan device."""
     probe = (
         "import sapien.core as s; e = s.Engine();"
         "e.set_renderer(s.SapienRenderer(offscreen_only=True)); c = e.create_scene();"
@@ -118,7 +118,7 @@ def cannot_render() -> str | None:
 
 
 class _NoMaterial:
-    """Takes what a material is told and forgets it."""
+    """A material that ignores all that is set on it."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
@@ -137,8 +137,9 @@ class _NoRenderer:
 
 @contextmanager
 def _drawing(rendered: bool) -> Iterator[None]:
-    """Where scenes are built. Unless `rendered`, SAPIEN is given no renderer meanwhile, and what
-    only a renderer would see is left out: shapes, cameras and lights have no part in the physics.
+    """Build scenes in this context. Unless `rendered`, SAPIEN is given no renderer meanwhile, and
+    what only a renderer would see is left out: shapes, cameras and lights have no part in the
+    physics.
 
     ManiSkill2 asks for a Vulkan device even for state observations, and has no option against it.
     """

@@ -43,7 +43,7 @@ class MetaWorld(MujocoSimulator):
         env.seeded_rand_vec = True
 
         class Seeded(gymnasium.Wrapper):
-            """`reset(seed)` alone is ignored by Meta-World, and this camera hangs upside down."""
+            """Seeding, which Meta-World's `reset(seed)` ignores, and its camera turned upright."""
 
             def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
                 if seed is not None:
