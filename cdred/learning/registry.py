@@ -1,4 +1,4 @@
-"""What a method is to the learner, and the registry of methods: `cdred.methods` for its users.
+"""The interface of a method, and the registry of methods: `cdred.methods` for its users.
 
 It stands here so that the learner knows methods by name alone.
 """
@@ -68,8 +68,8 @@ class Display:
 
 @dataclass(frozen=True)
 class Method:
-    """What a method is to the learner. Heavy parts are named `module:Class` and loaded by `load`;
-    those of a module that is heavy anyway may be given as they are."""
+    """A method, as the learner and the tools see it. Heavy parts are named `module:Class`, to be
+    loaded by `load`; those of a module that is heavy anyway may be given as they are."""
 
     settings: type[Settings]
     # Learns a reward for the shared world model (learning/reward_model.py); None: it has none.
@@ -97,7 +97,7 @@ class Method:
 
     @property
     def unit(self) -> str:
-        """What one of its steps is."""
+        """The name of one of its steps."""
         return "step" if self.interacts else "update"
 
     @property
@@ -183,7 +183,7 @@ def folders() -> tuple[str, ...]:
 
 
 def names() -> list[str]:
-    """What runs may name as their method, but for `module:NAME`."""
+    """The valid methods of runs, but for `module:NAME`."""
     from importlib import metadata  # only here: it takes longer to import than the rest
 
     entry_points = [entry.name for entry in metadata.entry_points(group=GROUP)]
