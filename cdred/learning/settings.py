@@ -37,7 +37,7 @@ class Use(NamedTuple):
 
 
 class Settings(BaseModel):
-    """The settings of every method. Defaults are the paper's settings (arXiv 2505.02228; TD-MPC2, arXiv
+    """The settings of every method. Defaults are the paper's (arXiv 2505.02228; TD-MPC2, arXiv
     2310.16828)."""
 
     model_config = ConfigDict(
