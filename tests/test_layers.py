@@ -13,7 +13,7 @@ HEAVY = ("gymnasium", "matplotlib", "numpy", "pandas", "torch", "tqdm")
 # Snakemake's environment on clusters has these, with what they are made of.
 EXPECTED = (
     "cdred", "yaml", "_yaml", "pydantic", "annotated_types", "typing_", "filelock", "_cython",
-    "cython_runtime",
+    "cython_runtime", "_sysconfigdata",
 )  # fmt: skip
 
 

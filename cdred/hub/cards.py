@@ -67,6 +67,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
             for key, value in measured.items()
         ],
     )  # fmt: skip
+    interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
     summary = methods.find(config["method"]).presentation().summary
     success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""

@@ -1,4 +1,4 @@
-"""The agent as it is saved, published and run: networks and what acting takes."""
+"""The agent as it is saved, published and run."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from cdred import methods
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning import derived
+from cdred.learning import derived, registry
 from cdred.learning.planner import Planner
 from cdred.learning.reward_model import RewardModel
 from cdred.learning.settings import Settings, WorldModelSettings
@@ -37,14 +36,14 @@ FORMER_SETTINGS = frozenset(
 
 
 class Networks(nn.Module):
-    """What any agent's networks have, for the type checker."""
+    """The networks that every agent has, for the type checker."""
 
     encoder: nn.Module
     policy: Policy
 
 
 class Agent(nn.Module):
-    """`Agent.from_pretrained(folder)` restores it; `act` maps observations to actions.
+    """A trained or untrained agent: `from_pretrained` loads it, `act` maps observations to actions.
 
     Saved as model.safetensors and config.json: the networks, the reward model with its random
     targets, and the arguments below.
@@ -55,15 +54,15 @@ class Agent(nn.Module):
         settings: dict[str, Any],
     ) -> None:  # fmt: skip
         super().__init__()
-        self.spec = methods.of_saved(method)
+        self.spec = registry.of_saved(method)
         self.task, self.method = task, self.spec.name
         self.obs_shape, self.action_dim = obs_shape, action_dim
         self.settings = _settings(self.spec, settings)
         self.model: Networks
         self.reward_model: RewardModel | None = None
-        reward_model = methods.load(self.spec.reward_model)
+        reward_model = registry.load(self.spec.reward_model)
         if reward_model is None:
-            networks = methods.load(self.spec.networks)
+            networks = registry.load(self.spec.networks)
             self.model = networks(self.settings, obs_shape, action_dim)
         else:
             assert isinstance(self.settings, WorldModelSettings)
@@ -123,7 +122,7 @@ class Agent(nn.Module):
         self._planner = None
 
     def acting_state(self) -> Tensor | None:
-        """What acting remembers between steps: the last plan, if it plans."""
+        """The memory of acting between steps: the last plan, if it plans."""
         return None if self._planner is None else self._planner.previous
 
     def restore_acting_state(self, state: Tensor | None) -> None:
@@ -175,7 +174,7 @@ class Agent(nn.Module):
         (directory / CONFIG).write_text(text, encoding="utf-8")
 
 
-def _settings(spec: methods.Method, given: dict[str, Any]) -> Settings:
+def _settings(spec: registry.Method, given: dict[str, Any]) -> Settings:
     """The method's settings of plain data; those of other methods that earlier versions saved are
     left out."""
     own = spec.settings.model_fields

@@ -1,12 +1,12 @@
-"""What follows from settings and the length of an episode. Standard library alone."""
+"""Quantities derived from settings and the length of an episode. Standard library alone."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from cdred.learning.registry import Method
     from cdred.learning.settings import Settings, WorldModelSettings
-    from cdred.methods import Method
 
 
 def discount(episode_length: int, s: WorldModelSettings) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cdred.envs.tasks import find
-from cdred.methods import EXPERT
+from cdred.learning.registry import EXPERT
 from cdred.suites import scripted_policy
 
 FILE = "scripted.json"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from cdred import methods
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import PIXEL_SHAPE, find
+from cdred.learning import registry
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seed, seed_everything
@@ -18,12 +18,12 @@ def train(
     task: str, method: str, settings: Settings, seed: int, demonstrations: list[Episode],
     device: torch.device, monitor: Monitor | None = None, obs: str = "state",
 ) -> tuple[Agent, History]:  # fmt: skip
-    """Train an agent by `method` (cdred.methods), with settings of its class.
+    """Train an agent by `method` (its name in cdred.methods), with settings of its class.
 
     `obs` is the observation mode; that of the demonstrations, if there are any.
     """
     seed_everything(derive_seed(seed, "learner"))
     shape = (find(task).obs_dim,) if obs == "state" else PIXEL_SHAPE
     agent = Agent.create(task, method, shape, find(task).action_dim, settings).to(device)
-    trainer = methods.load(agent.spec.trainer)
+    trainer = registry.load(agent.spec.trainer)
     return trainer(agent, agent.settings, seed, demonstrations, monitor or Monitor()).run()

@@ -1,4 +1,4 @@
-"""How behaviour cloning is presented."""
+"""The presentation of behaviour cloning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How CDRED is presented."""
+"""The presentation of CDRED."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How CFIL is presented."""
+"""The presentation of CFIL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How IQ-MPC is presented."""
+"""The presentation of IQ-MPC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How RED is presented."""
+"""The presentation of RED."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an expert of the true reward is presented."""
+"""The presentation of the true reward."""
 
 from __future__ import annotations
 
