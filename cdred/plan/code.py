@@ -179,6 +179,8 @@ def _text(node: Any) -> str:
             value = getattr(node, field, None)
             if field == "body" and isinstance(node, _DOCUMENTED):
                 value = list(value or [])[_is_docstring(value) :]
+            if isinstance(node, ast.JoinedStr):
+                value = [part for part in value if not _is_empty_text(part)]
             if field in _IGNORED or value is None or value == []:
                 continue
             parts.append(f"{field}={_text(value)}")
@@ -186,6 +188,11 @@ def _text(node: Any) -> str:
     if isinstance(node, list):
         return f"[{' '.join(map(_text, node))}]"
     return f"{type(node).__name__}:{node!r}"
+
+
+def _is_empty_text(node: Any) -> bool:
+    """Whether it is the empty end of a format, which Python 3.12 alone writes into the tree."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _is_docstring(body: Any) -> bool:
