@@ -162,6 +162,18 @@ def hash_file(file: Path) -> str:
     return hash_source(content) if file.suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
+def is_same(root: Path, table: dict[str, str]) -> bool:
+    """Whether the files of a table, which may be anybody's, are in a checkout as they were."""
+    try:
+        return all(
+            (root / name).resolve().is_relative_to(root.resolve())
+            and hash_file(root / name) == known
+            for name, known in table.items()
+        )
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
 def hash_tree(tree: ast.Module) -> str:
     return hashlib.sha256(_text(tree).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -180,7 +192,7 @@ def _text(node: Any) -> str:
             if field == "body" and isinstance(node, _DOCUMENTED):
                 value = list(value or [])[_is_docstring(value) :]
             if isinstance(node, ast.JoinedStr):
-                value = [part for part in value if not _is_empty_text(part)]
+                value = [part for part in node.values if not _is_empty_text(part)]
             if field in _IGNORED or value is None or value == []:
                 continue
             parts.append(f"{field}={_text(value)}")
