@@ -76,8 +76,10 @@ def read(directory: Path) -> dict[str, Any] | None:
         content = json.loads((directory / NAME).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    complete = isinstance(content, dict) and content.keys() >= REQUIRED
-    return content if complete and isinstance(content["files"], dict) else None
+    if not isinstance(content, dict) or not content.keys() >= REQUIRED:
+        return None
+    tables = (content[name] for name in ("params", "inputs", "files"))
+    return content if all(isinstance(table, dict) for table in tables) else None
 
 
 def missing_files(directory: Path, content: dict[str, Any]) -> list[str]:

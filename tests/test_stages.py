@@ -138,7 +138,7 @@ def test_other_code_than_the_checkouts_is_refused(trained: Project) -> None:
 
     command = [str(Path(sys.executable).parent / "cdred"), *MAKE_DEMOS[1:]]
     try:
-        source.write_text(text + "\n# changed\n")
+        source.write_text(text + "\nCHANGED = 1\n")
         done = subprocess.run(command, cwd=trained.root, env=env, capture_output=True, text=True)
     finally:
         source.write_text(text)

@@ -150,7 +150,7 @@ class _Lock:
         self.root = root
         self.stages = _mapping(root / DVC_LOCK).get("stages") or {}
         self.params = _mapping(root / PARAMS)
-        self.cache = root / ".dvc/cache/files/md5"
+        self.cache = cache_of(root)
 
     def holds_check(self) -> bool:
         """Whether `check` is recorded for params.yaml and the digests as they are."""
@@ -195,6 +195,14 @@ class _Lock:
         except (OSError, ValueError, KeyError, TypeError):
             return False
         return hashes.get(manifest.NAME) == _md5(self.root / job.path / manifest.NAME) is not None
+
+
+def cache_of(root: Path) -> Path:
+    """The directory of DVC's cache, which several checkouts may share."""
+    from dvc.repo import Repo
+
+    with Repo(str(root)) as repo:
+        return Path(repo.cache.local.path)
 
 
 def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:

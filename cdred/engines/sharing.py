@@ -15,9 +15,8 @@ from pathlib import Path
 
 import yaml
 
+from cdred.engines.dvc import DVC_LOCK, cache_of
 from cdred.errors import CdredError
-
-DVC_LOCK = Path("dvc.lock")
 
 
 def check_remote(command: str, arguments: list[str], root: Path = Path()) -> None:
@@ -60,9 +59,7 @@ def drop_damaged(root: Path = Path()) -> None:
 
     Raises CdredError naming what was dropped, if anything.
     """
-    from dvc.repo import Repo
-
-    cache = Path(Repo(str(root)).cache.local.path)
+    cache = cache_of(root)
     dropped = []
     for md5, linked in _cached(root, cache).items():
         file = _file(cache, md5)

@@ -161,6 +161,18 @@ def hash_file(file: Path) -> str:
     return hash_source(content) if file.suffix == ".py" else hashlib.sha256(content).hexdigest()
 
 
+def is_same(root: Path, table: dict[str, str]) -> bool:
+    """Whether the files of a table, which may be anybody's, are in a checkout as they were."""
+    try:
+        return all(
+            (root / name).resolve().is_relative_to(root.resolve())
+            and hash_file(root / name) == known
+            for name, known in table.items()
+        )
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
 def hash_tree(tree: ast.Module) -> str:
     return hashlib.sha256(_text(tree).encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -178,6 +190,8 @@ def _text(node: Any) -> str:
             value = getattr(node, field, None)
             if field == "body" and isinstance(node, _DOCUMENTED):
                 value = list(value or [])[_is_docstring(value) :]
+            if isinstance(node, ast.JoinedStr):
+                value = [part for part in node.values if not _is_empty_text(part)]
             if field in _IGNORED or value is None or value == []:
                 continue
             parts.append(f"{field}={_text(value)}")
@@ -185,6 +199,11 @@ def _text(node: Any) -> str:
     if isinstance(node, list):
         return f"[{' '.join(map(_text, node))}]"
     return f"{type(node).__name__}:{node!r}"
+
+
+def _is_empty_text(node: Any) -> bool:
+    """Whether it is the empty end of a format, which Python 3.12 alone writes into the tree."""
+    return isinstance(node, ast.Constant) and node.value == ""
 
 
 def _is_docstring(body: Any) -> bool:

@@ -39,12 +39,12 @@ def run(plan: Plan, job: Job) -> None:
     artifact.check_code(plan, job)
     ownership.check_target(plan.root, job.path)
     with exclusive(plan.root, job.path):
+        for source in job.inputs:
+            artifact.check_input(plan, source)
         if artifact.is_intact(plan, job):
             ResumeState(plan.root, job).remove()
             logger.info(f"{job.path}: up to date; to make it again, remove it first")
             return
-        for source in job.inputs:
-            artifact.check_input(plan, source)
         _run(plan, job)
 
 

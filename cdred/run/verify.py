@@ -49,10 +49,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
 
 def _same_code(root: Path, recorded: Any) -> bool:
     """Whether every file of code is as it was, which of earlier versions is not known."""
-    return isinstance(recorded, dict) and all(
-        (root / name).is_file() and code.hash_file(root / name) == known
-        for name, known in recorded.items()
-    )
+    return isinstance(recorded, dict) and code.is_same(root, recorded)
 
 
 class Reproduction:
