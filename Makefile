@@ -48,7 +48,7 @@ test-cuda: ## is this machine's GPU fit, and how fast is it? (nine minutes; work
 
 .PHONY: lint
 lint: setup ## formatting, types and the workflow's lint
-	@ruff check . && ruff format --check . && mypy && snakefmt --check Snakefile workflow
+	@ruff check . && ruff format --check . && mypy && lint-imports && snakefmt --check Snakefile workflow
 	@snakemake --lint
 
 .PHONY: cluster

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cdred.envs.rollout import Episode
-from cdred.learning.acting import play
+from cdred.envs.episodes import Episode
 from cdred.learning.monitor import Monitor
+from cdred.learning.play import play
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
@@ -24,12 +24,12 @@ def evaluate(
     agent: Agent | ScriptedExpert, task: str, episodes: int, seed: int,
     monitor: Monitor | None = None, parallel: bool = False,
 ) -> list[Episode]:  # fmt: skip
-    """`episodes` episodes of the agent. The seeds are the same for every agent of a task."""
+    """Play `episodes` episodes of the agent. The seeds are the same for every agent of a task."""
     return play(agent, task, episodes, seed, "evaluation", monitor, parallel)
 
 
 def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path = VIDEO) -> Episode:
-    """One episode of the agent as it is evaluated, and a film of it at `path` (.mp4).
+    """Play one episode of the agent as it is evaluated, and film it to `path` (.mp4).
 
     Raises CdredError when its task cannot be played or rendered on this machine.
     """
@@ -41,7 +41,7 @@ def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path 
 
 
 def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -> dict[str, Any]:
-    """What `evaluation.json` holds: raw results per episode and their mean."""
+    """The content of `evaluation.json`: raw results per episode and their mean."""
     return {
         "task": task,
         "method": agent.method,
@@ -62,4 +62,4 @@ def write(directory: Path, found: dict[str, Any]) -> None:
 
 
 def read(directory: Path) -> dict[str, Any]:
-    return json.loads((directory / "evaluation.json").read_text(encoding="utf-8"))
+    return dict(json.loads((directory / "evaluation.json").read_text(encoding="utf-8")))

@@ -17,17 +17,17 @@ from typing import Any
 
 import numpy as np
 import torch
-
-from cdred import machine
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
 from cdred.learning.acting import play
-from cdred.learning.agent import Agent
 from cdred.learning.interaction import OnlineTrainer
+
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import find
+from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import seed_everything
 from cdred.learning.settings import PRESETS, Settings
-from cdred.sampling import nvidia_gpus
+from cdred.system import machine
+from cdred.system.sampler import nvidia_gpus
 
 SHARES = {"expert": 0.5, "cdred": 0.4}  # of the time; the rest is for demonstrations and loading
 DEMONSTRATIONS = 5

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
+from support.project import CHECKOUT
 
 from cdred.errors import CdredError
 from cdred.plan.code import COMMON, RUNS, Code, decides, hash_source

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
+from support.project import Project
 
 TRAIN = ("cdred", "expert", "--task", "cartpole-balance", "--expert", "expert")
 EXPERT = "artifacts/experts/cartpole-balance/expert"
@@ -54,7 +54,7 @@ def test_an_expert_below_its_threshold_fails_and_is_kept(trained: Project, tmp_p
 
 
 def test_published_scores_are_asked_for_unless_something_else_is(trained: Project) -> None:
-    from cdred.config import Acceptance
+    from cdred.config.schema import Acceptance
     from cdred.errors import CdredError
     from cdred.plan import Plan
     from cdred.run import acceptance

@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Project
 from support.killing import Stage
+from support.project import Project
 
 from cdred.plan import Plan
 

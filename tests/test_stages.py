@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Project
+from support.project import Project
 
 EXPERT = "artifacts/experts/cartpole-balance/expert"
 DEMOS = "artifacts/demos/cartpole-balance/expert-2"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Project
+from support.project import Project
 
 from cdred import manifest
 

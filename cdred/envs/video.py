@@ -1,5 +1,4 @@
-"""Films of episodes. Each is made in a process of its own, which loads a renderer and no learner,
-and gives it back."""
+"""Films of episodes, each made in a process of its own that loads a renderer and no learner."""
 
 from __future__ import annotations
 
@@ -11,30 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cdred.envs.rendering import opengl
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
+from cdred.suites import simulator
 
 SIZE = 240  # pixels, square
 
 
-def unfilmable(task: str) -> str | None:
-    """Why no machine like this one can film `task`, or None: ManiSkill2 needs a Vulkan device."""
-    if find(task).suite != "maniskill2":
-        return None
-    from cdred.envs.maniskill2 import cannot_render
-
-    return cannot_render()
+def cannot_film(task: str) -> str | None:
+    """The reason why no machine like this one can film `task`, or None."""
+    return simulator(find(task).suite).cannot_film()
 
 
-def film(task: str, seed: int, actions: np.ndarray, path: Path) -> None:
+def film(task: str, seed: int, actions: NDArray[Any], path: Path) -> None:
     """Write the episode of `seed` and `actions` (T, action_dim) as an H.264 film, in real time.
 
     Raises CdredError when the task cannot be rendered on this machine.
     """
     try:
-        chosen = {} if find(task).suite == "maniskill2" else {"MUJOCO_GL": opengl()}
+        chosen = simulator(find(task).suite).render_variables()
     except CdredError as exc:
         raise CdredError(f"{task}: no film: {exc}; evaluation.video: 0 does without") from None
     with tempfile.TemporaryDirectory() as folder:

@@ -1,39 +1,52 @@
-"""The agent as it is saved, published and run: networks plus what is needed to act."""
+"""The agent as it is saved, published and run: networks and what acting takes."""
 
 from __future__ import annotations
 
-import contextlib
+import inspect
+import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from cdred import hub
-from cdred.envs.tasks import TASKS
-from cdred.learning import rewards
+from cdred.envs.tasks import find
+from cdred.errors import CdredError
+from cdred.learning import derived, registry
 from cdred.learning.planner import Planner
-from cdred.learning.settings import Settings, discount
-from cdred.learning.world_model import Policy, WorldModel, make_encoder
+from cdred.learning.reward_model import RewardModel
+from cdred.learning.settings import Settings, WorldModelSettings
+from cdred.learning.world_model import Policy, WorldModel
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+FOLDER = "pretrained_model"  # of an artifact, where both lie
+# Agents of earlier versions hold the settings of all methods, whatever their own is.
+FORMER_SETTINGS = frozenset(
+    {
+        *("num_targets", "rnd_dim", "target_dim", "target_layers", "predictor_dim"),
+        *("predictor_layers", "alpha", "zeta", "sigma", "transform", "zeta_end", "reward_space"),
+        *("iq_alpha", "gradient_penalty"),
+        *("flow_transforms", "flow_noise", "flow_likelihood_coef"),
+        *WorldModelSettings.model_fields,
+    }
+)
 
 
-class BehaviourCloning(nn.Module):
-    """The encoder and policy of the world model, without the rest of it."""
+class Networks(nn.Module):
+    """What any agent's networks have, for the type checker."""
 
-    def __init__(self, s: Settings, obs_shape: Sequence[int], action_dim: int) -> None:
-        super().__init__()
-        self.encoder = make_encoder(s, obs_shape)
-        self.policy = Policy(s, action_dim)
+    encoder: nn.Module
+    policy: Policy
 
 
-class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
-    """`Agent.from_pretrained(path or Hub id)` restores it; `act` maps observations to actions.
+class Agent(nn.Module):
+    """`Agent.from_pretrained(folder)` restores it; `act` maps observations to actions.
 
-    Saved as model.safetensors and config.json: world model, reward model with its random targets.
+    Saved as model.safetensors and config.json: the networks, the reward model with its random
+    targets, and the arguments below.
     """
 
     def __init__(
@@ -41,44 +54,53 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
         settings: dict[str, Any],
     ) -> None:  # fmt: skip
         super().__init__()
-        self.task, self.method = task, method
+        self.spec = registry.of_saved(method)
+        self.task, self.method = task, self.spec.name
         self.obs_shape, self.action_dim = obs_shape, action_dim
-        self.settings = Settings(**settings)
-        self.model: WorldModel | BehaviourCloning
-        self.reward_model: rewards.RewardModel | None
-        if method == "bc":
-            self.model = BehaviourCloning(self.settings, obs_shape, action_dim)
-            self.reward_model = None
+        self.settings = _settings(self.spec, settings)
+        self.model: Networks
+        self.reward_model: RewardModel | None = None
+        reward_model = registry.load(self.spec.reward_model)
+        if reward_model is None:
+            networks = registry.load(self.spec.networks)
+            self.model = networks(self.settings, obs_shape, action_dim)
         else:
-            inverse = rewards.find(method).inverse
-            self.model = WorldModel(self.settings, obs_shape, action_dim, scalar_q=inverse)
-            self.reward_model = rewards.build(method, self.settings, obs_shape, action_dim)
+            assert isinstance(self.settings, WorldModelSettings)
+            self.model = cast(
+                Networks,
+                WorldModel(self.settings, obs_shape, action_dim, scalar_q=reward_model.inverse),
+            )
+            self.reward_model = reward_model(self.settings, obs_shape, action_dim)
         self._planner: Planner | None = None
 
     @classmethod
-    def from_pretrained(  # type: ignore[override]
-        cls, name: str | Path, *, revision: str | None = None, **options: Any
-    ) -> Agent:
-        """The agent in a directory, or published on the Hub as `name` at `revision` (a commit, tag
-        or branch), ready to act.
+    def from_pretrained(cls, folder: str | Path) -> Self:
+        """The agent in a folder, or in an artifact's `pretrained_model`, ready to act.
 
-        Of the Hub only what cdred published is loaded, after its hashes were checked: the mixin's
-        own way falls back to pickle. Raises CdredError when it is refused or cannot be had.
+        Raises CdredError when it is not there or not whole.
         """
-        folder = Path(name)
-        if not folder.is_dir():
-            folder = hub.pull(str(name), "model", revision).folder
-        with contextlib.redirect_stdout(None):  # the client prints that the directory is local
-            return super().from_pretrained(folder, **options).eval()
+        place = Path(folder)
+        if (place / FOLDER).is_dir():
+            place = place / FOLDER
+        for name in (CONFIG, WEIGHTS):
+            if not (place / name).is_file():
+                raise CdredError(f"{place}: no {name}: not the folder of an agent")
+        try:
+            agent = cls(**_arguments(place / CONFIG))
+            load_model(agent, place / WEIGHTS, strict=True)
+        except CdredError as exc:
+            raise CdredError(f"{place}: {exc}") from None
+        except Exception as exc:  # of whatever is wrong with two files that others may have made
+            reason = " ".join(str(exc).split())[:150]
+            raise CdredError(f"{place}: cannot be loaded: {reason}") from None
+        return agent.eval()
 
     @classmethod
     def create(
         cls, task: str, method: str, obs_shape: Sequence[int], action_dim: int, s: Settings
-    ) -> Agent:
-        return cls(
-            task=task, method=method, obs_shape=[*obs_shape], action_dim=action_dim,
-            settings=asdict(s),
-        )  # fmt: skip
+    ) -> Self:
+        """An agent that has learned nothing yet."""
+        return cls(task, method, [*obs_shape], action_dim, s.model_dump())
 
     @property
     def obs(self) -> str:
@@ -88,6 +110,12 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    @property
+    def world_model(self) -> WorldModel:
+        """The networks of an agent that has a reward model."""
+        assert isinstance(self.model, WorldModel)
+        return self.model
 
     def reset(self) -> None:
         """Forget the plans of earlier episodes. Call it when episodes start."""
@@ -108,30 +136,53 @@ class Agent(nn.Module, PyTorchModelHubMixin, library_name="cdred"):
 
         By MPPI if the settings say `mpc`, or, unless `explore`, that they evaluate so; else by the
         policy prior: a sample of it if `explore` or if the settings evaluate by samples, its mean
-        otherwise. Behaviour cloning, trained without a standard deviation, acts by its mean.
+        otherwise. A policy trained without a standard deviation acts by its mean.
         """
-        s = self.settings
         z = self.model.encoder(torch.as_tensor(obs, device=self.device))
-        plans = s.mpc or (s.eval_policy == "plan" and not explore)
-        if plans and isinstance(self.model, WorldModel):
+        way = self.acts_by(explore)
+        if way == "plan":
             action: Tensor = self._plans().plan(z, explore)
-        elif self.method != "bc" and (explore or s.eval_policy == "sample"):
+        elif way == "sample":
             action = self.model.policy.sample(z)[0]
         else:
             action = self.model.policy.mean(z)
         return action.cpu().numpy()
 
+    def acts_by(self, explore: bool = False) -> str:
+        """`plan`, `sample` or `mean`."""
+        return derived.acts_by(self.spec, self.settings, explore)
+
     def _plans(self) -> Planner:
         if self._planner is None:
-            assert isinstance(self.model, WorldModel) and self.reward_model is not None
-            gamma = discount(TASKS[self.task].episode_length, self.settings)
+            assert self.reward_model is not None
+            assert isinstance(self.settings, WorldModelSettings)
+            gamma = derived.discount(find(self.task).episode_length, self.settings)
             self._planner = Planner(
-                self.model, self.reward_model, self.settings, gamma, self.action_dim
+                self.world_model, self.reward_model, self.settings, gamma, self.action_dim
             )
         return self._planner
 
     def save(self, directory: Path) -> None:
         """Write model.safetensors and config.json into `directory`."""
-        self.save_pretrained(directory)
-        readme = directory / "README.md"  # a card is written when publishing, from results
-        readme.unlink(missing_ok=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        save_model(self, str(directory / WEIGHTS))
+        arguments = {
+            "task": self.task, "method": self.method, "obs_shape": self.obs_shape,
+            "action_dim": self.action_dim, "settings": self.settings.model_dump(),
+        }  # fmt: skip
+        text = json.dumps(arguments, sort_keys=True, indent=2)
+        (directory / CONFIG).write_text(text, encoding="utf-8")
+
+
+def _settings(spec: registry.Method, given: dict[str, Any]) -> Settings:
+    """The method's settings of plain data; those of other methods that earlier versions saved are
+    left out."""
+    own = spec.settings.model_fields
+    return spec.settings(**{k: v for k, v in given.items() if k in own or k not in FORMER_SETTINGS})
+
+
+def _arguments(file: Path) -> dict[str, Any]:
+    """The constructor's arguments in a config.json; other keys are a library's own."""
+    data = json.loads(file.read_text(encoding="utf-8"))
+    names = [name for name in inspect.signature(Agent).parameters if name in data]
+    return {name: data[name] for name in names}

@@ -1,4 +1,4 @@
-"""An agent that somebody else trained, taken as an expert."""
+"""Taking an agent that somebody else trained as an expert."""
 
 from __future__ import annotations
 
@@ -9,32 +9,26 @@ from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 
 
-def load_expert(root: Path, task: str, obs: str, name: str, revision: str | None) -> Agent:
-    """The agent in the directory `name`, or of the Hub's model `name` at `revision`.
+def load_expert(folder: Path, task: str, obs: str, name: str) -> Agent:
+    """Load the agent in `folder`, called `name` in errors.
 
     Raises CdredError when there is none, or it was not made for this task and observation mode.
     """
-    local = (root / name).is_dir()
-    if not local and revision is None:
-        raise CdredError(
-            f"checkpoint {name}: no such directory; for a model on the Hub name its `revision` as "
-            f"well, as its main branch may move"
-        )
     try:
-        agent = Agent.from_pretrained(root / name if local else name, revision=revision)
-    except Exception as exc:  # of whatever library reads or fetches it
-        said = " ".join(str(exc).split())[:150]
-        raise CdredError(f"checkpoint {name}: cannot be loaded: {said}") from None
+        agent = Agent.from_pretrained(folder)
+    except CdredError as exc:
+        reason = str(exc).removeprefix(f"{folder}: ").removeprefix("cannot be loaded: ")
+        raise CdredError(f"checkpoint {name}: cannot be loaded: {reason}") from None
     spec = find(task)
-    for what, has, wanted in (
+    state = agent.obs == "state"
+    for what, has, needed in (
         ("observations", agent.obs, obs),
         ("action_dim", agent.action_dim, spec.action_dim),
-        ("obs_dim", agent.obs_shape[0] if agent.obs == "state" else None,
-         spec.obs_dim if obs == "state" else None),
-    ):  # fmt: skip
-        if has != wanted:
+        ("obs_dim", agent.obs_shape[0] if state else 0, spec.obs_dim if state else 0),
+    ):
+        if has != needed:
             raise CdredError(
-                f"checkpoint {name}: does not fit {task}: {what} {has}, the task's are {wanted}"
+                f"checkpoint {name}: does not fit {task}: {what} {has}, the task's are {needed}"
             )
-    agent.task, agent.method = task, "expert"
-    return agent.eval()
+    agent.task = task
+    return agent

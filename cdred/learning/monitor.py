@@ -1,4 +1,4 @@
-"""What a long computation tells about itself and may go on from."""
+"""The interface by which a long computation reports its progress and keeps its state."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 
 class Monitor:
-    """Watches a run and keeps its state; this one is silent and forgets.
+    """Receives progress and keeps the state of a run; this one is silent and keeps nothing.
 
     Nothing that a monitor does changes what is computed.
     """
 
-    def progress(self, done: int, shown: dict[str, float]) -> None:
-        """`done` steps are done; `shown` is what a person wants to see beside them."""
+    def progress(self, done: int, highlights: dict[str, float]) -> None:
+        """Report that `done` steps are done, with the few values to display beside them."""
 
     def row(self, table: str, row: dict[str, float]) -> None:
-        """A row of `metrics` or `curve` is complete."""
+        """Receive a complete row of `metrics` or `curve`."""
 
     def saved(self) -> dict[str, Any] | None:
-        """The state to go on from, or None to start."""
+        """The state to resume from, or None to start."""
         return None
 
     def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
-        """A moment at which `state()` is all that is needed to go on: tensors, plain values."""
+        """Save `state()`, if it is time to: tensors and plain values, all that resuming takes."""

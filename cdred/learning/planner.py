@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from cdred.learning.settings import Settings
+from cdred.learning.settings import WorldModelSettings
 from cdred.learning.speed import compiled, matrix_precision
 
 if TYPE_CHECKING:
-    from cdred.learning.rewards import RewardModel
+    from cdred.learning.reward_model import RewardModel
     from cdred.learning.world_model import WorldModel
 
 
@@ -22,8 +22,8 @@ class Planner:
     """
 
     def __init__(
-        self, model: WorldModel, reward_model: RewardModel, s: Settings, discount: float,
-        action_dim: int,
+        self, model: WorldModel, reward_model: RewardModel, s: WorldModelSettings,
+        discount: float, action_dim: int,
     ) -> None:  # fmt: skip
         self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
         self.action_dim = action_dim

@@ -1,4 +1,4 @@
-"""Experts that nobody has to train: the policies that Meta-World ships with its tasks."""
+"""Experts that need no training: the policies that come with a benchmark."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from cdred.envs.tasks import find
+from cdred.learning.registry import EXPERT
+from cdred.suites import scripted_policy
 
 FILE = "scripted.json"
 
@@ -17,11 +19,11 @@ FILE = "scripted.json"
 class ScriptedExpert:
     """Acts like an `Agent`, by the benchmark's own policy of its task, from state observations."""
 
-    method, obs = "expert", "state"
+    method, obs = EXPERT, "state"  # in tables it stands for what trains experts
 
     def __init__(self, task: str) -> None:
         self.task = task
-        self._policy = _policy(task)
+        self._policy = scripted_policy(find(task))
 
     def act(self, obs: np.ndarray) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, obs_dim)."""
@@ -37,7 +39,7 @@ class ScriptedExpert:
         return self
 
     def reset(self) -> None:
-        """The policies look at the last observation alone."""
+        """Do nothing: the policies look at the last observation alone."""
 
     def acting_state(self) -> None:
         return None
@@ -49,9 +51,3 @@ class ScriptedExpert:
         """Write which policy it is; the policy itself comes with the pinned package."""
         text = json.dumps({"task": self.task, "policy": type(self._policy).__name__})
         (directory / FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _policy(task: str) -> Any:
-    from cdred.envs.metaworld import scripted_policy
-
-    return scripted_policy(find(task))

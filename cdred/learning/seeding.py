@@ -1,4 +1,4 @@
-"""Random numbers: independent seeds for each purpose of a job; states that a run goes on from."""
+"""Random numbers: independent seeds for each purpose of a job, and the generators' states."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import torch
 
 def derive_seed(seed: int, purpose: str) -> int:
     """An independent seed for each purpose of one job (32 bits)."""
-    words = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)
-    return int(words[0])
+    state = np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1)
+    return int(state[0])
 
 
 def derive_seeds(seed: int, purpose: str, count: int) -> list[int]:
@@ -22,6 +22,7 @@ def derive_seeds(seed: int, purpose: str, count: int) -> list[int]:
 
 
 def seed_everything(seed: int) -> None:
+    """Seed the generators of Python, numpy and torch."""
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
@@ -37,6 +38,7 @@ def generator_state(generator: Any) -> Any:
 
 
 def restore_generator(generator: Any, state: Any) -> None:
+    """Set a numpy generator to what `generator_state` returned."""
     if isinstance(generator, np.random.Generator):
         generator.bit_generator.state = state
         return
@@ -56,6 +58,7 @@ def generators() -> dict[str, Any]:
 
 
 def restore_generators(state: dict[str, Any]) -> None:
+    """Set all of them to what `generators` returned."""
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal.tolist()), gauss))
     restore_generator(np.random, state["numpy"])
@@ -65,5 +68,5 @@ def restore_generators(state: dict[str, Any]) -> None:
 
 
 def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
-    """One tensor of all: many small ones take long to save. Empty if there are none."""
+    """One tensor of many arrays, which take long to save one by one; empty if there are none."""
     return torch.from_numpy(np.stack(arrays)) if arrays else torch.zeros(0)

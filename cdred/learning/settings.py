@@ -1,138 +1,253 @@
-"""Every setting of the learner, at the paper's values, and the presets that change several at once.
+"""The settings that methods share, with bounds, and the presets that change several at once.
 
-Standard library alone: the engines validate a configuration without importing torch.
+A method's own stand beside it (methods/*/settings.py). Nothing but declarations: what follows from
+settings is in `derived`, so that a job's parameters hold all that these modules decide.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1, le=10**12)]
+Size = Annotated[int, Field(ge=1, le=2**16)]  # of a layer, or a number of networks
+Layers = Annotated[int, Field(ge=1, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
+Coefficient = Annotated[float, Field(ge=0, le=1e6)]
+Presets = dict[str, dict[str, Any]]  # by preset what it changes of the defaults
+LogStd = Annotated[float, Field(ge=-100, le=100)]
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Defaults are the paper's settings (arXiv 2505.02228; TD-MPC2, arXiv 2310.16828)."""
+class Problem(NamedTuple):
+    """A setting that does not go with the others, or with the task."""
+
+    key: str
+    message: str
+
+
+class Use(NamedTuple):
+    """What settings are checked against: the observations, and the episodes' length in agent steps,
+    if the tasks are known."""
+
+    obs: str = "state"
+    episode_length: int | None = None
+
+
+class Settings(BaseModel):
+    """What every method has. Defaults are the paper's settings (arXiv 2505.02228; TD-MPC2, arXiv
+    2310.16828)."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
+    # By preset what differs from the defaults; a subclass adds its own.
+    presets: ClassVar[Presets] = {
+        "paper": {},
+        # A size that learns cup-catch in minutes on two cores, acting by the policy prior.
+        "small": {
+            "latent_dim": 64,
+            "encoder_dim": 64,
+            "mlp_dim": 64,
+            "activation": "silu",
+            # Without planning, TD-MPC2's entropy, taken before tanh, lets the policy saturate:
+            # whole episodes in a corner, from which no gradient leads away. The entropy of the
+            # actions does not.
+            "entropy": "squashed",
+            "batch_size": 64,
+            "learning_rate": 5e-4,
+            "lr_schedule": "linear",
+            "steps": 16_000,
+            "eval_every": 1_000,
+        },
+    }
+    # Settings that ask for something which only some methods have: an error in a run of another.
+    asks: ClassVar[frozenset[str]] = frozenset()
 
     # Networks
-    latent_dim: int = 512
-    encoder_dim: int = 256
-    encoder_layers: int = 2
-    conv_channels: int = 32  # of the encoder of pixels
-    mlp_dim: int = 512
-    simnorm_dim: int = 8
-    num_q: int = 5
-    num_bins: int = 101
-    symlog_max: float = 10.0  # bins span [-symlog_max, symlog_max] in symlog space
-    dropout: float = 0.01
+    latent_dim: Size = 512
+    encoder_dim: Size = 256
+    encoder_layers: Layers = 2
+    conv_channels: Size = Field(32, description="of the encoder of pixels")
+    mlp_dim: Size = 512
+    simnorm_dim: Size = 8
     activation: Literal["mish", "silu"] = "mish"
-    # The entropy of the policy: TD-MPC2's scaled one, before tanh, or that of the actions
-    entropy: Literal["scaled", "squashed"] = "scaled"
-    log_std_min: float = -10.0
-    log_std_max: float = 2.0
-    # Coupled random network distillation
-    num_targets: int = 5  # K
-    rnd_dim: int = 256
-    target_dim: int = 512
-    target_layers: int = 2
-    predictor_dim: int = 1024
-    predictor_layers: int = 3
-    alpha: float = 0.9
-    zeta: float = 0.8
-    sigma: float = 1.0
-    transform: Literal["identity", "exp"] = "identity"  # G
-    zeta_end: float | None = None  # zeta moves there, linearly over all updates
-    reward_space: Literal["latent", "observation"] = "latent"  # of which it estimates densities
-    # Inverse soft Q (IQ-MPC)
-    iq_alpha: float = 0.5  # of the chi-square regularisation
-    gradient_penalty: float = 0.0  # Wasserstein-1; 0: none
-    # Coupled flows (CFIL), sized as the predictors are
-    flow_transforms: int = 2
-    flow_noise: float = 0.2  # standard deviation, on standardised observations and actions
-    flow_likelihood_coef: float = 0.1
+    entropy: Literal["scaled", "squashed"] = Field(
+        "scaled",
+        description="of the policy: TD-MPC2's scaled one, before tanh, or that of the actions",
+    )
+    log_std_min: LogStd = -10.0
+    log_std_max: LogStd = 2.0
     # Update
-    model_free: bool = False  # no latent dynamics: an actor-critic on encodings of observations
-    batch_size: int = 256  # sub-sequences from each stream
-    horizon: int = 3
-    rho: float = 0.5
-    tau: float = 0.01
-    learning_rate: float = 3e-4
-    encoder_lr_scale: float = 0.3
+    batch_size: Annotated[int, Field(ge=1, le=10**6)] = Field(
+        256, description="sub-sequences, or state-action pairs, from each stream"
+    )
+    learning_rate: Positive = 3e-4
     lr_schedule: Literal["step", "constant", "linear"] = "step"
-    lr_decay_every: int = 500_000  # updates; for `step`, times 0.1 each
-    grad_clip: float = 20.0
-    consistency_coef: float = 20.0
-    value_coef: float = 0.1
-    reward_coef: float = 0.1
-    entropy_coef: float = 1e-4
-    discount_min: float = 0.95
-    discount_max: float = 0.995
+    grad_clip: Positive = 20.0
+    # Course of the training
+    steps: Count = Field(500_000, description="agent steps, or updates where nothing interacts")
+    eval_every: Count = Field(10_000, description="steps between the points of the learning curve")
+    eval_episodes: Annotated[int, Field(ge=1, le=10_000)] = 5
+    log_every: Count = Field(500, description="updates between two rows of metrics")
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="the agent after the last step, or (experts alone) at the curve's best point",
+    )
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> Self:
+        """The settings of a preset, with changes."""
+        return cls(**{**cls.preset_values(name), **changes})
+
+    @classmethod
+    def preset_values(cls, name: str) -> dict[str, Any]:
+        """What the preset changes of the defaults, over all that the class inherits from."""
+        values: dict[str, Any] = {}
+        for base in reversed(cls.__mro__):
+            values |= base.__dict__.get("presets", {}).get(name, {})
+        return values
+
+    @classmethod
+    def all_asks(cls) -> frozenset[str]:
+        """`asks`, with those of the classes that it inherits from."""
+        return frozenset().union(*(base.__dict__.get("asks", ()) for base in cls.__mro__))
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with changes, validated."""
+        return type(self)(**{**self.model_dump(), **changes})
+
+    def problems(self, use: Use) -> Iterator[Problem]:
+        """What these settings do not agree on, beyond the bounds of each."""
+        if self.latent_dim % self.simnorm_dim:
+            yield Problem(
+                "latent_dim", f"{self.latent_dim} is not a multiple of {self.simnorm_dim}"
+            )
+        yield from self.ordered("log_std_min", "log_std_max")
+
+    def ordered(self, low: str, high: str) -> Iterator[Problem]:
+        """A problem unless `low` is at most `high`."""
+        if getattr(self, low) > getattr(self, high):
+            yield Problem(low, f"larger than {high}")
+
+
+PRESETS = tuple(Settings.presets)
+
+
+class WorldModelSettings(Settings):
+    """Those of methods that learn TD-MPC2's world model by interaction, from a reward model."""
+
+    presets: ClassVar[Presets] = {
+        "small": {
+            "num_q": 2,
+            "symlog_max": 6.0,  # finer bins: returns stay below 400
+            "dropout": 0.0,
+            # A hundred times fewer updates than the paper's must do: values propagate faster.
+            "tau": 0.05,
+            "mpc": False,
+            "entropy_coef": 2e-3,
+            # Demonstrations and evaluations act as training does, by samples.
+            "eval_policy": "sample",
+            "seed_steps": 1_000,
+        }
+    }
+    asks: ClassVar[frozenset[str]] = frozenset({"model_free"})
+
+    # Networks
+    num_q: Annotated[int, Field(ge=2, le=100)] = 5
+    num_bins: Annotated[int, Field(ge=2, le=10_001)] = 101
+    symlog_max: Annotated[float, Field(ge=1e-12, le=80)] = Field(
+        10.0, description="bins span [-symlog_max, symlog_max] in symlog space"
+    )
+    dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.01
+    # Update
+    model_free: bool = Field(
+        False, description="no latent dynamics: an actor-critic on encodings of observations"
+    )
+    horizon: Annotated[int, Field(ge=1, le=1000)] = 3
+    rho: Share = 0.5
+    tau: Share = 0.01
+    encoder_lr_scale: Annotated[float, Field(ge=0, le=1000)] = 0.3
+    lr_decay_every: Count = Field(
+        500_000, description="updates; for lr_schedule `step`, times 0.1 each"
+    )
+    consistency_coef: Coefficient = 20.0
+    value_coef: Coefficient = 0.1
+    reward_coef: Coefficient = 0.1
+    entropy_coef: Coefficient = 1e-4
+    discount_min: Share = 0.95
+    discount_max: Share = 0.995
     # Acting: by MPPI, or (mpc false) by the policy prior as in the authors' code
     mpc: bool = True
-    # How an agent that acts by the policy prior is evaluated: by its mean, its samples, or by MPPI
-    eval_policy: Literal["mean", "sample", "plan"] = "mean"
-    plan_iterations: int | None = None  # None: 6, or 8 when action_dim >= 20
-    plan_samples: int = 512
-    plan_policy_samples: int = 24
-    plan_elites: int = 64
-    plan_temperature: float = 0.5
-    plan_min_std: float = 0.05
-    plan_max_std: float = 2.0
+    eval_policy: Literal["mean", "sample", "plan"] = Field(
+        "mean",
+        description="how an agent that acts by the policy prior is evaluated: by its mean, its "
+        "samples, or by MPPI",
+    )
+    plan_iterations: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        None, description="null: 6, or 8 when action_dim >= 20"
+    )
+    plan_samples: Size = 512
+    plan_policy_samples: Size = 24
+    plan_elites: Size = 64
+    plan_temperature: Positive = 0.5
+    plan_min_std: Positive = 0.05
+    plan_max_std: Positive = 2.0
     # Interaction
-    steps: int = 500_000  # agent steps
-    seed_steps: int | None = None  # random steps first; None: max(1000, 5 episodes)
-    updates_per_step: float = 1.0
-    buffer_size: int = 200_000  # transitions
-    eval_every: int = 10_000  # agent steps between the points of the learning curve
-    eval_episodes: int = 5
-    log_every: int = 500  # updates between two rows of metrics
+    seed_steps: Count | None = Field(
+        None, description="random steps first; null: max(1000, 5 episodes)"
+    )
+    updates_per_step: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    buffer_size: Count = Field(200_000, description="transitions")
     # Speed (docs/performance.md). Both change rounding, so they are a part of what a result is
-    precision: Literal["float32", "bfloat16"] = "float32"  # of matrix products
-    compile: bool = False  # update step and planner by torch.compile
-    # The result is the agent after the last step, or (experts alone) at the best of those points
-    keep: Literal["last", "best"] = "last"
+    precision: Literal["float32", "bfloat16"] = Field("float32", description="of matrix products")
+    compile: bool = Field(False, description="update step and planner by torch.compile")
 
-    @property
-    def plans(self) -> bool:
-        """Whether the agent plans, while it learns or when it is evaluated."""
-        return self.mpc or self.eval_policy == "plan"
+    def problems(self, use: Use) -> Iterator[Problem]:
+        from cdred.learning import derived
 
+        yield from super().problems(use)
+        for low, high in (
+            ("discount_min", "discount_max"),
+            ("plan_min_std", "plan_max_std"),
+            ("plan_elites", "plan_samples"),
+            ("plan_policy_samples", "plan_samples"),
+        ):
+            yield from self.ordered(low, high)
+        if derived.plans(self) and self.model_free:
+            yield Problem(
+                "model_free", "nothing to plan in; set mpc: false and no eval_policy: plan"
+            )
+        yield from self._without_updates(use.episode_length)
 
-# A size that learns cup-catch in minutes on two cores, acting by the policy prior.
-SMALL: dict[str, Any] = {
-    "latent_dim": 64,
-    "encoder_dim": 64,
-    "mlp_dim": 64,
-    "num_q": 2,
-    "symlog_max": 6.0,  # finer bins: returns stay below 400
-    "dropout": 0.0,
-    "activation": "silu",
-    "rnd_dim": 64,
-    "target_dim": 64,
-    "predictor_dim": 64,
-    "predictor_layers": 2,
-    # The squared error sums over output dimensions: 64 here against the paper's 256.
-    "sigma": 4.0,
-    "batch_size": 64,
-    "learning_rate": 5e-4,
-    "lr_schedule": "linear",
-    # A hundred times fewer updates than the paper's must do: values propagate faster.
-    "tau": 0.05,
-    "mpc": False,
-    # Without planning, TD-MPC2's entropy, taken before tanh, lets the policy saturate: whole
-    # episodes in a corner, from which no gradient leads away. The entropy of the actions does not.
-    "entropy": "squashed",
-    "entropy_coef": 2e-3,
-    # Demonstrations and evaluations act as training does, by samples.
-    "eval_policy": "sample",
-    "steps": 16_000,
-    "seed_steps": 1_000,
-    "eval_every": 1_000,
-}
+    def _without_updates(self, length: int | None) -> Iterator[Problem]:
+        """Why no update would ever be made, on episodes of `length` agent steps."""
+        from cdred.learning import derived
 
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "small": SMALL}
-
-
-def discount(episode_length: int, settings: Settings) -> float:
-    """TD-MPC2's heuristic: clip((T/5 - 1) / (T/5), min, max) for an episode of T agent steps."""
-    fifth = episode_length / 5
-    return min(max((fifth - 1) / fifth, settings.discount_min), settings.discount_max)
+        if derived.total_updates(self) < 1:
+            yield Problem(
+                "updates_per_step",
+                f"{self.updates_per_step:g} over {self.steps} steps makes no update",
+            )
+        if length is None:
+            return
+        first = derived.seed_steps(length, self)
+        if first > self.steps:
+            key = "steps" if self.seed_steps is None else "seed_steps"
+            yield Problem(
+                key, f"{first} random steps come first, of {self.steps} in all: nothing is learned"
+            )
+        if self.steps < length:
+            yield Problem(
+                "steps", f"{self.steps} steps are less than one episode ({length}): nothing is kept"
+            )
+        if self.horizon > length:
+            yield Problem(
+                "horizon", f"{self.horizon} is longer than an episode ({length} agent steps)"
+            )
+        if self.buffer_size <= length:
+            yield Problem(
+                "buffer_size", f"{self.buffer_size} holds no episode; set at least {length + 1}"
+            )

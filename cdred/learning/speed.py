@@ -1,4 +1,4 @@
-"""The options that change rounding for speed; docs/performance.md has what they gain."""
+"""Precision and compilation: options that change rounding for speed (docs/performance.md)."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-from cdred.learning.settings import Settings
+from cdred.learning.settings import WorldModelSettings
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def matrix_precision(s: Settings, device: torch.device) -> AbstractContextManager[Any]:
-    """Matrix products in here are made in `s.precision`; all networks give float32 back."""
+def matrix_precision(s: WorldModelSettings, device: torch.device) -> AbstractContextManager[Any]:
+    """A context whose matrix products are made in `s.precision`; networks return float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bfloat16")
 
 
-def compiled(function: Callable[P, T], s: Settings) -> Callable[P, T]:
-    """`function`, as one graph by torch.compile if the settings say so: the same random numbers,
-    and but for rounding the same results. Compiled when first called, and again for other shapes.
+def compiled(function: Callable[P, T], s: WorldModelSettings) -> Callable[P, T]:
+    """`function`, compiled by torch.compile to one graph if the settings say so: the same random
+    numbers and, but for rounding, the same results. Compiled at its first call, and again for other
+    shapes.
     """
     if not s.compile:
         return function

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from cdred.envs import make_vec
-from cdred.envs.rollout import rollout
+from cdred.envs.episodes import rollout
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seeds, generators, restore_generators
@@ -23,7 +23,7 @@ WITH_MAXIMUM = ("grad_norm", "policy_grad_norm")
 
 @dataclass
 class History:
-    """What a training run leaves behind beside its agent, as rows of plain numbers."""
+    """The learning curve and the metrics of a training run, as rows of plain numbers."""
 
     curve: list[dict[str, float]] = field(default_factory=list)
     metrics: list[dict[str, float]] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Trainer:
         self.history = History()
         self.log = MetricLog(s.log_every, self.history.metrics, monitor, agent.device)
         self.evaluator = Evaluator(agent, s, seed)
-        self.shown: dict[str, float] = {}
+        self.highlights: dict[str, float] = {}
         self.best: dict[str, Tensor] | None = None
 
     def advance(self) -> None:
@@ -77,7 +77,7 @@ class Trainer:
             last = self.step == self.s.steps
             if last or self.step % self.s.eval_every == 0:
                 self._add_to_curve()
-            self.monitor.progress(self.step, self.shown)
+            self.monitor.progress(self.step, self.highlights)
             self.monitor.checkpoint(self._state, final=last)
         self.log.flush(self.updates, self.step)
         if self.best is not None:
@@ -88,16 +88,16 @@ class Trainer:
         row = {"step": self.step, "update": self.updates, **self.evaluator(self.agent)}
         self.history.curve.append(row)
         self.monitor.row("curve", row)
-        self.shown = {"return": row["return_mean"]}
+        self.highlights = {"return": row["return_mean"]}
         if "success" in row:
-            self.shown["success"] = row["success"]
+            self.highlights["success"] = row["success"]
         if self.s.keep == "best" and _quality(row) == max(map(_quality, self.history.curve)):
             self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
 
     def _state(self) -> dict[str, Any]:
         self.log.check(self.updates)  # a state that is lost already must not replace a good one
         return {
-            "step": self.step, "updates": self.updates, "shown": self.shown,
+            "step": self.step, "updates": self.updates, "highlights": self.highlights,
             "curve": self.history.curve, "metrics": self.history.metrics,
             "pending": self.log.state(), "agent": self.agent.state_dict(),
             "acting": self.agent.acting_state(), "generators": generators(),
@@ -105,7 +105,11 @@ class Trainer:
         }  # fmt: skip
 
     def _restore(self, saved: dict[str, Any]) -> None:
-        self.step, self.updates, self.shown = saved["step"], saved["updates"], saved["shown"]
+        self.step, self.updates, self.highlights = (
+            saved["step"],
+            saved["updates"],
+            saved["highlights"],
+        )
         self.history.curve[:], self.history.metrics[:] = saved["curve"], saved["metrics"]
         self.log.restore(saved["pending"])
         self.agent.load_state_dict(saved["agent"])
@@ -116,7 +120,7 @@ class Trainer:
 
 
 def _quality(row: dict[str, float]) -> tuple[float, float]:
-    """What makes one point of a curve better than another: success first, where there is any."""
+    """The key by which the best point of a curve is chosen: success first, where there is any."""
     return row.get("success", 0.0), row["return_mean"]
 
 
@@ -140,8 +144,8 @@ class Evaluator:
             "return_min": float(np.min(returns)),
             "return_max": float(np.max(returns)),
         }
-        known = [e.success for e in episodes if e.success is not None]
-        return row | ({"success": float(np.mean(known))} if known else {})
+        successes = [e.success for e in episodes if e.success is not None]
+        return row | ({"success": float(np.mean(successes))} if successes else {})
 
 
 class MetricLog:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, mlp
-from cdred.learning.settings import Settings
+from cdred.learning.settings import Settings, WorldModelSettings
 from cdred.learning.twohot import two_hot_inverse
 
 
@@ -50,7 +50,7 @@ class Policy(nn.Module):
 
 
 def make_encoder(s: Settings, obs_shape: Sequence[int]) -> nn.Module:
-    """h: observation (..., *obs_shape) -> latent state (..., L)."""
+    """The encoder h: observation (..., *obs_shape) -> latent state (..., L)."""
     if len(obs_shape) == 3:
         return PixelEncoder(obs_shape, s.conv_channels, s.latent_dim, s.simnorm_dim)
     hidden = [s.encoder_dim] * max(s.encoder_layers - 1, 1)
@@ -58,11 +58,15 @@ def make_encoder(s: Settings, obs_shape: Sequence[int]) -> nn.Module:
 
 
 class WorldModel(nn.Module):
-    """`scalar_q`: Q are numbers, not distributions over bins of symlog space."""
+    """All networks but the reward model's. With `scalar_q` Q are numbers, not distributions over
+    bins of symlog space."""
+
+    policy: Policy
 
     def __init__(
-        self, s: Settings, obs_shape: Sequence[int], action_dim: int, scalar_q: bool = False
-    ) -> None:
+        self, s: WorldModelSettings, obs_shape: Sequence[int], action_dim: int,
+        scalar_q: bool = False,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.symlog_max, self.num_q, self.tau = s.symlog_max, s.num_q, s.tau
         self.scalar_q = scalar_q

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -18,20 +19,16 @@ from typing import Any
 
 from cdred.errors import CdredError
 
-# Packages and modules that run jobs. Nothing that decides a result may live there.
+# Packages that run jobs. Nothing that decides a result may live there.
 RUNS = tuple(
     f"cdred.{name}"
     for name in (
         "cli", "config", "engines", "hub", "plan", "run", "system", "tools", "tracking",
-        # Modules on their way into these packages.
-        "bench", "cards", "checks", "cluster", "container", "cost", "delivery", "estimate",
-        "gridworld", "listing", "machine", "progress", "publishing", "pyfunc_model",
-        "registering", "results", "sampling",
     )
 )  # fmt: skip
 # Common ground of both sides: error messages, manifests (whose format has a number of its own) and
 # the version. Nothing that is computed depends on them.
-COMMON = ("cdred", "cdred.__main__", "cdred.errors", "cdred.manifest")
+COMMON = ("cdred", "cdred.__main__", "cdred.errors", "cdred.manifest", "cdred.plugins")
 # Packages of alternatives: of their folders only those count that a job names.
 BRANCHES = ("cdred.methods", "cdred.suites")
 
@@ -50,12 +47,16 @@ class Code:
 
     def __init__(self, root: Path, branches: tuple[str, ...] = BRANCHES) -> None:
         self.root, self.branches = root, branches
-        # What is loaded by now reads the configuration; stages load later what they compute with.
-        self.loaded_before = frozenset(sys.modules)
+        self.loaded_before: frozenset[str] = frozenset()
+        self.note_loaded()
         self._files: dict[str, Path | None] = {}
         self._parsed: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._tables: dict[tuple[str, ...], dict[str, str]] = {}
         self._data = _declared_data(root)
+
+    def note_loaded(self) -> None:
+        """What is loaded by now serves to plan; stages load later what they compute with."""
+        self.loaded_before = frozenset(sys.modules)
 
     def table(self, entries: Iterable[str]) -> dict[str, str]:
         """Hash of each file that the modules `entries` import, themselves included, by path.
@@ -70,6 +71,7 @@ class Code:
     def _table(self, entries: tuple[str, ...]) -> dict[str, str]:
         chosen = {branch for entry in entries if (branch := self._branch(entry))}
         modules: dict[str, Path] = {}
+        installed: dict[str, str] = {}
         waiting = [(entry, "") for entry in entries]
         while waiting:
             name, importer = waiting.pop()
@@ -81,14 +83,13 @@ class Code:
                 continue
             if file is None:
                 if not importer:
-                    raise CdredError(
-                        f"{name.replace('.', '/')}.py: missing; the checkout is not complete"
-                    )
+                    installed |= _installed(name)
                 continue
             modules[name] = file
             waiting += [(parent, name) for parent in _parents(name)]
             waiting += [(imported, name) for imported in self._parse(name)[1]]
         table = {file.as_posix(): self._parse(name)[0] for name, file in modules.items()}
+        table |= installed
         for package, files in self._data.items():
             if package in modules:
                 table |= files
@@ -250,6 +251,20 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 
 def _for_type_checkers(test: ast.expr) -> bool:
     return getattr(test, "attr", getattr(test, "id", "")) == "TYPE_CHECKING"
+
+
+def _installed(module: str) -> dict[str, str]:
+    """The files of a module that is no part of the checkout but installed, as of an entry point:
+    of a package all. Raises CdredError when there is none."""
+    top = module.split(".")[0]
+    spec = None if top == "cdred" else importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise CdredError(f"{module.replace('.', '/')}.py: missing; the checkout is not complete")
+    origin = Path(spec.origin)
+    folder = origin.parent
+    files = folder.rglob("*.py") if spec.submodule_search_locations else [origin]
+    above = folder.parent if spec.submodule_search_locations else folder
+    return {file.relative_to(above).as_posix(): hash_file(file) for file in files}
 
 
 def _parents(module: str) -> Iterator[str]:

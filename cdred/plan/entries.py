@@ -1,4 +1,4 @@
-"""Where the code of each stage begins: the modules from which a job's code is found.
+"""Where the code of each stage begins: the modules from whose imports a job's code is found.
 
 The one table to change when a stage's work moves to another module, or when it loads a module by a
 name that no import statement holds.
@@ -6,30 +6,55 @@ name that no import statement holds.
 
 from __future__ import annotations
 
-TRAINING = "cdred.learning.training"
-# stage, and where what it works on comes from -> modules
+from collections.abc import Iterable
+
+from cdred import methods
+from cdred.envs.tasks import find
+from cdred.methods import Method
+
+LOADING = ("cdred.learning.device", "cdred.learning.saving")
+TRAINING = (*LOADING, "cdred.learning.train")
+# stage, and where what it makes or reads comes from -> modules
 ENTRIES: dict[tuple[str, str], tuple[str, ...]] = {
-    ("expert", "train"): (TRAINING,),
-    ("expert", "scripted"): (TRAINING, "cdred.learning.scripted"),
-    ("expert", "checkpoint"): (TRAINING, "cdred.learning.checkpoint"),
-    ("expert", "hub"): (TRAINING, "cdred.learning.checkpoint"),
-    ("demos", "expert"): ("cdred.demos", TRAINING),
-    ("demos", "others"): ("cdred.demos", "cdred.foreign"),
-    ("imitate", ""): ("cdred.demos", TRAINING),
-    ("evaluate", ""): ("cdred.evaluation", "cdred.envs.video", TRAINING),
+    ("expert", "train"): TRAINING,
+    ("expert", "scripted"): (*LOADING, "cdred.learning.scripted"),
+    ("expert", "checkpoint"): (*LOADING, "cdred.learning.checkpoint"),
+    ("expert", "hub"): (*LOADING, "cdred.learning.checkpoint"),
+    ("demos", "expert"): (*LOADING, "cdred.demos.dataset", "cdred.demos.selection"),
+    ("demos", "others"): ("cdred.demos.dataset", "cdred.demos.importers", "cdred.demos.selection"),
+    ("imitate", ""): (*TRAINING, "cdred.demos.dataset"),
+    ("evaluate", ""): (*LOADING, "cdred.envs.video", "cdred.evaluation"),
     ("report", ""): ("cdred.report",),
 }
+# The modules of a suite that are loaded by its name, where it has them.
+SUITE = ("tasks", "simulator", "scripted")
 
 
-def entry_modules(
-    stage: str, source: str = "", methods: tuple[str, ...] = (), suites: tuple[str, ...] = ()
-) -> tuple[str, ...]:
-    """The modules where a job's code begins.
+def stage_modules(stage: str, source: str = "") -> tuple[str, ...]:
+    """The modules of a stage, whatever method and task it works on."""
+    return ENTRIES[stage, source]
 
-    `methods` and `suites` are those of the agents and tasks that it works on.
-    """
-    found = ENTRIES[stage, source]
-    if stage != "report":
-        found += tuple(f"cdred.envs.{suite}" for suite in suites)
-    own = (name.partition(":")[0] for name in (*methods, *suites) if ":" in name)
-    return (*found, *own)
+
+def suite_modules(tasks: Iterable[str]) -> list[str]:
+    """The modules that the tasks' suites may have."""
+    suites = dict.fromkeys(find(task).suite for task in tasks)
+    return [f"cdred.suites.{suite}.{part}" for suite in suites for part in SUITE]
+
+
+def own_modules(tasks: Iterable[str]) -> list[str]:
+    """The modules of the tasks that are named by reference, `module:function`."""
+    references = (find(task).simulator.partition(":") for task in tasks)
+    return [module for module, colon, _ in references if colon]
+
+
+def agent_modules(method: str | None) -> list[str]:
+    """The modules of an agent's method; of an agent that somebody trained, whose method is not
+    known, those of all."""
+    chosen = methods.built_in() if method is None else [methods.find(method)]
+    return [module for one in chosen for module in one.modules]
+
+
+def display_modules(names: Iterable[str]) -> list[str]:
+    """The modules that say how methods are presented."""
+    chosen: list[Method] = [methods.find(name) for name in names]
+    return [module for one in chosen for module in one.display_modules]

@@ -7,17 +7,23 @@ Standard library and yaml alone: Snakemake evaluates this on cluster nodes witho
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from cdred import manifest
 from cdred.config import PARAMS, Config, load
-from cdred.envs.tasks import find
 from cdred.errors import CdredError
+from cdred.methods import EXPERT
 from cdred.plan.code import Code
-from cdred.plan.entries import entry_modules
+from cdred.plan.entries import (
+    agent_modules,
+    display_modules,
+    own_modules,
+    stage_modules,
+    suite_modules,
+)
 from cdred.plan.paths import command, dvc_name, log_path, output_path
 
 
@@ -73,6 +79,7 @@ class Plan:
         self.code = Code(root)
         self._jobs: dict[Path, Job] = {}
         self.report = self._report()
+        self.code.note_loaded()
 
     @classmethod
     def load(cls, root: Path = Path()) -> Plan:
@@ -107,34 +114,38 @@ class Plan:
 
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
-        params = _plain(entry) | {"task": task}
-        if entry.source != "train":  # nothing is learned: settings decide nothing
-            params = {k: params[k] for k in ("task", "source", "obs", "checkpoint", "revision")}
-        params |= self._files(entry.checkpoint)
-        code = self._code("expert", entry.source, (task,), "expert")
+        params = entry.params() | {"task": task} | self._files(entry.checkpoint)
+        modules = [*stage_modules("expert", entry.source), *self._expert_modules(name)]
+        code = self._code([task], modules)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)
 
     def demos(self, task: str, name: str) -> Job:
         entry = self.config.demos[name]
-        params = _plain(entry) | self._files(entry.path)
+        params = entry.params() | self._files(entry.path)
         experts = () if entry.expert is None else (self.expert(task, entry.expert),)
-        code = self._code("demos", "expert" if experts else "others", (task,), "expert")
+        modules = [*stage_modules("demos", "expert" if experts else "others")]
+        if entry.expert is not None:
+            modules += self._expert_modules(entry.expert)
+        code = self._code([task], modules)
         return self._add("demos", task, name, 0, params, (f"demos.{name}",), experts, code)
 
     def imitate(self, task: str, name: str, seed: int) -> Job:
         entry = self.config.runs[name]
         demos = self.demos(task, entry.demos)
-        code = self._code("imitate", "", (task,), entry.method)
+        code = self._code([task], [*stage_modules("imitate"), *agent_modules(entry.method)])
         return self._add(
-            "imitate", task, name, seed, _plain(entry), (f"runs.{name}",), (demos,), code
+            "imitate", task, name, seed, entry.params(), (f"runs.{name}",), (demos,), code
         )
 
     def evaluate(self, agent: Job) -> Job:
         """The evaluation of an expert or an imitating agent."""
-        params = asdict(self.config.evaluation)
+        params = self.config.evaluation.model_dump()
         identity = (agent.task, agent.entry, agent.seed)
-        method = self.config.runs[agent.entry].method if agent.stage == "imitate" else "expert"
-        code = self._code("evaluate", "", (agent.task,), method)
+        if agent.stage == "expert":
+            modules = self._expert_modules(agent.entry)
+        else:
+            modules = agent_modules(self.config.runs[agent.entry].method)
+        code = self._code([agent.task], [*stage_modules("evaluate"), *modules])
         return self._add("evaluate", *identity, params, ("evaluation",), (agent,), code)
 
     def _report(self) -> Job:
@@ -144,17 +155,21 @@ class Plan:
         ]
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
-        methods = dict.fromkeys(self.config.runs[run].method for run in e.runs)
-        code = self._code("report", "", tuple(e.tasks), *methods)
-        return self._add(
-            "report", "", e.name, 0, asdict(e), ("experiment",), (*sources, *evaluations), code
-        )
+        shown = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
+        code = self._code(e.tasks, [*stage_modules("report"), *display_modules(shown)])
+        inputs = (*sources, *evaluations)
+        return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 
-    def _code(
-        self, stage: str, source: str, tasks: tuple[str, ...], *methods: str
-    ) -> dict[str, str]:
-        suites = tuple(dict.fromkeys(find(task).suite for task in tasks))
-        return self.code.table(entry_modules(stage, source, methods, suites))
+    def _expert_modules(self, name: str) -> list[str]:
+        """The modules of an expert's method."""
+        source = self.config.experts[name].source
+        if source == "scripted":
+            return []
+        return agent_modules(EXPERT if source == "train" else None)
+
+    def _code(self, tasks: list[str], modules: list[str]) -> dict[str, str]:
+        suites = [name for name in suite_modules(tasks) if self.code.file(name)]
+        return self.code.table([*modules, *suites, *own_modules(tasks)])
 
     def _files(self, path: str | None) -> dict[str, Any]:
         """The hashes of what a parameter names, if it is a file or directory here."""
@@ -172,12 +187,6 @@ class Plan:
         if path not in self._jobs:
             self._jobs[path] = Job(stage, task, entry, seed, params, dvc_params, inputs, code)
         return self._jobs[path]
-
-
-def _plain(entry: Any) -> dict[str, Any]:
-    """A dataclass entry as flat plain data."""
-    data = asdict(entry)
-    return data | data.pop("settings", {})
 
 
 def _ancestors(job: Job) -> list[Job]:

@@ -9,8 +9,7 @@ from typing import Any
 import yaml
 
 from cdred import manifest
-from cdred.checks import Place
-from cdred.config import PARAMS, Config, read_yaml, validate
+from cdred.config import PARAMS, Config, Place, read_yaml, validate
 from cdred.errors import CdredError, nearest
 from cdred.plan.jobs import Plan
 
@@ -61,7 +60,10 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
             f"{overlay}: {', '.join(changed)} would change and already has results here; give it "
             f"another name, or `cdred use --force {overlay}` to let the next run replace them"
         )
-    header = f"# Resolved by `cdred use {overlay}`; both engines and all stages read this file.\n"
+    header = (
+        "# yaml-language-server: $schema=config/schema.json\n"
+        f"# Resolved by `cdred use {overlay}`; both engines and all stages read this file.\n"
+    )
     path = root / PARAMS
     aside = path.with_suffix(f".yaml.{os.getpid()}")
     aside.write_text(header + yaml.safe_dump(data, sort_keys=False), encoding="utf-8")

@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cdred.plan import Job, Plan
+    from cdred.report.experiment import Experiment
 
 
-def write(plan: Plan, job: Job, out: Path) -> None:
+def write(experiment: Experiment, out: Path) -> None:
     """Write the experiment's tables as CSV and LaTeX, figures as SVG, report.md, report.html, and
     of several tasks a page each."""
-    from cdred.report import contents, figures, latex, page, svg, tables
+    from cdred.report import catalogue, collect, figures, latex, page, rows, svg
 
-    data = tables.collect(plan, job)
-    tables.write(data, out)
+    data = collect.collect(experiment)
+    rows.write(data, out)
     latex.write(data, out)
     drawn = figures.make(data)
     for panel in drawn.panels:
         (out / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
-    page.write(plan, job, data, drawn, out)
-    for file in (out / item.file for item in contents.shown(plan.config)):
+    page.write(experiment, data, drawn, out)
+    for file in (out / item.file for item in catalogue.files(experiment)):
         if file.suffix == ".svg" and not file.exists():  # Snakemake counts on it
             file.write_text(svg.nothing(file.stem).svg + "\n", encoding="utf-8")

@@ -7,15 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
-from cdred.report import overview
-from cdred.report.contents import DIAGNOSTICS, LOSSES
-from cdred.report.lines import collected, line, logarithmic, over_steps
+from cdred import methods
+from cdred.envs.tasks import file_name, find
+from cdred.report import aggregate_figures
+from cdred.report.catalogue import DIAGNOSTICS, losses
+from cdred.report.plotting import collected, line, logarithmic, over_steps
+from cdred.report.rows import is_expert, score
 from cdred.report.svg import COLOURS, INK, SIZE, Panel, draw
-from cdred.report.tables import score
 
 if TYPE_CHECKING:
-    from cdred.report.tables import Data, Row
+    from cdred.report.rows import Data, Row
 
 ROW = 0.45  # inches of a run's episodes
 DASHES = ("-", "--", ":", "-.")
@@ -23,9 +24,9 @@ DASHES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Figures:
-    """Panels by task, or by task and run; what an experiment does not have is left out."""
+    """Panels by task, or by task and run; an experiment may lack some of them."""
 
-    across: list[Panel]  # over all tasks and seeds
+    overall: list[Panel]  # over all tasks and seeds
     curves: dict[str, Panel]
     episodes: dict[str, Panel]
     diagnostics: dict[tuple[str, str], list[Panel]]
@@ -36,15 +37,15 @@ class Figures:
     def panels(self) -> list[Panel]:
         groups = (self.diagnostics, self.gradients, self.losses)
         return [
-            *self.across,
+            *self.overall,
             *self.curves.values(),
             *self.episodes.values(),
             *(p for group in groups for ps in group.values() for p in ps),
         ]
 
     def overview(self) -> Figures:
-        """The panels that tasks are compared by."""
-        return Figures(self.across, self.curves, {}, {}, {}, {})
+        """The panels for comparing tasks."""
+        return Figures(self.overall, self.curves, {}, {}, {}, {})
 
     def only(self, task: str) -> Figures:
         """The panels of one task."""
@@ -57,13 +58,13 @@ class Figures:
 
 def colours(data: Data) -> dict[str, str]:
     """Each run's colour, the same for every task."""
-    names = dict.fromkeys(row["run"] for row in data.summary if row["method"] != "expert")
+    names = dict.fromkeys(row["run"] for row in data.summary if not is_expert(row))
     return {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(names)}
 
 
 def make(data: Data) -> Figures:
     return Figures(
-        overview.make(data, colours(data)) if data.aggregates else [],
+        aggregate_figures.make(data, colours(data)) if data.aggregates else [],
         {task: _learning_curves(data, task) for task in data.tasks},
         {task: _episodes(data, task) for task in data.tasks},
         {
@@ -85,8 +86,8 @@ def _learning_curves(data: Data, task: str) -> Panel:
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
     order = {name: k for k, name in enumerate(colour)}
-    successes = TASKS[task].measure == "success"
-    name = TASKS[task].measure
+    successes = find(task).measure == "success"
+    name = find(task).measure
     form = ".2f" if successes else ".0f"
 
     def plot(axes: Any) -> None:
@@ -94,9 +95,9 @@ def _learning_curves(data: Data, task: str) -> Panel:
         for run in runs:
             mean = score(run)
             lowest = min(lowest, 0.0 if successes else run["return_min"])
-            if run["method"] == "expert":
+            if is_expert(run):
                 axes.axhline(mean, color=INK, ls="--", label=f"{run['run']} {mean:{form}}")
-            elif run["method"] == "bc":  # its steps are updates: no interaction to plot over
+            elif not methods.find(run["method"]).interacts:  # no steps to plot over
                 text = f"{run['run']} (final) {mean:{form}}"
                 axes.axhline(mean, color=colour[run["run"]], ls="-.", label=text)
             else:
@@ -114,15 +115,15 @@ def _learning_curves(data: Data, task: str) -> Panel:
 
     levels = ", ".join(f"{run['run']} {score(run):{form}}" for run in runs)
     label = f"Learning curves on {task}: {name} over agent steps. At the end: {levels}."
-    return draw(f"learning_curves--{task}", task, label, plot)
+    return draw(f"learning_curves--{file_name(task)}", task, label, plot)
 
 
 def _episodes(data: Data, task: str) -> Panel:
     """The return of every evaluation episode, a row of points per seed, with the seed's mean."""
     runs = [run for run in data.runs if run["task"] == task]
     colour = colours(data)
-    found = [row for row in data.episodes if row["task"] == task]
-    succeed = any(row["success"] is not None for row in found)
+    episodes = [row for row in data.episodes if row["task"] == task]
+    succeed = any(row["success"] is not None for row in episodes)
 
     def plot(axes: Any) -> None:
         for k, run in enumerate(runs):
@@ -130,7 +131,7 @@ def _episodes(data: Data, task: str) -> Panel:
             ink = colour.get(run["run"], INK)
             for n, agent in enumerate(agents):
                 height = k + 0.6 * ((n + 0.5) / len(agents) - 0.5)
-                mine = [r for r in found if (r["run"], r["seed"]) == (run["run"], agent["seed"])]
+                mine = [r for r in episodes if (r["run"], r["seed"]) == (run["run"], agent["seed"])]
                 for filled in (True, False):
                     points = [r["return"] for r in mine if (r["success"] is not False) == filled]
                     axes.plot(
@@ -140,7 +141,7 @@ def _episodes(data: Data, task: str) -> Panel:
                 mean = agent["return_mean"]
                 axes.plot([mean, mean], [height - 0.13, height + 0.13], color=INK, lw=2)
         axes.set_yticks(range(len(runs)), [run["run"] for run in runs])
-        lowest = min(0.0, *(row["return"] for row in found))
+        lowest = min(0.0, *(row["return"] for row in episodes))
         axes.set(
             ylim=(len(runs) - 0.5, -0.5), xlabel="return", xlim=(None if lowest < 0 else 0, None)
         )
@@ -152,11 +153,11 @@ def _episodes(data: Data, task: str) -> Panel:
     spans = ", ".join(f"{r['run']} {r['return_min']:.0f} to {r['return_max']:.0f}" for r in runs)
     label = f"Return of each evaluation episode on {task}, {what}: {spans}."
     title, height = f"Evaluation episodes on {task}", max(SIZE[1], ROW * len(runs))
-    return draw(f"episodes--{task}", title, label, plot, height)
+    return draw(f"episodes--{file_name(task)}", title, label, plot, height)
 
 
 def _diagnostics(data: Data, run: Row) -> list[Panel]:
-    """Reward, Q, the predictors' errors and latent consistency of an imitating run."""
+    """Reward, Q, the method's own figures and latent consistency of an imitating run."""
     rows, colour = _metrics(data, run), colours(data)[run["run"]]
     streams = {"expert": ("expert data", INK), "behaviour": ("agent data", colour)}
     horizon = sorted(
@@ -173,15 +174,16 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
 
         return plot
 
-    def errors(axes: Any) -> None:
-        for predictor, (_, ink) in streams.items():
-            whose = "expert's" if predictor == "expert" else "agent's"
-            for stream, (text, _) in streams.items():
-                dash = "-" if stream == predictor else "--"
-                name, label = f"{predictor}_error_on_{stream}", f"{whose} on {text}"
-                line(axes, rows, name, color=ink, ls=dash, label=label)
-        logarithmic(axes, collected(rows, pairs))
-        over_steps(axes, "agent steps")
+    def method_figure(figure: methods.Figure) -> Callable[[Any], None]:
+        def plot(axes: Any) -> None:
+            for one in figure.lines:
+                ink, dash = INK if one.expert else colour, "--" if one.dashed else "-"
+                line(axes, rows, one.column, color=ink, ls=dash, label=one.label)
+            if figure.logarithmic:
+                logarithmic(axes, collected(rows, [one.column for one in figure.lines]))
+            over_steps(axes, "agent steps")
+
+        return plot
 
     def consistency(axes: Any) -> None:
         for k, name in enumerate(horizon):
@@ -191,26 +193,30 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
         over_steps(axes, "agent steps")
 
     where = f"of {run['run']} on {run['task']} over agent steps"
-    pairs = [f"{p}_error_on_{s}" for p in streams for s in streams]
-    drawn = {
-        "reward": (["reward_expert", "reward_behaviour"], on_streams("reward")),
-        "q": (["q_expert", "q_behaviour"], on_streams("q")),
-        "errors": (pairs, errors),
-        "consistency": (horizon, consistency),
-    }
-    return [
-        _panel(kind, DIAGNOSTICS[kind], where, rows, names, plot, run)
-        for kind, (names, plot) in drawn.items()
-        if all(name in rows[-1] for name in names)  # not every method has two predictors
+    own = methods.find(run["method"]).presentation().figures
+    drawn = [
+        ("reward", DIAGNOSTICS["reward"], _both("reward"), on_streams("reward")),
+        ("q", DIAGNOSTICS["q"], _both("q"), on_streams("q")),
+        *((f.name, f.title, [one.column for one in f.lines], method_figure(f)) for f in own),
+        ("consistency", DIAGNOSTICS["consistency"], horizon, consistency),
     ]
+    return [
+        _panel(kind, title, where, rows, names, plot, run)
+        for kind, title, names, plot in drawn
+        if all(name in rows[-1] for name in names)  # what was not recorded is left out
+    ]
+
+
+def _both(quantity: str) -> list[str]:
+    return [f"{quantity}_expert", f"{quantity}_behaviour"]
 
 
 def _gradients(data: Data, task: str) -> list[Panel]:
     """A panel per run, all on one scale."""
-    found = [(run, _metrics(data, run)) for run in data.runs if run["task"] == task]
-    found = [(run, rows) for run, rows in found if rows]
+    trained = [(run, _metrics(data, run)) for run in data.runs if run["task"] == task]
+    trained = [(run, rows) for run, rows in trained if rows]
     names = ["grad_norm", "grad_norm_max"]
-    values = [value for _, rows in found for value in collected(rows, names)]
+    values = [value for _, rows in trained for value in collected(rows, names)]
     colour = colours(data)
 
     def of(run: Row, rows: list[Row]) -> Panel:
@@ -225,7 +231,7 @@ def _gradients(data: Data, task: str) -> list[Panel]:
         title = f"Gradient norm of {run['run']}"
         return _panel("gradients", "Gradient norm", where, rows, names, plot, run, title)
 
-    return [of(run, rows) for run, rows in found]
+    return [of(run, rows) for run, rows in trained]
 
 
 def _losses(data: Data, task: str) -> list[Panel]:
@@ -233,31 +239,32 @@ def _losses(data: Data, task: str) -> list[Panel]:
     colour = colours(data)
 
     def of(name: str, title: str) -> Panel | None:
-        found = [
+        recorded = [
             (run, rows)
             for run in data.runs
             if run["task"] == task and (rows := [r for r in _metrics(data, run) if name in r])
         ]
-        if not found:
+        if not recorded:
             return None
 
         def plot(axes: Any) -> None:
-            for run, rows in found:
+            for run, rows in recorded:
                 ink = colour.get(run["run"], INK)
                 line(axes, rows, name, color=ink, label=run["run"])
             if name != "policy_loss":  # which may be negative
-                logarithmic(axes, [v for _, rows in found for v in collected(rows, [name])])
-            over_steps(axes, _steps(found[0][0]))
+                logarithmic(axes, [v for _, rows in recorded for v in collected(rows, [name])])
+            over_steps(axes, _steps(recorded[0][0]))
 
-        levels = ", ".join(f"{run['run']} {rows[-1][name]:.3g}" for run, rows in found)
-        label = f"{title} on {task} over {_steps(found[0][0])}. Last values: {levels}."
-        return draw(f"loss--{task}--{name}", title, label, plot)
+        levels = ", ".join(f"{run['run']} {rows[-1][name]:.3g}" for run, rows in recorded)
+        label = f"{title} on {task} over {_steps(recorded[0][0])}. Last values: {levels}."
+        return draw(f"loss--{file_name(task)}--{name}", title, label, plot)
 
-    return [panel for name, title in LOSSES.items() if (panel := of(name, title))]
+    terms = losses(run["method"] for run in data.runs if run["task"] == task)
+    return [panel for name, title in terms.items() if (panel := of(name, title))]
 
 
 def gradients_of(task: str, run: str) -> str:
-    """The name of that panel."""
+    """The name of the panel of a run's gradient norms."""
     return _name("gradients", task, run)
 
 
@@ -270,11 +277,11 @@ def _metrics(data: Data, run: Row) -> list[Row]:
 
 
 def _name(kind: str, task: str, run: str) -> str:
-    return f"{kind}--{task}--{run}"
+    return f"{kind}--{file_name(task)}--{run}"
 
 
 def _steps(run: Row) -> str:
-    return "updates" if run["method"] == "bc" else "agent steps"
+    return "agent steps" if methods.find(run["method"]).interacts else "updates"
 
 
 def _panel(

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.envs.tasks import TASKS
+from cdred.envs.tasks import find
 from cdred.report import published
 
 if TYPE_CHECKING:
-    from cdred.report.tables import Data, Row
+    from cdred.report.rows import Data, Row
 
 MISSING = "n/a"
 
 
 def write(data: Data, out: Path) -> None:
-    """results.tex and published.tex; aggregates.tex, without rows where nothing is compared."""
+    """Write results.tex, published.tex, and aggregates.tex, empty where nothing is compared."""
     for name, table in {
         "results": results, "aggregates": aggregates, "published": beside_published,
     }.items():  # fmt: skip
@@ -27,7 +27,7 @@ def results(data: Data) -> str:
     95 % interval."""
 
     def cell(r: Row) -> str:
-        if TASKS[r["task"]].measure == "success":
+        if find(r["task"]).measure == "success":
             if r["success"] is None:
                 return MISSING
             mean, low, high = (100 * r[f"success{end}"] for end in ("", "_low", "_high"))
@@ -51,7 +51,7 @@ def aggregates(data: Data) -> str:
 
 
 def beside_published(data: Data) -> str:
-    """What was measured beside what was published, with its source."""
+    """The measured beside the published scores, with their source."""
     head = ["task", "run", "method", "measure", "measured", "published", "source"]
     return _table(head, published.in_text(data), "llllrrl")
 
@@ -61,7 +61,7 @@ def _table(head: list[str], rows: list[list[Any]], columns: str) -> str:
 
     frame = pd.DataFrame([[_escaped(cell) for cell in row] for row in rows], columns=head)
     frame.columns = frame.columns.map(_escaped)
-    return frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns)
+    return str(frame.style.hide(axis="index").to_latex(hrules=True, column_format=columns))
 
 
 def _escaped(cell: Any) -> str:

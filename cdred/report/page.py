@@ -1,4 +1,4 @@
-"""The page of the report, from one text: report.md, and report.html, which needs nothing else."""
+"""The pages of the report, from one text: report.md, and report.html, which is self-contained."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cdred.report import words
-from cdred.report.contents import task_page
+from cdred.report import context
+from cdred.report.catalogue import task_page
 from cdred.report.figures import Figures, colours
+from cdred.report.rows import Data, Row
 from cdred.report.svg import Panel
-from cdred.report.tables import Data, Row
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from cdred.plan import Job, Plan
+    from cdred.report.experiment import Experiment
 
 NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never|")
 
 
-def write(plan: Plan, job: Job, data: Data, drawn: Figures, out: Path) -> None:
-    """report.md, report.html, and of an experiment with several tasks a page for each."""
+def write(experiment: Experiment, data: Data, drawn: Figures, out: Path) -> None:
+    """Write report.md, report.html, and of an experiment with several tasks a page for each."""
     several = len(data.tasks) > 1
     shared = {"colours": colours(data), "several_tasks": several}
-    whole = words.context(plan, job, data) | shared
+    whole = context.context(experiment, data) | shared
     _fill("report.md", whole | _MARKDOWN | {"drawn": drawn}, out / "report.md")
     main = drawn.overview() if several else drawn
-    linked = words.answer(data, lambda task: f"[{task}]({task_page(task)})")
+    linked = context.answer(data, lambda task: f"[{task}]({task_page(task)})")
     _fill("report.html", whole | _HTML | {"drawn": main, "answer": linked}, out / "report.html")
     for task in data.tasks if several else []:
-        part = words.context(plan, job, data.only(task)) | shared | {"drawn": drawn.only(task)}
+        part = context.context(experiment, data.only(task)) | shared | {"drawn": drawn.only(task)}
         _fill("task.html", part | _HTML | {"task": task}, out / task_page(task))
 
 
-def write_cost(context: dict[str, Any], file: Path) -> None:
-    """The page of what the machines took; see measured.py."""
-    _fill("cost.html", context | _HTML | {"table": _table, "colours": {}}, file)
+def write_cost(variables: dict[str, Any], file: Path) -> None:
+    """Write the page of what training and acting took; see tools/cost_page.py."""
+    _fill("cost.html", variables | _HTML | {"table": _table, "colours": {}}, file)
 
 
-def _fill(template: str, context: dict[str, Any], file: Path) -> None:
-    text = _environment().get_template(f"{template}.j2").render(context)
+def _fill(template: str, variables: dict[str, Any], file: Path) -> None:
+    text = _environment().get_template(f"{template}.j2").render(variables)
     file.write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", encoding="utf-8")
 
 
@@ -75,12 +75,12 @@ def _to_html() -> Callable[[str], str]:
 
     def rendered(text: str) -> str:
         text = re.sub(r"(?<=\d) %", "\N{NO-BREAK SPACE}%", text)
-        return parser.render(re.sub(r"\n{3,}", "\n\n", text)).strip()
+        return str(parser.render(re.sub(r"\n{3,}", "\n\n", text))).strip()
 
     return rendered
 
 
-# ---- how it is shown: the two sets of parts -----------------------------------------------------
+# ---- the parts of Markdown and of HTML -----------------------------------------------------
 
 
 def _table(head: list[str], rows: list[list[Any]]) -> str:

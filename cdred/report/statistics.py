@@ -1,4 +1,4 @@
-"""How sure a result is: percentile bootstrap intervals, and rliable's statistics over tasks."""
+"""Uncertainty of results: percentile bootstrap intervals, and rliable's statistics over tasks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 RESAMPLES = 10_000
 AGGREGATE_RESAMPLES = 2_000
@@ -40,26 +41,26 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
-def interquartile_mean(shares: np.ndarray) -> Estimate:
+def interquartile_mean(shares: NDArray[Any]) -> Estimate:
     """The mean of the middle half of normalised scores (seeds, tasks), with rliable's stratified
     bootstrap, which draws seeds within each task (arXiv 2108.13264)."""
     return interquartile_means(shares[..., None])[0]
 
 
-def interquartile_means(shares: np.ndarray) -> list[Estimate]:
+def interquartile_means(shares: NDArray[Any]) -> list[Estimate]:
     """As `interquartile_mean`, at each point of learning curves (seeds, tasks, points)."""
     from scipy.stats import trim_mean
 
-    def statistic(x: np.ndarray) -> np.ndarray:
+    def statistic(x: NDArray[Any]) -> NDArray[Any]:
         """rliable's aggregate_iqm of every point at once."""
         return np.asarray(trim_mean(x.reshape(-1, x.shape[-1]), proportiontocut=0.25, axis=0))
 
     return _estimates(statistic, shares)
 
 
-def performance_profile(shares: np.ndarray, levels: np.ndarray) -> list[Estimate]:
-    """Which share of normalised scores (seeds, tasks) is above each of `levels`, with the same
-    bootstrap (arXiv 2108.13264, section 4.2)."""
+def performance_profile(shares: NDArray[Any], levels: NDArray[Any]) -> list[Estimate]:
+    """The share of normalised scores (seeds, tasks) above each of `levels`, with the same bootstrap
+    (arXiv 2108.13264, section 4.2)."""
     from rliable.library import create_performance_profile
 
     with _fixed_random_numbers():
@@ -67,15 +68,15 @@ def performance_profile(shares: np.ndarray, levels: np.ndarray) -> list[Estimate
     return _listed(value[""], interval[""])
 
 
-def probability_of_improvement(x: np.ndarray, y: np.ndarray) -> Estimate:
-    """How likely a seed of x (seeds, tasks) is above one of y on a task drawn at random; ties count
-    half (arXiv 2108.13264, section 4.3)."""
+def probability_of_improvement(x: NDArray[Any], y: NDArray[Any]) -> Estimate:
+    """The probability that a seed of x (seeds, tasks) is above one of y on a task drawn at random;
+    ties count half (arXiv 2108.13264, section 4.3)."""
     from rliable.metrics import probability_of_improvement as improvement
 
     return _estimates(lambda a, b: np.array([improvement(a, b)]), (x, y))[0]
 
 
-def _estimates(statistic: Callable[..., np.ndarray], scores: Any) -> list[Estimate]:
+def _estimates(statistic: Callable[..., NDArray[Any]], scores: Any) -> list[Estimate]:
     from rliable.library import get_interval_estimates
 
     with _fixed_random_numbers():
@@ -83,14 +84,14 @@ def _estimates(statistic: Callable[..., np.ndarray], scores: Any) -> list[Estima
     return _listed(value[""], interval[""])
 
 
-def _listed(value: np.ndarray, interval: np.ndarray) -> list[Estimate]:
+def _listed(value: NDArray[Any], interval: NDArray[Any]) -> list[Estimate]:
     return [(float(v), float(a), float(b)) for v, a, b in zip(value, *interval, strict=True)]
 
 
 @contextlib.contextmanager
 def _fixed_random_numbers() -> Iterator[None]:
-    """The same scores give the same interval: rliable draws from numpy's global generator, whatever
-    generator it is given."""
+    """Make the same scores give the same interval: rliable draws from numpy's global generator,
+    whatever generator it is given."""
     before = np.random.get_state()
     np.random.seed(0)
     try:

@@ -45,7 +45,8 @@ ElementTree.register_namespace("", _SVG)
 
 @dataclass(frozen=True)
 class Panel:
-    """`name` is its file's; `label` is what it shows, for readers who do not see it."""
+    """A figure of one panel. `name` is its file's; `label` describes it for readers who do not see
+    it."""
 
     name: str
     label: str
@@ -59,7 +60,7 @@ class Panel:
 def draw(
     name: str, title: str, label: str, plot: Callable[[Any], None], height: float = SIZE[1]
 ) -> Panel:
-    """A panel that `plot` draws on its axes; the legend stands below them, never over data."""
+    """Draw a panel by `plot` on its axes; the legend stands below them, never over data."""
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -83,7 +84,7 @@ def draw(
 
 
 def nothing(name: str) -> Panel:
-    """A panel for what there is nothing to draw of."""
+    """A panel in place of one that has no data."""
 
     def plot(axes: Any) -> None:
         axes.text(0.5, 0.5, "nothing recorded to draw", ha="center", va="center")
@@ -93,8 +94,8 @@ def nothing(name: str) -> Panel:
 
 
 def _tidy(text: str, label: str) -> str:
-    """One line that can stand alone or in a page: no ids but those referred to, no global styles,
-    the reader's own font, and INK as the colour of the text around."""
+    """Reduce an SVG to one line that can stand alone or in a page: no ids but those referred to, no
+    global styles, the reader's own font, and INK as the colour of the text around."""
     root = ElementTree.fromstring(text)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     for element in root.iter():

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cdred.config import Acceptance
-from cdred.envs.tasks import TASKS
+from cdred.config.schema import Acceptance
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
-from cdred.learning.acting import play
+from cdred.learning.play import play
+from cdred.report.published import expert_score
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
     """What its task measures, mean return or share of successes, over `episodes` of its own."""
     played = play(agent, task, episodes, 0, "acceptance")
-    if TASKS[task].measure == "success":
+    if find(task).measure == "success":
         return float(np.mean([bool(e.success) for e in played]))
     return float(np.mean([e.episode_return for e in played]))
 
 
 def judge(job: Job, wanted: Acceptance, found: float) -> str:
     """What to say of an expert with `score`. Raises CdredError when it is not good enough."""
-    spec = TASKS[job.task]
-    said = f"{spec.measure} {found:.4g} over {wanted.episodes} episodes"
+    said = f"{find(job.task).measure} {found:.4g} over {wanted.episodes} episodes"
     threshold, origin = wanted.threshold.get(job.task), "params.yaml: expert.threshold"
     if threshold is None:
-        if spec.published is None:
+        published = expert_score(job.task)
+        if published is None:
             return f"{said}; nothing is published for {job.task} to compare with"
-        threshold = wanted.published_share * spec.published
-        origin = f"{wanted.published_share:.0%} of TD-MPC2's published {spec.published:g}"
+        threshold = wanted.published_share * published
+        origin = f"{wanted.published_share:.0%} of TD-MPC2's published {published:g}"
     if found >= threshold:
         return f"{said}, at least {threshold:.4g} ({origin})"
     said = f"{said}, below {threshold:.4g} ({origin})"

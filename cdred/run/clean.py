@@ -7,11 +7,11 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdred.delivery import is_alive, waiting
 from cdred.plan import Plan, overlays
 from cdred.run.resume import FOLDER
 from cdred.system.locks import is_held
-from cdred.tracking import SPOOL
+from cdred.tracking.delivery import is_alive, waiting
+from cdred.tracking.spool import SPOOL
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import machine, manifest
+from cdred import manifest
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
-from cdred.progress import Progress, logger
 from cdred.run.resume import ResumeState
-from cdred.sampling import Sampler
-from cdred.tracking import Tracker
+from cdred.system import machine
+from cdred.system.progress import Progress, logger
+from cdred.system.sampler import Sampler
+from cdred.tracking.spool import Tracker
 
 
 class JobMonitor(Monitor):
@@ -60,10 +61,10 @@ class JobMonitor(Monitor):
         self.state.save(state(), {"time": now, "devices": self.devices, "machines": self.machines})
         self._saved_at = time.monotonic()
 
-    def progress(self, done: int, values: dict[str, float]) -> None:
+    def progress(self, done: int, highlights: dict[str, float]) -> None:
         if self.bar is None:
             self.bar = Progress(self.label, self.total, self.unit, done - 1)
-        self.bar(done, values)
+        self.bar(done, highlights)
 
     def row(self, table: str, row: dict[str, Any]) -> None:
         self.tracker.row(table, row)

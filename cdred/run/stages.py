@@ -14,15 +14,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import container, machine, manifest
+from cdred import manifest
 from cdred.config import Config
 from cdred.errors import CdredError
+from cdred.learning.device import device_name, prepare, select
 from cdred.plan import Job, Plan, ownership
-from cdred.progress import logger
 from cdred.run import artifact
 from cdred.run.job_monitor import JobMonitor
 from cdred.run.resume import ResumeState
+from cdred.system import container, machine
 from cdred.system.locks import exclusive
+from cdred.system.progress import logger
 
 
 def run(plan: Plan, job: Job) -> None:
@@ -82,111 +84,135 @@ def _run(plan: Plan, job: Job) -> None:
 
 def _device(config: Config) -> Any:
     """The torch device of the configuration, its threads set."""
-    machine.prepare(config.compute.threads)
-    return machine.device(config.compute.device)
+    prepare(config.compute.threads)
+    return select(config.compute.device, machine.take_gpu)
 
 
 def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
-    from cdred.learning import training
+    from cdred import methods
+    from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
-    monitor.begin(label, steps, "step", machine.device_name(device))
-    agent: Any
+    monitor.begin(label, steps, "step", device_name(device))
     if entry.source == "train":
-        agent, history = training.train(
-            job.task, "expert", entry.settings, job.seed, [], device, monitor, entry.obs
+        from cdred.learning.train import train
+
+        agent, history = train(
+            job.task, methods.EXPERT, entry.settings, job.seed, [], device, monitor, entry.obs
         )
-        training.write(out, agent, history)
+        saving.write(out, agent, history)
     elif entry.source == "scripted":
         from cdred.learning.scripted import ScriptedExpert
 
-        training.write(out, ScriptedExpert(job.task), training.History())
+        saving.write(out, ScriptedExpert(job.task), None)
     else:
+        from cdred.hub.pull import folder_of
         from cdred.learning.checkpoint import load_expert
 
-        assert entry.checkpoint is not None
-        agent = load_expert(plan.root, job.task, entry.obs, entry.checkpoint, entry.revision)
-        training.write(out, agent, training.History())
+        folder = folder_of(plan.root, entry.checkpoint, entry.revision)
+        saving.write(out, load_expert(folder, job.task, entry.obs, entry.checkpoint), None)
 
 
 def _accept(plan: Plan, job: Job, out: Path) -> None:
     """Refuse an expert that is not good enough. No part of what it is, so not of its code."""
-    from cdred.learning import training
+    from cdred.learning import saving
     from cdred.run import acceptance
 
-    agent, demanded = training.load(out).to(_device(plan.config)), plan.config.expert
+    agent, demanded = saving.load(out).to(_device(plan.config)), plan.config.expert
     score = acceptance.score(agent, job.task, demanded.episodes)
     logger.info(acceptance.judge(job, demanded, score))
 
 
 def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
-    from cdred import demos
-    from cdred.learning import training
+    from cdred.demos import dataset
+    from cdred.learning import saving
+    from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
-    episodes = demos.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    episodes = dataset.read(plan.root / job.inputs[0].path, entry.demo_episodes)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
-    unit = "update" if entry.method == "bc" else "step"
-    monitor.begin(label, entry.settings.steps, unit, machine.device_name(device))
+    monitor.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
     obs = plan.config.demos[entry.demos].obs
-    agent, history = training.train(
+    agent, history = train(
         job.task, entry.method, entry.settings, job.seed, episodes, device, monitor, obs
     )
-    training.write(out, agent, history)
+    saving.write(out, agent, history)
 
 
 def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
-    from cdred import demos
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
-    from cdred.learning import training
+    from cdred.demos import dataset, selection
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
+    from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
-    length = TASKS[job.task].episode_length
-    monitor.begin(f"demos {job.task} {job.entry}", length, "step", machine.device_name(device))
+    length = find(job.task).episode_length
+    chosen = selection.Selection(
+        entry.episodes, entry.obs, entry.seed, entry.only, entry.min_return
+    )
+    monitor.begin(f"demos {job.task} {job.entry}", length, "step", device_name(device))
     if job.inputs:
         folder = plan.root / job.inputs[0].path
-        agent = training.load(folder).to(device)
-        episodes = demos.collect(agent, job.task, entry, monitor, _parallel(plan))
+        agent = saving.load(folder).to(device)
+        episodes = selection.collect(
+            agent, job.task, chosen, str(entry.expert), monitor, _parallel(plan)
+        )
         provenance = {"expert": manifest.hash_file(folder / manifest.NAME)}
     else:
-        from cdred import foreign
-
-        episodes = foreign.collect(plan.root, job.task, entry)
+        episodes = _recorded(plan, job, chosen)
         provenance = {"source": f"{entry.source} {entry.path}"}
-    demos.write(out, episodes, job.task, job.entry, provenance)
+    dataset.write(out, episodes, job.task, job.entry, provenance)
     returns = [e.episode_return for e in episodes]
     _track_episodes(monitor, episodes)
     spread = f"{min(returns):.1f} to {max(returns):.1f}"
-    logger.info(f"{len(returns)} episodes, {said(episodes)} ({spread})")
+    logger.info(f"{len(returns)} episodes, {summary(episodes)} ({spread})")
+
+
+def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
+    """The episodes that others recorded, or published."""
+    from cdred.demos import importers
+    from cdred.hub.pull import pull
+
+    entry = plan.config.demos[job.entry]
+    assert entry.path is not None
+    if entry.source != "hub":
+        return importers.read(
+            plan.root, job.task, entry.source, entry.path, selection, entry.stride
+        )
+    where = f"{entry.path}@{entry.revision}"
+    pulled = pull(entry.path, "dataset", entry.revision)
+    stage, task = pulled.manifest["stage"], pulled.manifest["task"]
+    if (stage, task) != ("demos", job.task):
+        raise CdredError(f"{where}: holds {stage} of {task}, not demos of {job.task}")
+    return importers.read_published(where, pulled.folder, job.task, selection)
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import evaluation
-    from cdred.envs.rollout import said
-    from cdred.envs.tasks import TASKS
-    from cdred.envs.video import film, unfilmable
-    from cdred.learning import training
+    from cdred.envs.episodes import summary
+    from cdred.envs.tasks import find
+    from cdred.envs.video import cannot_film, film
+    from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
-    agent = training.load(plan.root / job.inputs[0].path).to(device)
+    agent = saving.load(plan.root / job.inputs[0].path).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
-    monitor.begin(label, TASKS[job.task].episode_length, "step", machine.device_name(device))
+    monitor.begin(label, find(job.task).episode_length, "step", device_name(device))
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, monitor, _parallel(plan)
     )
     found = evaluation.results(agent, job.task, episodes)
     evaluation.write(out, found)
-    if chosen.video and (reason := unfilmable(job.task)):
+    if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:
         first = episodes[0]
         film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
     _track_episodes(monitor, episodes)
     monitor.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
-    logger.info(f"{said(episodes)} over {len(episodes)} episodes")
+    logger.info(f"{summary(episodes)} over {len(episodes)} episodes")
 
 
 def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:
@@ -216,17 +242,18 @@ def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
 
 def _report(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import report
+    from cdred.plan.description import describe
 
     monitor.begin(f"report {job.entry}", 0, "", "cpu")
-    report.write(plan, job, out)
+    report.write(describe(plan), out)
 
 
 def _report_cost(plan: Plan, job: Job, out: Path) -> None:
     """Write what the machines took, which is no part of the report, among its logs."""
-    from cdred.report import measured
+    from cdred.tools import cost_page
 
     try:
-        measured.write(plan, job)
+        cost_page.write(plan, job)
     except OSError as exc:  # a log must not cost the work it tells of
         logger.warning(f"{exc.filename}: cannot be written: {exc.strerror}")
 

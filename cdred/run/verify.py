@@ -9,46 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from cdred import machine, manifest
-from cdred.envs.rollout import Episode
+from cdred import manifest
+from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
-from cdred.plan import code, command, output_path
+from cdred.learning.device import device_name, prepare, select
+from cdred.plan import code, output_path
+from cdred.plan.lineage import Manifests, chain
+from cdred.system import machine
 
 Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
-Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
-
-
-def chain(root: Path, path: str, found: Manifests | None = None) -> Manifests:
-    """The manifests of an artifact and of everything that it was made from, itself last.
-
-    Raises CdredError naming the first file that is missing, damaged or other than what was read
-    when the next artifact was made from it.
-    """
-    found = {} if found is None else found
-    if path in found:
-        return found
-    known = manifest.read(root / path)
-    if known is None:
-        raise CdredError(f"{path}: no such artifact; name a directory that holds a manifest.json")
-    identity = [known[name] for name in ("stage", "task", "entry", "seed")]
-    if output_path(*identity).as_posix() != path:
-        raise CdredError(f"{path}: its manifest is that of {output_path(*identity)}")
-    own = manifest.verify(root / path, command(*map(str, identity)))
-    for name, expected in own["inputs"].items():
-        file = root / name / manifest.NAME
-        if not file.exists():
-            raise CdredError(f"{file}: missing, {path} was made from it")
-        if manifest.hash_file(file) != expected:
-            raise CdredError(
-                f"{file}: not the one that {path} was made from; make the latter again, or bring "
-                f"the former back"
-            )
-        chain(root, name, found)
-    digests = {name: found[name]["digest"] for name in own["inputs"]}
-    if manifest.derive(own, digests) != own["digest"]:
-        raise CdredError(f"{root / path / manifest.NAME}: its digest does not follow from it")
-    found[path] = own
-    return found
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
@@ -71,7 +40,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
     """What is other here than where the artifact was made; if nothing, its bits must come back."""
     here = {
         "machine": machine.name(),
-        "device": machine.device_name(_device(m)),
+        "device": device_name(_device(m)),
     }
     other = [] if _same_code(root, m["code"]) else ["code"]
     other += [key for key, value in here.items() if m.get(key) != value]
@@ -94,7 +63,7 @@ class Reproduction:
         self, root: Path, path: str, m: dict[str, Any], tolerance: float, play: Play
     ) -> None:
         self.path, self.differences = path, differences(root, m)
-        machine.prepare(m.get("threads", 1))
+        prepare(m.get("threads", 1))
         self.recorded, self.found, same_bits = play()
         scale = float(np.abs(self.recorded).max())
         self.off = np.abs(self.found - self.recorded)
@@ -120,10 +89,10 @@ class Reproduction:
 
 
 def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
-    from cdred.learning import training
+    from cdred.learning import saving
 
     (agent_path,) = m["inputs"]
-    return _evaluate(path, training.load(root / agent_path), root / path, m)
+    return _evaluate(path, saving.load(root / agent_path), root / path, m)
 
 
 def _evaluate(
@@ -147,17 +116,17 @@ def _evaluate(
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
-    from cdred import demos
+    from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
 
-    recorded = demos.read(root / path)
+    recorded = dataset.read(root / path)
     params = m["params"]
     every = params["only"] == "all" and params["min_return"] is None
-    tried = derive_seeds(params["seed"], demos.PURPOSE, params["episodes"] * demos.ROUNDS)
+    tried = derive_seeds(params["seed"], selection.PURPOSE, params["episodes"] * selection.ROUNDS)
     seeds = [e.seed for e in recorded]
     follow = tried if every else [seed for seed in tried if seed in seeds]
     _agree(path, "episodes and seeds", seeds, follow[: params["episodes"]])
-    again = demos.observe(m["task"], params["obs"], recorded)
+    again = selection.observe(m["task"], params["obs"], recorded)
     pairs = zip(recorded, again, strict=True)
     same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
     return _returns(recorded), _returns(again), same
@@ -165,7 +134,7 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.nda
 
 def _device(m: dict[str, Any]) -> Any:
     """Where an artifact is played again: on the CPU if it was made there."""
-    return machine.device("cpu" if m["device"] == "cpu" else "auto")
+    return select("cpu" if m["device"] == "cpu" else "auto", machine.take_gpu)
 
 
 def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:
@@ -203,10 +172,10 @@ def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
 def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any = print) -> bool:
     """Pull an agent from the Hub and play its evaluation again. Returns whether it reproduces."""
     import cdred
-    from cdred import hub
+    from cdred.hub.pull import pull
     from cdred.learning.agent import Agent
 
-    pulled = hub.pull(where, "model", revision)
+    pulled = pull(where, "model", revision)
     name = f"{where}@{pulled.commit[:12]}"
     m = pulled.lineage("evaluate")
     if m is None or not (pulled.folder / "evaluation.json").exists():

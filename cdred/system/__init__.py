@@ -1,1 +1,1 @@
-"""The machine that jobs run on, and what processes on it share."""
+"""The machine and what runs on it: devices, containers, clusters, progress, sensors."""

@@ -12,7 +12,6 @@ import contextlib
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +22,41 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 import cdred
-from cdred.envs.make import PIXEL_SHAPE
-from cdred.envs.rollout import Episode
-from cdred.envs.tasks import find
-from cdred.learning import training
+from cdred import methods
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.learning.agent import Agent
-from cdred.learning.cloning import CloningTrainer
-from cdred.learning.interaction import demonstration_replay
+from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
+from cdred.learning.online_trainer import demonstration_replay
 from cdred.learning.replay import Batch, Replay
-from cdred.learning.settings import SMALL, Settings
-from cdred.learning.update import Learner
+from cdred.learning.settings import Settings
+from cdred.learning.train import train as train_agent
+from cdred.methods.bc.trainer import CloningTrainer
+from cdred.methods.cdred.settings import CdredSettings
 
 pytestmark = pytest.mark.cuda
 
 Measure = Callable[[str, float], None]
 TASK = "cartpole-balance"
-METHODS = ["expert", "cdred", "red", "iqmpc", "cfil", "bc"]
+METHODS = methods.folders()
 # No dropout, whose mask depends on rounding; five Q, so that two are drawn; planning.
-S = replace(
-    Settings(**SMALL), num_q=5, batch_size=32, steps=540, seed_steps=500, updates_per_step=0.1,
-    eval_every=540, eval_episodes=1, log_every=10, mpc=True, plan_samples=64, plan_iterations=3,
-    plan_policy_samples=8, plan_elites=8,
-)  # fmt: skip
+SIZES: dict[str, Any] = {
+    "batch_size": 32, "steps": 540, "eval_every": 540, "eval_episodes": 1, "log_every": 10,
+}  # fmt: skip
+ONLINE: dict[str, Any] = {
+    "num_q": 5, "seed_steps": 500, "updates_per_step": 0.1, "mpc": True, "plan_samples": 64,
+    "plan_iterations": 3, "plan_policy_samples": 8, "plan_elites": 8,
+}  # fmt: skip
 UPDATES = 3
 
 
-def settings(method: str) -> Settings:
-    """Those of S that suit a method: the flows' reward is of observations, for no model to plan."""
-    return replace(S, model_free=True, mpc=False) if method == "cfil" else S
+def settings(method: str, **changes: Any) -> Any:
+    """Those that suit a method; one that cannot plan learns without a model."""
+    definition, values = methods.find(method), dict(SIZES)
+    if definition.interacts:
+        values |= ONLINE if definition.plans else ONLINE | {"model_free": True, "mpc": False}
+    return definition.settings.preset("small", **values | changes)
 
 
 class SharedDraws(TorchFunctionMode):
@@ -120,12 +125,12 @@ def episodes(shape: tuple[int, ...], action_dim: int, count: int = 2) -> list[Ep
     ]  # fmt: skip
 
 
-def batches(s: Settings, shape: tuple[int, ...], method: str) -> list[Batch]:
+def batches(s: Any, shape: tuple[int, ...], method: str) -> list[Batch]:
     """One batch for each update, the same for every device."""
     options: dict[str, Any] = {
         "generator": torch.Generator().manual_seed(1), "dtype": torch.float32,
     }  # fmt: skip
-    experts = 0 if method == "expert" else s.batch_size
+    experts = s.batch_size if methods.find(method).uses_demonstrations else 0
     n, made = s.batch_size + experts, []
     for _ in range(UPDATES):
         if len(shape) == 3:
@@ -165,7 +170,7 @@ def to(batch: Batch, device: torch.device) -> Batch:
 
 
 def learned(
-    method: str, device: torch.device, s: Settings = S, shape: tuple[int, ...] = (5,),
+    method: str, device: torch.device, s: Any, shape: tuple[int, ...] = (5,),
     exact: bool = False,
 ) -> Trace:  # fmt: skip
     """Some updates on the same batches from the same weights. Random numbers are shared as
@@ -191,9 +196,9 @@ def learned(
 
 
 def updates(
-    agent: Agent, method: str, s: Settings, shape: tuple[int, ...], device: torch.device
+    agent: Agent, method: str, s: Any, shape: tuple[int, ...], device: torch.device
 ) -> Callable[[int], dict[str, Tensor]]:
-    if method == "bc":
+    if not methods.find(method).interacts:
         trainer = CloningTrainer(agent, s, 0, episodes(shape, action_dim(shape)), Monitor())
         trainer.close()
         kind = torch.get_default_dtype()
@@ -201,7 +206,7 @@ def updates(
             trainer.obs = trainer.obs.to(kind)
         trainer.action = trainer.action.to(kind)
         return lambda k: (trainer.advance(), trainer.log.pending[-1])[1]
-    learner = Learner(agent.model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
+    learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
     streams = [
         demonstration_replay(episodes(shape, action_dim(shape), k), s, [*shape],
                              action_dim(shape), device)
@@ -243,7 +248,7 @@ def compare(found: Trace, expected: Trace, name: str, measure: Measure) -> dict[
 REFERENCE: dict[tuple, Trace] = {}
 
 
-def reference(method: str, s: Settings = S, shape: tuple[int, ...] = (5,)) -> Trace:
+def reference(method: str, s: Any, shape: tuple[int, ...] = (5,)) -> Trace:
     key = (method, s, shape)
     if key not in REFERENCE:
         REFERENCE[key] = learned(method, torch.device("cpu"), s, shape, exact=True)
@@ -262,23 +267,24 @@ def test_updates_are_those_of_float64(method: str, device: torch.device, measure
 
 
 @pytest.mark.parametrize("rounding", ["tf32", "bfloat16"])
-@pytest.mark.parametrize("method", ["expert", "cdred", "iqmpc"])
+@pytest.mark.parametrize("method", ["true_reward", "cdred", "iqmpc"])
 def test_coarser_products_round_and_nothing_else(
     method: str, rounding: str, device: torch.device, measure: Measure
 ) -> None:
-    s = S if rounding == "tf32" else replace(S, precision="bfloat16")
+    exact = settings(method)
+    s = exact if rounding == "tf32" else exact.replace(precision="bfloat16")
     with matrix_rounding(rounding == "tf32"):
         trace = learned(method, device, s)
-    found = compare(trace, reference(method), f"{method} {rounding}", measure)
+    found = compare(trace, reference(method, exact), f"{method} {rounding}", measure)
     # Later updates start from other weights: the first loss tells.
-    first, want = trace.losses[0], reference(method).losses[0]
+    first, want = trace.losses[0], reference(method, exact).losses[0]
     assert first["total_loss"] == pytest.approx(want["total_loss"], rel=0.05)
     assert found["parameters"] < 0.5  # no step leads elsewhere
 
 
 @pytest.mark.parametrize("method", ["cdred", "bc"])
 def test_pixels(method: str, device: torch.device, measure: Measure) -> None:
-    s = replace(S, batch_size=4, conv_channels=4)
+    s = settings(method, batch_size=4, conv_channels=4)
     with matrix_rounding(tf32=False):
         trace = learned(method, device, s, PIXEL_SHAPE)
     expected = reference(method, s, PIXEL_SHAPE)
@@ -300,11 +306,11 @@ def acted(method: str, device: torch.device, s: Settings, exact: bool) -> np.nda
         return np.stack([agent.act(o, explore=True) for o in obs])
 
 
-@pytest.mark.parametrize("method", ["expert", "cdred", "iqmpc"])
+@pytest.mark.parametrize("method", ["true_reward", "cdred", "iqmpc"])
 def test_plans_are_those_of_float64(method: str, device: torch.device, measure: Measure) -> None:
     with matrix_rounding(tf32=False):
-        found = acted(method, device, S, exact=False)
-    expected = acted(method, torch.device("cpu"), S, exact=True)
+        found = acted(method, device, settings(method), exact=False)
+    expected = acted(method, torch.device("cpu"), settings(method), exact=True)
     error = float(np.abs(found - expected).max())
     measure(f"{method}: plan, largest difference of an action", error)
     assert error < 1e-3
@@ -314,7 +320,9 @@ def test_plans_are_those_of_float64(method: str, device: torch.device, measure: 
 def test_the_policy_acts_alike_everywhere(
     method: str, device: torch.device, measure: Measure
 ) -> None:
-    s = replace(S, mpc=False)
+    s = settings(method)
+    if methods.find(method).interacts:
+        s = s.replace(mpc=False)
     with matrix_rounding(tf32=False):
         found = acted(method, device, s, exact=False)
     error = float(np.abs(found - acted(method, torch.device("cpu"), s, exact=True)).max())
@@ -325,7 +333,7 @@ def test_the_policy_acts_alike_everywhere(
 def test_an_agent_saved_on_one_device_is_the_same_on_another(
     device: torch.device, tmp_path: Path
 ) -> None:
-    agent = Agent.create(TASK, "cdred", (5,), 1, S).to(device).eval()
+    agent = Agent.create(TASK, "cdred", (5,), 1, settings("cdred")).to(device).eval()
     agent.save(tmp_path)
     loaded = cdred.Agent.from_pretrained(tmp_path)
     assert loaded.device.type == "cpu"
@@ -372,11 +380,13 @@ def test_repeating_and_resuming(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     monkeypatch.chdir(tmp_path)
-    s = replace(settings(method), mpc=method == "cdred", plan_samples=16, plan_iterations=1)
+    s = settings(method)
+    if methods.find(method).interacts:
+        s = s.replace(mpc=method == "cdred", plan_samples=16, plan_iterations=1)
 
     def train(monitor: Monitor) -> Tensor:
-        demonstrations = [] if method == "expert" else episodes((5,), 1)
-        agent, _ = training.train(TASK, method, s, 3, demonstrations, device, monitor)
+        demonstrations = episodes((5,), 1) if methods.find(method).uses_demonstrations else []
+        agent, _ = train_agent(TASK, method, s, 3, demonstrations, device, monitor)
         return flat(list(agent.state_dict().values()))
 
     once, again = train(Monitor()), train(Monitor())
@@ -398,9 +408,9 @@ def test_repeating_and_resuming(
 def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Measure) -> None:
     if device.type == "cpu":
         pytest.skip("takes minutes without a GPU; cdred bench measures it")
-    s, spec = Settings(), find("humanoid-walk")
+    s, spec = CdredSettings(), find("humanoid-walk")
     agent = Agent.create("humanoid-walk", "cdred", (spec.obs_dim,), spec.action_dim, s).to(device)
-    learner = Learner(agent.model, agent.reward_model, s, 0.99, 10**6)  # type: ignore[arg-type]
+    learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 10**6)  # type: ignore[arg-type]
     replay = Replay(s.buffer_size, (spec.obs_dim,), spec.action_dim, s.horizon, False, device)
     for _ in range(s.buffer_size // 501):
         replay.add(torch.randn(501, spec.obs_dim), 2 * torch.rand(500, spec.action_dim) - 1)
@@ -429,10 +439,10 @@ def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Mea
     """On its own random numbers, which are the same eager and compiled."""
     torch._dynamo.reset()
     with matrix_rounding(tf32=False):
-        compiled = learned("cdred", device, replace(S, compile=True))
+        compiled = learned("cdred", device, settings("cdred", compile=True))
         draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
         try:
-            eager = learned("cdred", device)
+            eager = learned("cdred", device, settings("cdred"))
         finally:
             SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
     found = compare(compiled, eager, "cdred compiled against eager", measure)

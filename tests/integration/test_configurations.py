@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Project
+from support.project import CHECKOUT, Project
 
 OVERLAYS = sorted(
     path.relative_to(CHECKOUT).as_posix()

@@ -15,10 +15,10 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Project
-from support.engines import ALL, EXPERT, SIF, manifests
+from support.engines import ALL, EXPERT, manifests
+from support.project import CHECKOUT, SIF, Project
 
-from cdred import container
+from cdred.system import container
 
 container_test = pytest.mark.container
 
@@ -94,7 +94,7 @@ def test_only_what_is_meant_to_gets_in() -> None:
 def test_each_process_takes_a_gpu_of_its_own(tmp_path: Path) -> None:
     """Snakemake counts GPUs and names none. Processes that hold one hold it until they end."""
     hold = (
-        "from cdred.machine import take_gpu; import time;"
+        "from cdred.system.machine import take_gpu; import time;"
         "print(take_gpu(('gpu-a', 'gpu-b')), flush=True); time.sleep(600)"
     )
     started = []

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import CHECKOUT, Project
 from support.engines import (
     ALL,
     CDRED,
@@ -21,11 +20,9 @@ from support.engines import (
     dvc_is_clean,
     manifests,
     planned,
+    snakemake,
 )
-
-
-def snakemake(project: Project) -> str:
-    return project.run("snakemake", "--cores", "2")
+from support.project import CHECKOUT, Project
 
 
 @pytest.fixture(scope="module")

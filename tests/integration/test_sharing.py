@@ -13,9 +13,9 @@ from typing import Any
 
 import boto3
 import pytest
-from conftest import Project
 from moto.server import DomainDispatcherApplication, create_backend_app
 from support.engines import dvc_is_clean, planned
+from support.project import Project
 from werkzeug.serving import make_server
 
 MODEL = "artifacts/agents/cartpole-balance/cdred/seed_0/pretrained_model/model.safetensors"

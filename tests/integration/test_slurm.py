@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT, Project
-from support.engines import ALL, EXPERT, SIF, manifests
+from support.engines import ALL, EXPERT, manifests
+from support.project import CHECKOUT, SIF, Project
 
 SNAKEMAKE = CHECKOUT / ".venv-cluster/bin/snakemake"
 # Looks at jobs more often than a cluster should be asked.

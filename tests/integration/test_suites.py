@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import Project
-from killing import Stage
+from support.killing import Stage
+from support.project import Project
 
 
 @pytest.mark.needs("mw-reach", "lift-cube")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from support.learning import forward, tiny
 from torch import nn
 
-from cdred.learning import rewards
+from cdred import methods
 from cdred.learning.agent import Agent
+from cdred.learning.derived import discount
+from cdred.learning.learner import Learner
 from cdred.learning.networks import (
     EnsembleMLP,
     PixelEncoder,
@@ -22,36 +23,18 @@ from cdred.learning.networks import (
 )
 from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
-from cdred.learning.rewards.rnd import CoupledRND
+from cdred.learning.reward_model import RewardModel
 from cdred.learning.scale import RunningScale
-from cdred.learning.settings import SMALL, Settings, discount
 from cdred.learning.twohot import soft_cross_entropy, two_hot, two_hot_inverse
-from cdred.learning.update import Learner
+from cdred.methods.cdred.reward import CoupledRND
+from cdred.methods.cdred.settings import CdredSettings
 
-TINY = replace(
-    Settings(**SMALL), latent_dim=16, encoder_dim=16, mlp_dim=16, rnd_dim=8, target_dim=16,
-    predictor_dim=16,
-)  # fmt: skip
+TINY = tiny()
 
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
-
-
-def forward(net: EnsembleMLP, member: int, x: np.ndarray) -> np.ndarray:
-    """One member of an ensemble in numpy float64: Linear, LayerNorm, SiLU; a bare last Linear."""
-
-    def get(parameters: nn.ParameterList, k: int) -> np.ndarray:
-        return parameters[k][member].detach().double().numpy()
-
-    for k in range(len(net.weight)):
-        x = x @ get(net.weight, k) + get(net.bias, k)
-        if k < len(net.weight) - 1:
-            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-            x = x * get(net.norm_weight, k) + get(net.norm_bias, k)
-            x = x / (1 + np.exp(-x))
-    return x
 
 
 def test_mish_for_the_compiler_is_mish(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +74,7 @@ def test_an_ensemble_drops_units_only_while_it_trains() -> None:
 
 @pytest.mark.parametrize("transform", ["identity", "exp"])
 def test_cdred_reward_is_the_papers_formula(transform: str) -> None:
-    s = replace(TINY, alpha=0.7, zeta=0.6, sigma=1.3, transform=transform)  # type: ignore[arg-type]
+    s = tiny(alpha=0.7, zeta=0.6, sigma=1.3, transform=transform)
     model = CoupledRND(s, (5,), 3)
     for parameter in model.parameters():  # large weights: the ratio term must matter
         parameter.data.normal_(0, 0.5)
@@ -117,9 +100,9 @@ def test_cdred_reward_is_the_papers_formula(transform: str) -> None:
 
 
 def test_red_is_the_expert_term_alone() -> None:
-    model = rewards.build("red", TINY, (5,), 3)
+    model = methods.load(methods.find("red").reward_model)(tiny("red"), (5,), 3)
     z, action = torch.rand(5, 16), torch.rand(5, 3)
-    torch.testing.assert_close(model(z, action), -TINY.sigma * model.bonuses(z, action)[0])  # type: ignore[operator]
+    torch.testing.assert_close(model(z, action), -TINY.sigma * model.bonuses(z, action)[0])
 
 
 def test_each_predictor_learns_from_its_own_stream_alone() -> None:
@@ -160,7 +143,7 @@ def test_each_predictor_learns_from_its_own_stream_alone() -> None:
 def test_trainable_parameters_are_the_papers(
     task: str, obs_dim: int, action_dim: int, count: int
 ) -> None:
-    agent = Agent.create(task, "cdred", [obs_dim], action_dim, Settings())
+    agent = Agent.create(task, "cdred", [obs_dim], action_dim, CdredSettings())
     assert sum(p.numel() for p in agent.parameters() if p.requires_grad) == count
 
 
@@ -230,9 +213,9 @@ def test_pixels_become_the_papers_latent_state() -> None:
 
 def test_losses_of_world_model_and_value_are_the_papers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Latent roll-out, consistency loss, TD target and value loss, sample by sample in float64."""
-    s = replace(TINY, horizon=3, rho=0.7, batch_size=4, num_bins=11, symlog_max=3.0)
+    s = tiny(horizon=3, rho=0.7, batch_size=4, num_bins=11, symlog_max=3.0)
     agent = Agent.create("cup-catch", "cdred", (8,), 2, s)
-    model, reward_model, gamma = agent.model, agent.reward_model, 0.9
+    model, reward_model, gamma = agent.world_model, agent.reward_model, 0.9
     for parameter in model.parameters():
         parameter.data.normal_(0, 0.4)
     monkeypatch.setattr(  # the policy's noise has no part in this
@@ -304,7 +287,7 @@ def test_losses_of_world_model_and_value_are_the_papers(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(("length", "expected"), [(500, 0.99), (100, 0.95), (10_000, 0.995)])
 def test_discount_rule(length: int, expected: float) -> None:
-    assert discount(length, Settings()) == pytest.approx(expected)
+    assert discount(length, CdredSettings()) == pytest.approx(expected)
 
 
 def test_running_scale_follows_the_percentile_range_and_never_amplifies() -> None:
@@ -334,13 +317,13 @@ def known_planner(reward, **changes) -> Planner:  # type: ignore[no-untyped-def]
         def sample(self, z: torch.Tensor) -> tuple[torch.Tensor, None]:
             return torch.rand_like(z) * 2 - 1, None
 
-    class Given(rewards.RewardModel):
+    class Given(RewardModel):
         def forward(self, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
             return reward(z, action)
 
     world = KnownWorld()
     world.policy = Uninformed()  # type: ignore[assignment, method-assign]
-    settings = replace(Settings(), plan_min_std=0.01, plan_iterations=12, **changes)
+    settings = CdredSettings(plan_min_std=0.01, plan_iterations=12, **changes)
     return Planner(world, Given(), settings, 0.99, 2)  # type: ignore[arg-type]
 
 

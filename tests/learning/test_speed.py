@@ -7,40 +7,40 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from test_training import TASK, TOY, demonstrations, weights
+from support.learning import TASK, demonstrations, toy, weights
 
-from cdred.bench import ENVIRONMENTS
 from cdred.envs.tasks import TASKS, not_installed
-from cdred.learning import speed, training
+from cdred.learning import speed
 from cdred.learning.agent import Agent
+from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch
-from cdred.learning.settings import Settings
-from cdred.learning.update import Learner
+from cdred.learning.train import train as train_agent
+from cdred.tools.bench import ENVIRONMENTS
 
 # Five members, so that two are drawn; dropout, as the paper has it; planning.
-S = replace(
-    TOY, num_q=5, dropout=0.01, mpc=True, plan_samples=32, plan_iterations=3,
-    plan_policy_samples=4, plan_elites=8,
-)  # fmt: skip
+OPTIONS: dict[str, Any] = {
+    "num_q": 5, "dropout": 0.01, "mpc": True, "plan_samples": 32, "plan_iterations": 3,
+    "plan_policy_samples": 4, "plan_elites": 8,
+}  # fmt: skip
 # What an update computes from the weights alone, before rounding had time to build up.
 LOSSES = ("consistency_loss", "reward_loss", "value_loss", "policy_loss", "total_loss")
 
 
 def learned(
-    s: Settings, updates: int = 4, method: str = "cdred"
+    updates: int = 4, method: str = "cdred", **changes: Any
 ) -> tuple[list[dict[str, float]], np.ndarray]:
     """The metrics of some updates on one batch, and the plan from four observations after them."""
+    s = toy(method, **OPTIONS | changes)
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, (5,), 1, s)
-    own = Learner(agent.model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
+    own = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
     n = 2 * s.batch_size
     batch = Batch(
         torch.randn(s.horizon + 1, n, 5), torch.rand(s.horizon, n, 1) * 2 - 1, None, s.batch_size
@@ -58,14 +58,21 @@ def assert_close(found: Any, expected: Any, tolerance: float) -> None:
 
 
 def test_bfloat16_rounds_matrix_products_alone() -> None:
-    exact, rounded = learned(S), learned(replace(S, precision="bfloat16"))
+    exact, rounded = learned(), learned(precision="bfloat16")
     assert_close(rounded, exact, 0.02)
     assert rounded[0][0]["total_loss"] != exact[0][0]["total_loss"]
-    agent = Agent.create(TASK, "cdred", (5,), 1, S)
-    with speed.matrix_precision(replace(S, precision="bfloat16"), torch.device("cpu")):
+    s = toy(**OPTIONS, precision="bfloat16")
+    agent = Agent.create(TASK, "cdred", (5,), 1, s)
+    with speed.matrix_precision(s, torch.device("cpu")):
         z = agent.model.encoder(torch.randn(3, 5))
         action, entropy = agent.model.policy.sample(z)
-        found = [z, action, entropy, agent.model.q_logits(z, action), agent.reward_model(z, action)]  # type: ignore[operator, misc]
+        found = [
+            z,
+            action,
+            entropy,
+            agent.world_model.q_logits(z, action),
+            agent.reward_model(z, action),
+        ]  # type: ignore[operator, misc]
     assert {tensor.dtype for tensor in found} == {torch.float32}
 
 
@@ -82,10 +89,10 @@ def test_update_and_plan_are_one_graph_each(method: str, monkeypatch: pytest.Mon
         return torch_compile(function, backend="aot_eager", fullgraph=True, dynamic=False)
 
     torch_compile = torch.compile
-    expected = learned(S, method=method)
+    expected = learned(method=method)
     monkeypatch.setattr(torch, "compile", traced)
     torch._dynamo.reset()
-    found = learned(replace(S, compile=True), method=method)
+    found = learned(method=method, compile=True)
     assert graphs == ["world_loss", "policy_loss", "improve", "policy_actions"]
     if method == "cdred":
         assert found[0] == expected[0]
@@ -117,12 +124,13 @@ class Kept(Monitor):
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_compiled_learns_the_same_and_resumes_to_the_same_bytes(precision: Any) -> None:
     torch._dynamo.reset()
-    s = replace(S, precision=precision, compile=True, activation="mish")
+    changes = {"precision": precision, "activation": "mish"}
     tolerance = {"float32": 1e-4, "bfloat16": 0.02}[precision]
-    assert_close(learned(s), learned(replace(s, compile=False)), tolerance)
+    assert_close(learned(**changes, compile=True), learned(**changes), tolerance)
+    s = toy(**OPTIONS | changes, compile=True)
 
     def train(monitor: Monitor) -> Agent:
-        return training.train(
+        return train_agent(
             TASK, "cdred", s, 3, demonstrations(), torch.device("cpu"), monitor
         )[0]  # fmt: skip
 

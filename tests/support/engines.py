@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from conftest import Project
+from support.project import Project
 
-SIF = Path(__file__).resolve().parents[2] / "cdred.sif"
 EXPERT = "experts/cartpole-balance/expert"
 DEMOS = "demos/cartpole-balance/expert-2"
 CDRED, BC = (f"agents/cartpole-balance/{run}/seed_0" for run in ("cdred", "bc"))
 EVALUATIONS = {f"evaluations/cartpole-balance/{run}/seed_0" for run in ("expert", "cdred", "bc")}
 REPORT = "reports/toy"
 ALL = {EXPERT, DEMOS, CDRED, BC, REPORT} | EVALUATIONS
+
+
+def snakemake(project: Project) -> str:
+    return project.run("snakemake", "--cores", "2")
 
 
 def planned(project: Project) -> set[str]:

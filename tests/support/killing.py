@@ -13,8 +13,8 @@ from typing import Any
 SPAWN = multiprocessing.get_context("forkserver")
 SPAWN.set_forkserver_preload(  # not the simulators: a stage chooses how they are loaded
     [
-        "torch._dynamo", "cdred.learning.training", "cdred.evaluation", "cdred.demos", "minari",
-        "cdred.run.stages",
+        "torch._dynamo", "cdred.learning.train", "cdred.learning.saving", "cdred.evaluation",
+        "cdred.demos", "minari", "cdred.run.stages",
     ]
 )  # fmt: skip
 

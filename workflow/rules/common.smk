@@ -11,14 +11,15 @@ from pathlib import Path
 # A cluster node parses this without the package installed.
 sys.path.insert(0, workflow.basedir)
 
-from cdred import cluster
-from cdred import container as containers
-from cdred import machine
 from cdred.engines import snakemake as engine
 from cdred.engines.snakemake import refuse
 from cdred.errors import CdredError
 from cdred.plan import Plan
-from cdred.report import contents
+from cdred.plan.description import describe
+from cdred.report import catalogue
+from cdred.system import cluster
+from cdred.system import container as containers
+from cdred.system import machine
 from cdred.system.locks import hold_checkout
 
 if config:
@@ -59,7 +60,7 @@ def waits_for(markers):
 
 def files_of_report():
     """The files of the report that `snakemake --report` shows."""
-    return [str(PLAN.report.path / shown.file) for shown in contents.shown(PLAN.config)]
+    return [str(PLAN.report.path / item.file) for item in catalogue.files(describe(PLAN))]
 
 
 # Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.
@@ -67,7 +68,7 @@ container: PLAN.config.compute.container
 
 
 wildcard_constraints:
-    task="[a-z0-9-]+",
+    task="[A-Za-z0-9_-]+",
     entry="[a-z0-9_-]+",
     seed=r"\d+",
     digest="[0-9a-f]+",

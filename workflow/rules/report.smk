@@ -19,11 +19,11 @@ rule report_files:
         [
             report(
                 file,
-                caption=f"../report/{shown.caption}.rst",
-                category=shown.category,
-                labels=shown.labels,
+                caption=f"../report/{item.caption}.rst",
+                category=item.category,
+                labels=item.labels,
             )
-            for file, shown in zip(
-                files_of_report(), contents.shown(PLAN.config), strict=True
+            for file, item in zip(
+                files_of_report(), catalogue.files(describe(PLAN)), strict=True
             )
         ],

@@ -1,0 +1,86 @@
+"""The commands that look at results: show, diff, verify, cost and tasks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cdred.cli.arguments import Commands, add_tolerance
+from cdred.errors import CdredError
+from cdred.plan import Plan
+
+
+def add(commands: Commands) -> None:
+    p = commands.add_parser("show", help="print the report's results")
+    p.set_defaults(run=show)
+    p = commands.add_parser("diff", help="in what two artifacts differ; exit code 1 if they do")
+    p.add_argument("a", type=Path, metavar="A", help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    p.add_argument("b", type=Path, metavar="B", help="another, also of another checkout")
+    p.set_defaults(run=diff)
+    p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
+    p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    add_tolerance(p)
+    p.set_defaults(run=verify)
+    p = commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p.add_argument(
+        "--estimate", type=Path, metavar="FILE",
+        help="what it would take at the rates that `cdred bench --json FILE` measured",
+    )  # fmt: skip
+    p.set_defaults(run=cost)
+    p = commands.add_parser(
+        "tasks", help="the tasks, their sizes, and what is missing on this machine"
+    )
+    p.set_defaults(run=tasks)
+
+
+def show(args: argparse.Namespace) -> None:
+    """Print the report's verdicts and final returns, and where the whole of it is."""
+    job = (plan := Plan.load()).report
+    if not job.up_to_date():
+        raise CdredError(
+            f"{job.path}: not up to date; `snakemake --cores all` or `dvc repro` makes it"
+        )
+    text = (plan.root / job.path / "report.md").read_text(encoding="utf-8")
+    print(text.split("\n## Demonstrations")[0])
+    print(f"The whole report: {job.path}/report.html; time and memory: cdred cost")
+
+
+def diff(args: argparse.Namespace) -> int:
+    """0 if two artifacts are equal, 1 if they differ."""
+    from cdred.plan import differences
+
+    kinds = differences.between(args.a, args.b)
+    for kind, lines in kinds:
+        print(f"{kind}:")
+        print("\n".join(f"  {line}" for line in lines))
+    return 1 if kinds else 0
+
+
+def verify(args: argparse.Namespace) -> int:
+    """0 if all that can be played again came back, 1 if not, 2 if the artifact is not intact."""
+    from cdred.run import verify as verification
+
+    path = args.artifact.resolve()
+    try:
+        relative = path.relative_to(Path.cwd()).as_posix()
+    except ValueError:
+        raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
+    return 0 if verification.verify(Path(), relative, args.tolerance) else 1
+
+
+def cost(args: argparse.Namespace) -> None:
+    plan = Plan.load()
+    if args.estimate is None:
+        from cdred.tools import cost
+
+        print(cost.table(plan))
+    else:
+        from cdred.tools import estimate
+
+        print(estimate.table(plan, args.estimate))
+
+
+def tasks(args: argparse.Namespace) -> None:
+    from cdred.tools import task_table
+
+    print("\n".join(task_table.lines()))

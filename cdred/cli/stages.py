@@ -1,0 +1,93 @@
+"""The commands that run a stage: expert, demos, imitate, evaluate and report."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cdred.cli.arguments import Commands, add_tolerance, repository
+from cdred.envs.tasks import file_name
+from cdred.errors import CdredError, nearest
+from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
+from cdred.system.progress import configure_logging
+
+_HELP = {
+    "expert": "train an expert from the environment's reward",
+    "demos": "collect demonstrations of an expert",
+    "imitate": "train an agent from demonstrations, without rewards",
+    "evaluate": "play seeded episodes of a trained agent or expert",
+    "report": "tables and figures of the experiment",
+}
+
+
+def add(commands: Commands) -> None:
+    for stage in STAGES:
+        p = commands.add_parser(stage, help=_HELP[stage], description=_HELP[stage])
+        p.set_defaults(run=evaluate if stage == "evaluate" else make)
+        if stage in ENTRY_OPTION:
+            option, needed = ENTRY_OPTION[stage], stage != "evaluate"
+            p.add_argument("--task", required=needed, help="a task of the experiment")
+            p.add_argument(f"--{option}", dest="entry", required=needed, metavar="NAME")
+        if stage in ("imitate", "evaluate"):
+            p.add_argument("--seed", type=int, required=stage == "imitate")
+        if stage == "evaluate":
+            p.add_argument(
+                "--checkpoint", metavar="ID[@REVISION]",
+                help="instead of all these: pull this agent from the Hub, play its evaluation "
+                "again and compare",
+            )  # fmt: skip
+            add_tolerance(p)
+        p.add_argument(
+            "--log", type=Path, metavar="FILE", help="write the log to FILE beside logs/"
+        )
+        p.add_argument("--quiet", action="store_true", help="print errors alone")
+
+
+def make(args: argparse.Namespace) -> None:
+    """Make the artifact of one job."""
+    from cdred.run.stages import run
+
+    plan = Plan.load()
+    job = _job(plan, args)
+    configure_logging([plan.root / job.log, args.log], args.quiet)
+    run(plan, job)
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Evaluate an agent of the experiment, or with --checkpoint play the evaluation of a published
+    one again: 0 if it came back, 1 if not."""
+    given = {"task": args.task, "run": args.entry, "seed": args.seed}
+    if args.checkpoint is None:
+        for name, value in given.items():
+            if value is None:
+                raise CdredError(f"evaluate: --{name}: missing (or give --checkpoint alone)")
+        make(args)
+        return 0
+    for name, value in given.items():
+        if value is not None:
+            raise CdredError(f"evaluate: --{name} has no meaning with --checkpoint, which knows it")
+    from cdred.run.verify import verify_pulled
+
+    return 0 if verify_pulled(*repository(args.checkpoint), args.tolerance) else 1
+
+
+def _job(plan: Plan, args: argparse.Namespace) -> Job:
+    """The job that the arguments name, or an error that gives the nearest valid name."""
+    if args.command == "report":
+        return plan.report
+    jobs = plan.of(args.command)
+    # Engines name tasks as paths do.
+    task = next((j.task for j in jobs if args.task == file_name(j.task)), args.task)
+    seed = getattr(args, "seed", None)
+    for key, given, valid in (
+        ("task", task, [j.task for j in jobs]),
+        (ENTRY_OPTION[args.command], args.entry, [j.entry for j in jobs if j.task == task]),
+        ("seed", seed, [j.seed for j in jobs if (j.task, j.entry) == (task, args.entry)]),
+    ):
+        if given is not None and given not in valid:
+            names = list(dict.fromkeys(map(str, valid)))
+            raise CdredError(
+                f"--{key} {given}: not part of experiment {plan.config.experiment.name!r} "
+                f"(params.yaml); {nearest(str(given), names)}"
+            )
+    return plan.job(args.command, task, args.entry, 0 if seed is None else seed)

@@ -1,0 +1,224 @@
+"""The models of the configuration's tables, with bounds on every field.
+
+Entries of `experts` and `demos` are told apart by `source`, those of `runs` by `method`, whose
+settings stand flat beside the entry's own keys.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, InstanceOf
+
+from cdred import methods
+from cdred.learning.settings import Positive, Settings
+
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+Episodes = Annotated[int, Field(ge=1, le=100_000)]
+Obs = Literal["state", "rgb"]
+
+
+class Table(BaseModel):
+    """A table of the configuration."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True
+    )
+
+
+class Experiment(Table):
+    """Which jobs are asked for: tasks x runs x seeds."""
+
+    name: str
+    tasks: list[str]
+    runs: list[str]
+    seeds: list[Seed]
+
+
+class Entry(Table):
+    """A named entry, from which jobs are made."""
+
+    def params(self) -> dict[str, Any]:
+        """All that a result depends on of it, as flat plain data."""
+        return self.model_dump()
+
+
+class TrainedExpert(Entry):
+    """An expert trained from the environment's reward. Other keys are learner settings over the
+    preset."""
+
+    checkpoint: ClassVar[None] = None
+    revision: ClassVar[None] = None
+
+    source: Literal["train"] = "train"
+    obs: Obs = "state"
+    seed: Seed = 0
+    settings: InstanceOf[Settings] = Field(exclude=True)
+
+    def params(self) -> dict[str, Any]:
+        return self.model_dump() | self.settings.model_dump()
+
+
+class GivenExpert(Entry):
+    """An expert that is not trained here."""
+
+    settings: ClassVar[None] = None
+
+    obs: Obs = "state"
+    seed: Seed = Field(0, exclude=True)  # decides nothing, as nothing is learned
+
+
+class ScriptedExpert(GivenExpert):
+    """The benchmark's own policy."""
+
+    checkpoint: ClassVar[None] = None
+    revision: ClassVar[None] = None
+
+    source: Literal["scripted"]
+
+
+class CheckpointExpert(GivenExpert):
+    """An agent in a directory or, with its revision, on the Hugging Face Hub."""
+
+    source: Literal["checkpoint"]
+    checkpoint: str = Field(min_length=1, description="a directory, or a model on the Hub")
+    revision: str | None = None
+
+
+class HubExpert(GivenExpert):
+    """An agent on the Hugging Face Hub, at a commit."""
+
+    source: Literal["hub"]
+    checkpoint: str = Field(min_length=1, description="a directory, or a model on the Hub")
+    revision: str | None = None
+
+
+Expert = TrainedExpert | ScriptedExpert | CheckpointExpert | HubExpert
+
+
+class DemosEntry(Entry):
+    """Demonstrations: full episodes. `only` those that succeed, or with a return of at least
+    `min_return`."""
+
+    episodes: Episodes
+    obs: Obs = "state"
+    seed: Seed = 0
+    only: Literal["all", "successful"] = "all"
+    min_return: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
+
+
+class ExpertDemos(DemosEntry):
+    """Episodes of an expert here, as seen in an observation mode from which it need not act."""
+
+    path: ClassVar[None] = None
+    revision: ClassVar[None] = None
+    stride: ClassVar[int] = 1
+
+    source: Literal["expert"] = "expert"
+    expert: str
+
+
+class RecordedDemos(DemosEntry):
+    """What others recorded: a file, a directory, or a Minari dataset's id."""
+
+    expert: ClassVar[None] = None
+    revision: ClassVar[None] = None
+
+    source: Literal["minari", "maniskill2", "pickle"]
+    path: Annotated[str, Field(min_length=1)]
+    stride: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="of a recording at another rate: every how many-th step is one of the task's"
+    )
+
+
+class HubDemos(DemosEntry):
+    """A dataset on the Hugging Face Hub, at a commit."""
+
+    expert: ClassVar[None] = None
+
+    source: Literal["hub"]
+    path: Annotated[str, Field(min_length=1)]
+    revision: str | None = None
+    stride: Annotated[int, Field(ge=1, le=1000)] = 1
+
+
+Demos = ExpertDemos | RecordedDemos | HubDemos
+
+
+class Run(Entry):
+    """A way to imitate: method, demonstrations and how many of their episodes (null: all). Other
+    keys are settings of the method over the preset."""
+
+    method: str
+    demos: str
+    demo_episodes: Episodes | None = None
+    settings: InstanceOf[Settings] = Field(exclude=True)
+
+    @property
+    def definition(self) -> methods.Method:
+        return methods.find(self.method)
+
+    def params(self) -> dict[str, Any]:
+        return self.model_dump() | self.settings.model_dump()
+
+
+class Evaluation(Table):
+    """The episodes by which every agent is judged."""
+
+    episodes: Episodes = 20
+    seed: Seed = 0
+    video: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        150, description="steps of the first episode that are filmed; 0: none"
+    )
+
+
+class Acceptance(Table):
+    """What an expert must reach over `episodes` of its own; else its stage fails. No part of a
+    result's identity: a trained expert that failed is there when less is asked of it."""
+
+    threshold: dict[str, Positive] = Field(default_factory=dict, description="by task")
+    published_share: Annotated[float, Field(ge=0, le=10)] = Field(
+        0.9, description="of TD-MPC2's published score, where no threshold is named"
+    )
+    episodes: Episodes = 20
+    accept_below: bool = False
+
+
+class Compute(Table):
+    """Where and how fast, never what: none of it is part of a job's identity."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(1, description="of one training job")
+    environments: Literal["serial", "parallel"] = Field(
+        "serial", description="those of an evaluation: parallel, a process each"
+    )
+    container: str = Field(
+        "cdred.sif", description="what --use-singularity runs: a file, or docker://...@sha256:..."
+    )
+    tracking: Literal["mlflow", "none"] = "mlflow"
+    save_every: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        60.0, description="seconds between two saves of the state that a killed job resumes from"
+    )
+
+
+class Hub(Table):
+    """As whom, and under what terms, `cdred publish` publishes. No part of a result's identity."""
+
+    namespace: str | None = Field(
+        None, description="a user or organisation of the Hugging Face Hub"
+    )
+    license: str = "mit"
+    private: bool = False
+
+
+class Config(Table):
+    """A complete configuration."""
+
+    experiment: Experiment
+    experts: dict[str, Expert]
+    demos: dict[str, Demos]
+    runs: dict[str, Run]
+    expert: Acceptance = Acceptance()
+    evaluation: Evaluation = Evaluation()
+    compute: Compute = Compute()
+    hub: Hub = Hub()

@@ -1,0 +1,1 @@
+"""Demonstrations: which episodes they are, their dataset, and importers of other formats."""

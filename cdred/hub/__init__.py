@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: publishing artifacts, and pulling what others published."""

@@ -1,0 +1,1 @@
+"""Inverse soft Q learning: IQ-MPC (arXiv 2410.14081), and IQ-Learn without a model."""

@@ -1,0 +1,83 @@
+"""Inverse soft Q learning in the latent space: IQ-MPC (arXiv 2410.14081), IQ-Learn without a model.
+
+The critic is the reward: R(z, a) = Q(z, a) - gamma V(z'), V(z) = Q(z, a) + beta H(a | z) at the
+policy's a, of two Q the smaller one. It is learned from both streams by
+
+    L = - E_expert[R] + (1 - gamma) E_expert[V(z_0)] + 1 / (4 alpha) E_both[R^2]
+
+(IQ-Learn's chi-square regularised objective, arXiv 2106.12142, eq. 10 and section 5.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from cdred.learning.reward_model import Losses, RewardModel, Rollout
+from cdred.methods.iqmpc.settings import IqmpcSettings
+
+if TYPE_CHECKING:
+    from cdred.learning.world_model import WorldModel
+
+
+class InverseSoftQ(RewardModel):
+    """The reward that the critic holds in itself, and the loss by which it learns it."""
+
+    inverse = True
+
+    def __init__(self, s: IqmpcSettings, obs_shape: Sequence[int], action_dim: int) -> None:
+        super().__init__()
+        self.alpha, self.beta, self.penalty = s.iq_alpha, s.entropy_coef, s.gradient_penalty
+
+    def value(self, model: WorldModel, z: Tensor, target: bool = False) -> Tensor:
+        """V(z): (..., L) -> (..., 1); the policy is a constant of it."""
+        with torch.no_grad():
+            action, entropy = model.policy.sample(z)
+        return torch.minimum(*model.q_pair(z, action, target)) + self.beta * entropy
+
+    def losses(self, model: WorldModel, r: Rollout) -> Losses:
+        """Each step weighted, divided by H; a mean over the Q members. V(z') is that of the target
+        Q at the encoding of what was observed next, a constant."""
+        zs, action, experts = r.zs[:-1], r.batch.action, slice(r.batch.num_expert)
+        q = model.q_logits(zs, action)  # (Q, H, N, 1)
+        with torch.no_grad():
+            value_after = self.value(model, r.z_observed, target=True)
+        reward = q - r.discount * value_after
+        imitation = -reward[:, :, experts].mean((0, 2, 3))  # (H,)
+        regularisation = reward.square().mean((0, 2, 3)) / (4 * self.alpha)
+        start = (1 - r.discount) * self.value(model, r.zs[0, experts]).mean()
+        loss = (imitation + regularisation + start) @ r.weights / len(r.weights)
+        metrics = {
+            "iq_imitation": (imitation @ r.weights / len(r.weights)).detach(),
+            "iq_regularisation": (regularisation @ r.weights / len(r.weights)).detach(),
+            "iq_start": start.detach(),
+        }
+        if self.penalty:
+            steepness = self.gradient_penalty(model, zs.detach(), action, r.batch.num_expert)
+            loss = loss + self.penalty * steepness
+            metrics["iq_gradient_penalty"] = steepness.detach()
+        return Losses(torch.zeros_like(loss), loss, reward.detach().mean(0), q.detach(), metrics)
+
+    @staticmethod
+    def gradient_penalty(model: WorldModel, zs: Tensor, action: Tensor, num_expert: int) -> Tensor:
+        """Mean of (|dQ/d(z, a)| - 1)^2 between expert and behavioural samples (Wasserstein-1,
+        arXiv 1704.00028)."""
+        x = torch.cat([zs, action], -1)
+        expert, behaviour = x[:, :num_expert], x[:, num_expert:]
+        share = torch.rand(*expert.shape[:-1], 1, device=x.device)
+        between = (share * expert + (1 - share) * behaviour).requires_grad_()
+        q = model.q_logits(between[..., : zs.shape[-1]], between[..., zs.shape[-1] :])
+        slopes = [torch.autograd.grad(member.sum(), between, create_graph=True)[0] for member in q]
+        return torch.stack([(g.norm(dim=-1) - 1).square().mean() for g in slopes]).mean()
+
+    def planned(
+        self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: float
+    ) -> Tensor:
+        """The reward that Q holds, and the entropy that the policy has there."""
+        q = model.q_pair(z, action).mean(0)
+        after, entropy_after = model.policy.sample(z_next)
+        value = model.q_pair(z_next, after).mean(0) + self.beta * entropy_after
+        return q - discount * value + self.beta * model.policy.sample(z)[1]

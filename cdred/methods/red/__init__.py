@@ -1,0 +1,1 @@
+"""Random expert distillation: CDRED's expert term alone, which is its reward at zeta 1."""

@@ -1,0 +1,1 @@
+"""The environment's reward, learned: TD-MPC2, which trains experts."""

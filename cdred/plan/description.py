@@ -1,0 +1,91 @@
+"""The description of an experiment that its report is written from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cdred import methods
+from cdred.config.schema import Config, Expert, Run
+from cdred.learning.derived import acts_by
+from cdred.learning.settings import Settings
+from cdred.plan.jobs import Job, Plan
+from cdred.report.experiment import Artifact, Entry, Experiment
+
+
+def describe(plan: Plan, jobs: Iterable[Job] | None = None) -> Experiment:
+    """Describe the experiment of a plan, with the artifacts of `jobs` (default: all that its
+    report reads)."""
+    chosen, report = plan.config.experiment, plan.report
+    known: dict[Path, Artifact] = {}
+    return Experiment(
+        name=chosen.name,
+        tasks=tuple(chosen.tasks),
+        seeds=tuple(chosen.seeds),
+        entries=_entries(plan.config),
+        artifacts=tuple(
+            _artifact(plan, job, known) for job in (report.inputs if jobs is None else jobs)
+        ),
+        path=report.path.as_posix(),
+        logs=report.log.parent.as_posix(),
+    )
+
+
+def _entries(config: Config) -> dict[str, Entry]:
+    runs = {name: config.runs[name] for name in config.experiment.runs}
+    experts = [config.demos[run.demos].expert for run in runs.values()]
+    used = {name: config.experts[name] for name in dict.fromkeys(experts) if name is not None}
+    return {name: _expert(name, entry) for name, entry in used.items()} | {
+        name: _run(config, name, entry) for name, entry in runs.items()
+    }
+
+
+def _expert(name: str, entry: Expert) -> Entry:
+    s = entry.settings
+    return Entry(
+        name=name,
+        method=methods.EXPERT,
+        acts_by=_policy(methods.find(methods.EXPERT), s) if s else _GIVEN[entry.source],
+        steps=s.steps if s else 0,
+        obs=entry.obs,
+        trained=s is not None,
+        keeps_best=s is not None and s.keep == "best",
+    )
+
+
+def _run(config: Config, name: str, entry: Run) -> Entry:
+    return Entry(
+        name=name,
+        method=entry.method,
+        acts_by=_policy(entry.definition, entry.settings),
+        steps=entry.settings.steps,
+        obs=config.demos[entry.demos].obs,
+        demos=entry.demos,
+    )
+
+
+# How experts act that were not trained here.
+_GIVEN = {"scripted": "script", "checkpoint": "as saved", "hub": "as saved"}
+
+
+def _policy(method: methods.Method, settings: Settings) -> str:
+    way = acts_by(method, settings)
+    return "MPPI" if way == "plan" else way
+
+
+def _artifact(plan: Plan, job: Job, known: dict[Path, Artifact]) -> Artifact:
+    """The artifact of a job, the same object for whatever was made from it."""
+    if job.path not in known:
+        inputs = tuple(_artifact(plan, source, known) for source in job.inputs)
+        known[job.path] = Artifact(
+            stage=job.stage,
+            task=job.task,
+            entry=job.entry,
+            seed=job.seed,
+            path=job.path.as_posix(),
+            folder=plan.root / job.path,
+            digest=job.digest,
+            command=job.command.split(" --log ")[0],
+            inputs=inputs,
+        )
+    return known[job.path]

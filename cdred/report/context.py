@@ -1,0 +1,259 @@
+"""The text that the templates are filled with: verdicts, and the rows of tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from cdred import methods
+from cdred.envs.tasks import find
+from cdred.report import aggregates, published
+from cdred.report.catalogue import TABLES
+from cdred.report.rows import GOAL, Data, Row, is_expert
+
+if TYPE_CHECKING:
+    from cdred.report.experiment import Artifact, Experiment
+
+NEVER = "never"
+
+
+def context(experiment: Experiment, data: Data) -> dict[str, Any]:
+    """The values of the templates' variables, of an experiment or of one task."""
+    succeeds = any(run["success"] is not None for run in data.runs)
+    return {
+        "name": experiment.name,
+        "path": experiment.path,
+        "logs": experiment.logs,
+        "verdicts": _verdicts(data),
+        "answer": answer(data),
+        "several_seeds": any(run["seeds"] > 1 for run in data.runs),
+        "one_seed": any(run["seeds"] == 1 for run in data.runs),
+        "best_kept": [
+            r["run"]
+            for r in data.runs
+            if experiment.entries[r["run"]].keeps_best
+        ],
+        "success_head": ["success", "its 95 % interval"] if succeeds else [],
+        "returns_rows": [
+            [
+                r["task"], r["run"], r["method"], r["acts_by"], r["seeds"], r["episodes"],
+                f"{r['return_mean']:.1f}", f"{r['interval_low']:.1f} to {r['interval_high']:.1f}",
+                _range(r), _percent(r["expert_share"]),
+                *([_percent(r["success"]), _success_interval(r)] if succeeds else []),
+            ]
+            for r in data.runs
+        ],
+        "seed_rows": [
+            [
+                r["task"], r["run"], r["method"], experiment.entries[r["run"]].acts_by, r["seed"],
+                r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
+            ]
+            for r in data.summary
+        ],
+        "obstacle": aggregates.obstacle(data),
+        "aggregate_rows": [
+            [
+                r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
+                f"{r['iqm_low']:.3f} to {r['iqm_high']:.3f}", f"{r['mean']:.3f}",
+            ]
+            for r in data.aggregates
+        ],
+        "improvement_rows": [
+            [
+                r["run"], r["over"], f"{r['probability']:.2f}",
+                f"{r['low']:.2f} to {r['high']:.2f}",
+            ]
+            for r in data.improvements
+        ],
+        "first_rows": _first_steps(data),
+        "published_rows": published.in_text(data),
+        "published_sentences": published.sentences({find(task).suite for task in data.tasks}),
+        "demo_rows": [
+            [
+                r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
+                f"{r['return_mean']:.1f}", _range(r),
+            ]
+            for r in data.demos
+        ],
+        "episode_tables": {task: _episodes(data, task) for task in data.tasks},
+        "film_rows": _films(data),
+        "gradient_head": ["source"] if _norms_published(data) else [],
+        "gradient_rows": _gradients(data),
+        "published_norms": {
+            task: norms
+            for task, norms in published.with_gradient_norms().items()
+            if task not in data.tasks
+        },
+        "cost_rows": [
+            [
+                r["task"], r["run"],
+                *(f"{r[key]:,}" for key in (
+                    "agent_steps", "environment_steps", "updates", "parameters",
+                )),
+                f"{r['checkpoint_bytes'] / 1e6:.2f} MB",
+            ]
+            for r in data.runs
+        ],
+        "tree": _tree(experiment.artifacts),
+        "lineage_rows": [
+            [f"`{r['artifact']}`", f"`{r['digest'][:12]}`", f"`{r['command']}`"]
+            for r in data.lineage
+        ],
+        "csv_files": ", ".join(f"`{name}.csv`" for name in TABLES),
+    }  # fmt: skip
+
+
+def _verdicts(data: Data) -> list[str]:
+    """One sentence per imitating agent: whether it reached the goal."""
+    lines = []
+    for r in data.summary:
+        if is_expert(r):
+            continue
+        what = find(r["task"]).measure
+        name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
+        if r["expert_share"] is None:
+            lines.append(f"{name}: its expert has 0 {what}; nothing to compare with.")
+            continue
+        verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
+        reached = _score(r) if what == "success" else f"mean return {_score(r)}"
+        step = r["goal_step"]
+        unit = methods.find(r["method"]).unit
+        first = f"; its learning curve first did at {unit} {step:,}" if step else ""
+        lines.append(
+            f"{name}: {reached} over {r['episodes']} episodes, "
+            f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %"
+            f"{first}."
+        )
+    return lines
+
+
+def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]:
+    """The score of each run on each task: the runs by the task, or several tasks by the runs, their
+    names with a `link`."""
+    by_run = {(r["run"], r["task"]): r for r in data.runs}
+    names = list(dict.fromkeys(r["run"] for r in data.runs))
+
+    def cell(run: str, task: str) -> str:
+        r = by_run.get((run, task))
+        return f"{_score(r)} ({_percent(r['expert_share'])})" if r else ""
+
+    if len(data.tasks) == 1:
+        (task,) = data.tasks
+        return {"head": ["run", task], "rows": [[run, cell(run, task)] for run in names]}
+    rows = [[link(task), *(cell(run, task) for run in names)] for task in data.tasks]
+    return {"head": ["task", *names], "rows": rows}
+
+
+def _first_steps(data: Data) -> list[list[Any]]:
+    """The steps at which each interacting agent first reached half of its expert's score, and the
+    goal."""
+    length = {(r["task"], r["run"]): r["agent_steps"] for r in data.runs}
+    return [
+        [
+            r["task"], r["run"], r["seed"],
+            *(f"{r[key]:,}" if r[key] else NEVER for key in ("half_step", "goal_step")),
+            f"{length[r['task'], r['run']]:,}",
+        ]
+        for r in aggregates.imitating(data)
+        if methods.find(r["method"]).interacts
+    ]  # fmt: skip
+
+
+def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
+    """Evaluation episodes by agents: returns, with a mark where an episode fails."""
+    agents = [(r["run"], r["seed"]) for r in data.summary if r["task"] == task]
+    seeds = {run: sum(name == run for name, _ in agents) for run, _ in agents}
+    head = [f"{run}, seed {seed}" if seeds[run] > 1 else run for run, seed in agents]
+    cells: dict[int, dict[tuple[str, int], str]] = {}
+    for row in data.episodes:
+        if row["task"] == task:
+            failed = " (fails)" if row["success"] is False else ""
+            cell = f"{row['return']:.1f}{failed}"
+            cells.setdefault(row["episode_seed"], {})[row["run"], row["seed"]] = cell
+    rows = [
+        [k, seed, *(by_agent.get(agent, "") for agent in agents)]
+        for k, (seed, by_agent) in enumerate(cells.items())
+    ]
+    return {"head": ["episode", "its seed", *head], "rows": rows}
+
+
+def _gradients(data: Data) -> list[list[Any]]:
+    """Each run's gradient norms; below those of a task the published ones."""
+    rows: list[list[Any]] = []
+    measured = ["measured"] if _norms_published(data) else []
+    for task in data.tasks:
+        for r in data.runs:
+            if r["task"] == task:
+                norms = (_short(r["grad_norm_mean"]), _short(r["grad_norm_max"]))
+                rows.append([task, r["run"], *norms, *measured])
+        for name, mean, largest, source in published.gradient_norms(task):
+            known = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
+            rows.append([task, f"{name}, published", *known, source])
+    return rows
+
+
+def _norms_published(data: Data) -> bool:
+    """Whether gradient norms were published on one of its tasks."""
+    return any(task in published.with_gradient_norms() for task in data.tasks)
+
+
+def _films(data: Data) -> dict[str, list[Row]]:
+    """By task, each run's film of its lowest seed that has one."""
+    by_task: dict[str, dict[str, Row]] = {}
+    for row in sorted(data.films, key=lambda row: row["seed"]):
+        by_task.setdefault(row["task"], {}).setdefault(row["run"], row)
+    order = [row["run"] for row in data.runs]
+    return {
+        task: sorted(by_task[task].values(), key=lambda row: order.index(row["run"]))
+        for task in data.tasks
+        if task in by_task
+    }
+
+
+def _tree(artifacts: Iterable[Artifact]) -> list[str]:
+    """The artifacts as a nested list: each below its input, with its evaluation beside it."""
+    artifacts = list(artifacts)
+    made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
+
+    def below(parent: Artifact | None, depth: int) -> list[str]:
+        lines = []
+        for artifact in artifacts:
+            if artifact.stage == "evaluate" or parent is not (
+                artifact.inputs[0] if artifact.inputs else None
+            ):
+                continue
+            name = f"{made[artifact.stage]} **{artifact.entry}**"
+            name += f", seed {artifact.seed}" if artifact.stage == "imitate" else ""
+            name += f" on {artifact.task}" if parent is None else ""
+            line = f"{'  ' * depth}- {name} `{artifact.digest[:12]}`"
+            for other in artifacts:
+                if other.stage == "evaluate" and other.inputs[0] is artifact:
+                    line += f" → evaluation `{other.digest[:12]}`"
+            lines += [line, *below(artifact, depth + 1)]
+        return lines
+
+    return below(None, 0)
+
+
+def _score(row: Row) -> str:
+    """The row's score as text, with its name unless it is a return."""
+    successes = find(row["task"]).measure == "success"
+    return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
+
+
+def _range(row: Row) -> str:
+    return f"{row['return_min']:.1f} to {row['return_max']:.1f}"
+
+
+def _success_interval(row: Row) -> str:
+    if row["success"] is None:
+        return "n/a"
+    return f"{_percent(row['success_low'])} to {_percent(row['success_high'])}"
+
+
+def _percent(share: float | None) -> str:
+    return "n/a" if share is None else f"{100 * share:.1f} %"
+
+
+def _short(value: float | None) -> str:
+    return "n/a" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -1,0 +1,64 @@
+"""The description of an experiment that its report is written from: plain data, made from the plan.
+
+Standard library alone: the engines ask which files a report will have.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An expert or a run, and how its agents are made. A run names its `demos`, an expert none."""
+
+    name: str
+    method: str
+    acts_by: str  # when it is evaluated: MPPI, the policy's mean or sample, a script
+    steps: int
+    obs: str  # what it sees
+    demos: str = ""
+    trained: bool = True  # here; not taken from elsewhere
+    keeps_best: bool = False  # of the points of its learning curve, instead of the last
+
+    @property
+    def imitates(self) -> bool:
+        return bool(self.demos)
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """A finished artifact that the report covers. `path` is its name in the checkout, `folder`
+    where it can be read."""
+
+    stage: str
+    task: str
+    entry: str
+    seed: int
+    path: str
+    folder: Path
+    digest: str
+    command: str
+    inputs: tuple[Artifact, ...] = ()
+
+    def ancestor(self, stage: str) -> str:
+        """The entry of the artifact of `stage` that it was made from; empty if there is none."""
+        artifact = self
+        while artifact.stage != stage and artifact.inputs:
+            artifact = artifact.inputs[0]
+        return artifact.entry if artifact.stage == stage else ""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """`entries` are the experts in use, then the runs in order, by name. `path` is the report's own
+    name in the checkout, `logs` that of its logs."""
+
+    name: str
+    tasks: tuple[str, ...]
+    seeds: tuple[int, ...]
+    entries: dict[str, Entry]
+    artifacts: tuple[Artifact, ...]
+    path: str
+    logs: str

@@ -1,0 +1,48 @@
+"""DMControl's suite as Gymnasium environments, by shimmy."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from typing import TYPE_CHECKING
+
+from cdred.suites import Task
+from cdred.suites.rendering import MujocoSimulator, importing_mujoco
+
+if TYPE_CHECKING:
+    import gymnasium
+
+
+# Its reset uploads the terrain to the graphics card, whether or not anything is to be seen.
+_DRAWS_ANYWAY = ("quadruped escape",)
+
+
+class DMControl(MujocoSimulator):
+    """The suite through shimmy, its observations flattened."""
+
+    def build(self, task: Task, view: int | None) -> gymnasium.Env:
+        draws = view is not None or task.simulator in _DRAWS_ANYWAY
+        with warnings.catch_warnings(), importing_mujoco(draws):
+            warnings.simplefilter("ignore")  # glfw reports the missing display
+            import gymnasium
+            from dm_control import _render, suite
+            from shimmy.dm_control_compatibility import DmControlCompatibilityV0
+
+            if draws and not _renders(_render):
+                importlib.reload(_render)  # it was chosen where nothing had to be rendered
+            domain, name = task.simulator.split()
+            fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
+            dm_env = suite.load(domain, name, task_kwargs=fixed)
+            camera = 2 if domain == "quadruped" else 0
+            size = {"height": view or 0, "width": view or 0, "camera_id": camera}
+            env: gymnasium.Env = DmControlCompatibilityV0(dm_env, view and "rgb_array", size)
+            env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
+            return gymnasium.wrappers.FlattenObservation(env)
+
+
+def _renders(module: object) -> bool:
+    return getattr(module, "BACKEND", None) == os.environ["MUJOCO_GL"]
+
+
+SIMULATOR = DMControl()

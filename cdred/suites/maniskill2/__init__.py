@@ -1,0 +1,1 @@
+"""ManiSkill2, from state observations without a GPU or Vulkan device."""

@@ -1,0 +1,1 @@
+"""Meta-World (version 3), with the goal observed."""

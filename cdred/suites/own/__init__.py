@@ -1,0 +1,1 @@
+"""Tasks that are not part of this package: functions that return a Gymnasium environment."""

@@ -1,0 +1,105 @@
+"""Gymnasium environments of one's own, checked for what the learner relies on."""
+
+from __future__ import annotations
+
+import inspect
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from cdred import plugins
+from cdred.errors import CdredError
+from cdred.suites import Simulator, Sizes, Task
+from cdred.suites.rendering import opengl
+
+if TYPE_CHECKING:
+    import gymnasium
+
+FRAMES_PER_SECOND = 30  # of a film, where the environment's metadata has no `render_fps`
+
+
+class OwnSimulator(Simulator):
+    """The environment that the task's function returns, its observations flattened."""
+
+    def build(self, task: Task, view: int | None) -> gymnasium.Env:
+        """Raises CdredError when the function or its environment cannot be used."""
+        import gymnasium
+        import numpy as np
+        from gymnasium.spaces import Box
+
+        class Resized(gymnasium.Wrapper):
+            """Pictures of (view, view, 3), by the nearest pixel."""
+
+            def render(self) -> Any:
+                picture, size = np.asarray(self.env.render()), view or 1
+                rows, columns = (np.arange(size) * n // size for n in picture.shape[:2])
+                return picture[rows][:, columns]
+
+        env = _call(task.simulator, None if view is None else "rgb_array")
+        actions, observations = env.action_space, env.observation_space
+        if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
+            raise CdredError(
+                f"{task.simulator}: its action space is {actions}; it must be a Box of one "
+                f"dimension with finite bounds"
+            )
+        if not isinstance(observations, Box) or len(observations.shape) != 1:
+            env = gymnasium.wrappers.FlattenObservation(env)
+        if not isinstance(env.observation_space, Box):
+            raise CdredError(
+                f"{task.simulator}: its observation space is {observations}, which cannot be "
+                f"flattened into numbers"
+            )
+        env.metadata = {"render_fps": FRAMES_PER_SECOND, **env.metadata}
+        return env if view is None else Resized(env)
+
+    def sizes(self, task: Task) -> Sizes:
+        return _sizes(task)
+
+    def render_variables(self) -> dict[str, str]:
+        try:
+            return {"MUJOCO_GL": opengl()}  # in case MuJoCo is what renders
+        except CdredError:
+            return {}
+
+
+def _call(reference: str, render_mode: str | None) -> gymnasium.Env:
+    """The function's environment; to render, it must take `render_mode`."""
+    import gymnasium
+
+    function = plugins.load(reference)
+    try:
+        takes_mode = "render_mode" in inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        raise CdredError(f"{reference}: not a function that returns an environment") from None
+    if render_mode and not takes_mode:
+        raise CdredError(f"{reference}: takes no render_mode, so it cannot be rendered")
+    env = function(render_mode=render_mode) if takes_mode else function()
+    if not isinstance(env, gymnasium.Env):
+        raise CdredError(f"{reference}: returned {type(env).__name__}, not a Gymnasium environment")
+    return env
+
+
+@cache
+def _sizes(task: Task) -> Sizes:
+    env = SIMULATOR.build(task, None)
+    try:
+        length = _episode_length(env)
+        if length is None:
+            raise CdredError(
+                f"{task.simulator}: its episodes have no limit; give gymnasium.make "
+                f"max_episode_steps, or wrap the environment in gymnasium.wrappers.TimeLimit"
+            )
+        (obs_dim,), (action_dim,) = env.observation_space.shape, env.action_space.shape  # type: ignore[misc]
+        return Sizes(obs_dim, action_dim, length)
+    finally:
+        env.close()
+
+
+def _episode_length(env: gymnasium.Env) -> int | None:
+    """The limit of the environment's spec, or of a TimeLimit around one that has no spec."""
+    if env.spec is not None and env.spec.max_episode_steps:
+        return env.spec.max_episode_steps
+    limit = "_max_episode_steps"  # TimeLimit's
+    return int(env.get_wrapper_attr(limit)) if env.has_wrapper_attr(limit) else None
+
+
+SIMULATOR = OwnSimulator()

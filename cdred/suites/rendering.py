@@ -1,0 +1,88 @@
+"""Rendering by MuJoCo, and the system libraries that the simulators load."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes.util
+import logging
+import os
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from cdred.errors import CdredError
+from cdred.suites import Simulator
+
+# MuJoCo's OpenGL (MUJOCO_GL) -> the library that it loads and Debian's package of it.
+_OPENGL = {
+    "egl": ("EGL", "libegl1"),
+    "osmesa": ("OSMesa", "libosmesa6"),
+    "glfw": ("GL", "libgl1"),
+}
+
+
+def missing_library(name: str, package: str) -> str | None:
+    """The command that installs a system library if it is missing, else None."""
+    if ctypes.util.find_library(name):
+        return None
+    return f"lib{name} is not installed; as root: apt-get install -y {package}"
+
+
+def opengl() -> str:
+    """Choose MuJoCo's OpenGL: MUJOCO_GL's, else EGL where there is a GPU, else one in software.
+
+    Raises CdredError naming the library that is missing.
+    """
+    gpu = Path("/dev/nvidia0").exists() or any(Path("/dev/dri").glob("renderD*"))
+    requested = os.environ.get("MUJOCO_GL", "").lower()
+    for name in (requested,) if requested else ("egl", "osmesa") if gpu else ("osmesa", "egl"):
+        if name not in _OPENGL:
+            raise CdredError(f"MUJOCO_GL={name}: not one of {', '.join(_OPENGL)}")
+        if not missing_library(*_OPENGL[name]):
+            return name
+    raise CdredError(f"nothing can be rendered: {missing_library(*_OPENGL[requested or 'osmesa'])}")
+
+
+@contextlib.contextmanager
+def importing_mujoco(drawn: bool) -> Iterator[None]:
+    """Import modules that need MuJoCo in this context: it loads OpenGL when it is imported.
+
+    If something is to be `drawn`, that is `opengl()` from now on in this process; if not, none is
+    loaded, whatever a user's MUJOCO_GL is.
+    """
+    if drawn:
+        # Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both
+        # work; a process that loads it after Mesa ends in a segmentation fault.
+        with contextlib.suppress(ImportError):
+            import triton._C.libtriton  # noqa: F401
+        os.environ["MUJOCO_GL"] = chosen = opengl()
+        _log_choice(chosen)
+        yield
+        return
+    requested = os.environ.get("MUJOCO_GL")
+    os.environ["MUJOCO_GL"] = "disable"
+    try:
+        yield
+    finally:
+        if requested is None:
+            del os.environ["MUJOCO_GL"]
+        else:
+            os.environ["MUJOCO_GL"] = requested
+
+
+@cache
+def _log_choice(chosen: str) -> None:
+    logging.getLogger("cdred").info(f"MuJoCo renders by {chosen} (MUJOCO_GL)")
+
+
+class MujocoSimulator(Simulator):
+    """A suite that MuJoCo simulates and renders."""
+
+    def problems(self) -> Iterator[tuple[str, str]]:
+        try:
+            opengl()
+        except CdredError as exc:
+            yield "rgb and films", str(exc)
+
+    def render_variables(self) -> dict[str, str]:
+        return {"MUJOCO_GL": opengl()}

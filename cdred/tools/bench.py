@@ -1,0 +1,312 @@
+"""`cdred bench`: the speed of the learner on this machine, by ratios measured side by side.
+
+Every variant of an operation is timed in turn, round after round, so that what disturbs the
+machine disturbs all of them; a figure is the median over the rounds. The floor of an operation is
+its matrix work alone, counted from the operation itself, at the rate at which this machine
+multiplies matrices in the same rounds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import resource
+import statistics
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from cdred import methods
+from cdred.envs import make
+from cdred.envs.episodes import Episode
+from cdred.envs.tasks import find
+from cdred.errors import CdredError
+from cdred.learning.agent import Agent
+from cdred.learning.derived import discount
+from cdred.learning.device import device_name, prepare, select
+from cdred.learning.learner import Learner
+from cdred.learning.online_trainer import demonstration_replay
+from cdred.learning.replay import Replay, join
+from cdred.learning.settings import WorldModelSettings
+from cdred.suites import Task
+from cdred.system import machine
+
+METHOD = "cdred"  # is timed
+TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
+ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite
+MATRICES = (1536, 512, 512)  # those of an update at the paper's sizes
+LEAST = 0.2  # seconds that a variant is repeated for in a round
+
+
+@dataclass
+class Row:
+    """Median milliseconds of one `operation` in one `variant`. `ratio`: how many times faster than
+    float32, eager. `gflop`: its matrix work; `gflops`: of matrix products a second, beside it.
+    `floor_ratio`: how many times the floor."""
+
+    preset: str
+    operation: str
+    variant: str
+    ms: float
+    ratio: float | None = None
+    gflop: float | None = None
+    gflops: float | None = None
+    floor_ratio: float | None = None
+
+
+# A variant's name, precision, whether it is compiled
+Variant = tuple[str, Literal["float32", "bfloat16"], bool]
+EAGER: Variant = ("float32", "float32", False)
+BFLOAT16: Variant = ("bfloat16", "bfloat16", False)
+COMPILED: tuple[Variant, ...] = (
+    ("float32 compiled", "float32", True), ("bfloat16 compiled", "bfloat16", True),
+)  # fmt: skip
+
+
+def run(
+    presets: Iterable[str], threads: int, device: str, rounds: int, compiled: bool,
+    say: Callable[[str], None], seconds: float = math.inf, path: Path | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Time everything and return it as plain data; `say` is told what is under way.
+
+    What is measured is written to `path` as it comes, and after `seconds` no other measurement is
+    begun. What takes longest, compiling, comes last.
+    """
+    prepare(threads)
+    chosen = select(device, machine.take_gpu)
+    presets, end = list(presets), time.monotonic() + seconds
+    found: dict[str, Any] = {
+        "machine": machine.name(), "device": device_name(chosen), "threads": threads,
+        "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": {}, "rows": [],
+    }  # fmt: skip
+    for operation in _operations(presets, compiled, chosen, rounds, found["peak_memory_mb"], say):
+        _keep(found, operation, path)
+        if time.monotonic() > end:
+            say(f"stopped after {seconds:.0f} s with what is there")
+            break
+    return found
+
+
+def _operations(
+    presets: list[str], compiled: bool, device: torch.device, rounds: int,
+    memory: dict[str, int], say: Callable[[str], None],
+) -> Iterator[list[Row]]:  # fmt: skip
+    """The rows of one operation after the other."""
+    for preset in presets:
+        say(f"{preset} sizes")
+        yield from learner(preset, [EAGER, BFLOAT16], device, rounds, memory)
+        say(f"{preset} sizes: acting, sampling")
+        yield beside(preset, device, rounds)
+    say("environments")
+    yield environments(rounds)
+    for preset in presets if compiled else []:
+        say(f"{preset} sizes, compiling")
+        yield from learner(preset, [EAGER, *COMPILED], device, rounds, memory)
+
+
+def _keep(found: dict[str, Any], rows: list[Row], path: Path | None) -> None:
+    known = {(row["preset"], row["operation"], row["variant"]) for row in found["rows"]}
+    new = [row for row in rows if (row.preset, row.operation, row.variant) not in known]
+    found["rows"] += [asdict(row) for row in new]
+    if path is not None:
+        write(found, path)
+
+
+def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]:
+    """One of the paper's sizes."""
+    m, k, n = MATRICES
+    dtype = getattr(torch, precision)
+    a = torch.randn(m, k, dtype=dtype, device=device)
+    b = torch.randn(k, n, dtype=dtype, device=device)
+    return lambda: a @ b
+
+
+def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: int) -> list[float]:
+    """Median milliseconds of each call, timed in turn `rounds` times; first once to warm up."""
+    times: list[list[float]] = [[] for _ in calls]
+    counts = []
+    for call in calls:
+        call()  # compiles
+        counts.append(max(1, round(LEAST / _seconds(call, 1, device))))
+    for _ in range(rounds):
+        for call, count, found in zip(calls, counts, times, strict=True):
+            found.append(1e3 * _seconds(call, count, device) / count)
+    return [statistics.median(found) for found in times]
+
+
+def _seconds(call: Callable[[], Any], count: int, device: torch.device) -> float:
+    wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
+    wait()
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    wait()
+    return time.perf_counter() - start
+
+
+class CountedWork(TorchDispatchMode):
+    """Counts the floating point operations of matrix products and convolutions."""
+
+    flop = 0
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        result = function(*args, **(kwargs or {}))
+        if (count := flop_registry.get(function._overloadpacket)) is not None:
+            self.flop += count(*args, **(kwargs or {}), out_val=result)
+        return result
+
+
+def learner(
+    preset: str, variants: list[Variant], device: torch.device, rounds: int,
+    memory: dict[str, int],
+) -> Iterator[list[Row]]:  # fmt: skip
+    """Update, then plan, of CDRED. Enters into `memory` the peak so far with a full replay of the
+    preset's size, in MB: of the device, or of this process (which remembers it: then of the first
+    sizes alone)."""
+    task, settings = TASKS[preset], _settings(preset)
+    spec = find(task)
+    replay, expert = _replays(settings, spec, device)
+    obs = np.zeros((1, spec.obs_dim), np.float32)
+
+    updates: list[Callable[[], Any]] = []
+    plans: list[Callable[[], Any]] = []
+    for _, precision, compile_ in variants:
+        s = settings.replace(precision=precision, compile=compile_, mpc=True)
+        torch.manual_seed(0)
+        agent = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, s).to(device).eval()
+        assert agent.reward_model is not None
+        gamma = discount(spec.episode_length, s)
+        own = Learner(agent.world_model, agent.reward_model, s, gamma, 10**6)
+        batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
+        updates.append(partial(own.update, batch))
+        plans.append(partial(agent.act, obs, explore=True))
+    products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
+    one = 2 * math.prod(MATRICES)  # floating point operations
+    updates[0]()
+    plans[0]()
+    if device.type == "cuda" or not memory:
+        memory.setdefault(preset, _peak_memory(device))
+    for operation, calls in (("update", updates), ("plan", plans)):
+        with CountedWork() as work:
+            calls[0]()
+        times = side_by_side([*calls, *products.values()], device, rounds)
+        rates = dict(zip(products, (one / ms / 1e6 for ms in times[len(calls) :]), strict=True))
+        rows = []
+        for (name, precision, _), ms in zip(variants, times[: len(calls)], strict=True):
+            rate = rates[precision]
+            floor = work.flop / 1e6 / rate
+            rows.append(
+                Row(preset, operation, name, ms, times[0] / ms, work.flop / 1e9, rate, ms / floor)
+            )
+        yield rows
+
+
+def _peak_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) // 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def beside(preset: str, device: torch.device, rounds: int) -> list[Row]:
+    """Acting by the policy, and drawing a batch of both streams."""
+    task, settings = TASKS[preset], _settings(preset).replace(mpc=False)
+    spec = find(task)
+    replay, expert = _replays(settings, spec, device)
+    obs = np.zeros((1, spec.obs_dim), np.float32)
+    acting = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, settings).to(device)
+    size = settings.batch_size
+    others: dict[str, Callable[[], Any]] = {
+        "act by the policy": partial(acting.act, obs, explore=True),
+        "sample both streams": lambda: join(expert.sample(size), replay.sample(size)),
+    }
+    times = side_by_side([*others.values()], device, rounds)
+    return [Row(preset, name, "float32", ms) for name, ms in zip(others, times, strict=True)]
+
+
+def _settings(preset: str) -> WorldModelSettings:
+    settings = methods.find(METHOD).settings.preset(preset)
+    assert isinstance(settings, WorldModelSettings)
+    return settings
+
+
+def _replays(s: WorldModelSettings, spec: Task, device: torch.device) -> tuple[Replay, Replay]:
+    """A replay full of random episodes, and demonstrations, ten of them."""
+    generator = np.random.default_rng(0)
+    obs_dim, action_dim, length = spec.obs_dim, spec.action_dim, spec.episode_length
+
+    def episode() -> Episode:
+        return Episode(
+            generator.normal(size=(length + 1, obs_dim)).astype(np.float32),
+            generator.uniform(-1, 1, (length, action_dim)).astype(np.float32),
+            np.zeros(length, np.float32), None, 0,
+        )  # fmt: skip
+
+    replay = Replay(s.buffer_size, (obs_dim,), action_dim, s.horizon, False, device)
+    for _ in range(s.buffer_size // (length + 1)):
+        one = episode()
+        replay.add(torch.from_numpy(one.obs), torch.from_numpy(one.action))
+    demonstrations = [episode() for _ in range(10)]
+    return replay, demonstration_replay(demonstrations, s, [obs_dim], action_dim, device)
+
+
+def environments(rounds: int) -> list[Row]:
+    """An agent step, action repeat and resets included, in a task of each suite that runs here."""
+    rows = []
+    for task in ENVIRONMENTS:
+        with contextlib.suppress(CdredError), contextlib.closing(make(task, seed=0)) as env:
+            env.reset()
+            (ms,) = side_by_side([partial(_step, env)], torch.device("cpu"), rounds)
+            rows.append(Row("", f"step of {task}", "", ms))
+    return rows
+
+
+def _step(env: Any) -> None:
+    *_, truncated, _ = env.step(env.action_space.sample())
+    if truncated:
+        env.reset()
+
+
+def table(found: dict[str, Any]) -> str:
+    """The result of `run` as text."""
+    lines = [
+        f"{found['machine']}, {found['device']}, {found['threads']} threads, "
+        f"torch {found['torch']}",
+        f"GFLOP/s: of matrix products ({' x '.join(map(str, MATRICES))}) beside the operation",
+    ]
+    lines += [
+        f"peak memory, {preset} sizes, eager, replay full: {mb} MB"
+        for preset, mb in found["peak_memory_mb"].items()
+    ]
+    head = ("sizes", "operation", "variant", "ms", "speed-up", "GFLOP/s", "times its floor")
+    cells = [head]
+    for row in found["rows"]:
+        cells.append(
+            (
+                row["preset"], row["operation"], row["variant"], f"{row['ms']:.4g}",
+                "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+                "" if row["gflops"] is None else f"{row['gflops']:.0f}",
+                "" if row["floor_ratio"] is None else f"{row['floor_ratio']:.2f}",
+            )
+        )  # fmt: skip
+    wide = [max(len(line[k]) for line in cells) for k in range(len(head))]
+    lines += [
+        "  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip()
+        for line in cells
+    ]
+    return "\n".join(lines)
+
+
+def write(found: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,41 @@
+"""`cdred tasks`: the table of tasks, and what cannot run on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cdred import suites
+from cdred.report.published import expert_score
+
+HEAD = ("task", "obs", "action", "steps", "TD-MPC2")
+
+
+def lines() -> Iterator[str]:
+    """A block per suite: its problems here, then its tasks."""
+    for name in suites.NAMES:
+        suite, simulator = suites.suite(name), suites.simulator(name)
+        if not suite.tasks:
+            continue
+        yield f"{suite.label}: {len(suite.tasks)} tasks, measured by {suite.measure}"
+        yield from (f"  missing for {what}: {reason}" for what, reason in problems(name))
+        wide = max(map(len, suite.tasks))
+        yield "  " + "  ".join((f"{HEAD[0]:{wide}}", *(f"{head:>7}" for head in HEAD[1:])))
+        for task_name, task in suite.tasks.items():
+            reason, published = simulator.missing_assets(task), expert_score(task_name)
+            score = "" if published is None else f"{published:g}"
+            cells = (task.obs_dim, task.action_dim, task.episode_length, score)
+            line = "  ".join((f"{task_name:{wide}}", *(f"{cell:>7}" for cell in cells)))
+            yield f"  {line}{f'  missing: {reason}' if reason else ''}".rstrip()
+        yield ""
+    yield (
+        "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
+        "episode's,\neach with the action applied twice. TD-MPC2: its published score."
+    )
+
+
+def problems(name: str) -> Iterator[tuple[str, str]]:
+    """What a suite cannot do on this machine, and the reason."""
+    if reason := suites.not_installed(name):
+        yield "all", reason
+    else:
+        yield from suites.simulator(name).problems()

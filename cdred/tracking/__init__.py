@@ -1,0 +1,1 @@
+"""MLflow: a spool that stages write, its delivery, and the model registry."""

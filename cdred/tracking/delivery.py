@@ -1,0 +1,309 @@
+"""Delivery from the spool to MLflow: `python -m cdred.tracking.delivery ROOT`, or `cdred track`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from cdred.errors import CdredError
+from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines
+
+BATCH = 1000  # metrics a call: MLflow's limit
+LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away
+POLL = 3.0
+
+# Known before mlflow is imported. A dead server is noticed in seconds, not minutes.
+SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+
+def tracking_uri(root: Path) -> str:
+    """The server of MLFLOW_TRACKING_URI, else an SQLite file in the checkout."""
+    return os.environ.get(SERVER) or f"sqlite:///{root.resolve()}/mlflow.db"
+
+
+def waiting(root: Path, destination: str = "*") -> list[Path]:
+    """Spools that are not delivered completely."""
+    spools = []
+    for file in sorted((root / SPOOL).glob(f"{destination}-*.jsonl")):
+        sent = _sent(file)
+        if read_lines(file, sent["offset"]):
+            spools.append(file)
+    return spools
+
+
+class Delivery:
+    """The sender of spools to MLflow, each line once: how far it came is noted beside the spool."""
+
+    def __init__(self, root: Path) -> None:
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        import logging
+
+        from mlflow import MlflowClient
+
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        self.root = root
+        self.client = MlflowClient(tracking_uri(root))
+        self._experiments: dict[str, str] = {}
+        self._parents: dict[tuple[str, str], str] = {}
+
+    def send_all(self, files: list[Path]) -> list[Exception]:
+        """Send all spools. One that MLflow refuses does not hold back the others: returns the
+        reasons. Raises what MLflow raises when it cannot be reached at all."""
+        if files:
+            self.client.search_experiments(max_results=1)
+        problems: list[Exception] = []
+        for file in files:
+            try:
+                self.send(file)
+            except Exception as exc:  # all of it stays in the spool
+                problems.append(exc)
+        return problems
+
+    def send(self, file: Path) -> None:
+        """Send the rest of a spool. Raises what MLflow raises; nothing is lost by it."""
+        sent = _sent(file)
+        if sent["destination"] != destination():  # begun elsewhere: all of it again, here
+            sent = {"run_id": None, "offset": 0, "destination": destination()}
+        lines = read_lines(file, sent["offset"])
+        ended = False
+        metrics: list[Any] = []
+        for line in lines:
+            if line["kind"] == "metrics":
+                metrics += self._metrics(line)
+                continue
+            self._log(sent, metrics)
+            metrics = []
+            if line["kind"] == "run":
+                sent["run_id"] = sent["run_id"] or self._create(line, key=file.stem)
+                self.client.update_run(sent["run_id"], status="RUNNING")
+            elif line["kind"] == "end":
+                for name, value in line["tags"].items():
+                    self.client.set_tag(sent["run_id"], name, value)
+                self.client.set_terminated(sent["run_id"], line["status"], line["time"])
+                self._drop_doubles(sent["run_id"])
+                ended = True
+        self._log(sent, metrics)
+        if lines:
+            sent["offset"] = lines[-1]["end"]
+            _note(file, sent)
+        if ended:
+            _beside(file).unlink()
+            file.unlink()
+
+    @staticmethod
+    def _metrics(line: dict[str, Any]) -> list[Any]:
+        from mlflow.entities import Metric
+
+        step, moment = int(line["at"][0]), line["time"]
+        return [Metric(name, value, moment, step) for name, value in line["values"].items()]
+
+    def _log(self, sent: dict[str, Any], metrics: list[Any]) -> None:
+        for k in range(0, len(metrics), BATCH):
+            self.client.log_batch(sent["run_id"], metrics=metrics[k : k + BATCH])
+
+    def _create(self, line: dict[str, Any], key: str) -> str:
+        """The run of a spool, which an interrupted delivery may have made already."""
+        from mlflow.entities import Dataset, DatasetInput, Param
+
+        experiment = self.experiment(line["experiment"])
+        tags = line["tags"] | {"cdred.key": key}
+        if line["parent"]:
+            tags["mlflow.parentRunId"] = self._parent(experiment, line["parent"])
+        run_id = self._find(experiment, key)
+        if run_id is None:
+            run = self.client.create_run(experiment, line["time"], tags, line["name"])
+            run_id = run.info.run_id
+        params = [Param(name, value) for name, value in line["params"].items()]
+        self.client.log_batch(run_id, params=params)
+        if line["dataset"]:
+            d = line["dataset"]
+            dataset = Dataset(d["name"], d["digest"], "dvc", json.dumps({"path": d["source"]}))
+            self.client.log_inputs(run_id, [DatasetInput(dataset)])
+        return run_id
+
+    def experiment(self, name: str) -> str:
+        """The id of the experiment of this name, created if there is none."""
+        from mlflow.exceptions import MlflowException
+
+        if name not in self._experiments:
+            known = self.client.get_experiment_by_name(name)
+            if known is None:
+                with contextlib.suppress(MlflowException):  # made by another process meanwhile
+                    self.client.create_experiment(name, self._artifacts())
+                known = self.client.get_experiment_by_name(name)
+            if known is None:
+                raise RuntimeError(f"MLflow experiment {name!r} cannot be created")
+            self._experiments[name] = known.experiment_id
+        return self._experiments[name]
+
+    def _artifacts(self) -> str | None:
+        """Where MLflow is told to keep artifacts, although none are uploaded; a server decides
+        itself."""
+        if os.environ.get(SERVER):
+            return None
+        return (self.root / "mlruns").resolve().as_uri()
+
+    def _parent(self, experiment: str, task: str) -> str:
+        """The run under which all jobs of a task are nested."""
+        if (experiment, task) not in self._parents:
+            key = f"task {task}"
+            run_id = self._find(experiment, key)
+            if run_id is None:
+                tags = {"cdred.key": key}
+                own = self.client.create_run(experiment, tags=tags, run_name=task).info.run_id
+                self.client.set_terminated(own)
+                run_id = self._find(experiment, key)  # another checkout's, if that was first
+                if run_id != own:
+                    self.client.delete_run(own)
+            assert run_id is not None
+            self._parents[experiment, task] = run_id
+        return self._parents[experiment, task]
+
+    def _find(self, experiment: str, key: str) -> str | None:
+        runs = self._keyed(experiment, key)
+        return runs[0].info.run_id if runs else None
+
+    def _keyed(self, experiment: str, key: str) -> list[Any]:
+        oldest = ["attributes.start_time ASC"]
+        return self.client.search_runs([experiment], f"tags.`cdred.key` = '{key}'", order_by=oldest)
+
+    def _drop_doubles(self, run_id: str) -> None:
+        """Delete the doubles that a slow server makes of requests that were given up and repeated:
+        keep the run that was written to, and the parent that it has."""
+        run = self.client.get_run(run_id)
+        parent = run.data.tags.get("mlflow.parentRunId")
+        for keep in [run, *([self.client.get_run(parent)] if parent else [])]:
+            experiment = keep.info.experiment_id
+            for other in self._keyed(experiment, keep.data.tags["cdred.key"]):
+                of = f"tags.`mlflow.parentRunId` = '{other.info.run_id}'"
+                used = other.info.run_id == keep.info.run_id or self.client.search_runs(
+                    [experiment], of, max_results=1
+                )
+                if not used:
+                    self.client.delete_run(other.info.run_id)
+
+
+def _beside(file: Path) -> Path:
+    return file.with_suffix(".sent")
+
+
+def _sent(file: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(_beside(file).read_text()))
+    except (OSError, ValueError):
+        return {"run_id": None, "offset": 0, "destination": destination()}
+
+
+def _note(file: Path, sent: dict[str, Any]) -> None:
+    aside = _beside(file).with_suffix(".partial")
+    aside.write_text(json.dumps(sent))
+    aside.replace(_beside(file))
+
+
+def alive(root: Path) -> bool:
+    """Whether a job of this machine is still writing to a spool."""
+    return any(is_alive(file) for file in (root / SPOOL).glob("*.jsonl"))
+
+
+def is_alive(spool: Path) -> bool:
+    """Whether the process that writes a spool still runs, as far as this machine can tell."""
+    starts = [line for line in read_lines(spool) if line["kind"] == "run"]
+    if starts and starts[-1]["host"] == os.uname().nodename:
+        with contextlib.suppress(OSError):
+            os.kill(starts[-1]["pid"], 0)
+            return True
+    return False
+
+
+def in_background(root: Path) -> None:
+    """Deliver until no job runs any more, then linger a while for the next. One process per
+    checkout."""
+    from filelock import FileLock, Timeout
+
+    mine = destination()
+    try:
+        lock = FileLock(lock_file(root / SPOOL, mine), blocking=False).acquire()
+    except (Timeout, OSError):
+        return
+    with lock:
+        os.nice(10)
+        error = root / SPOOL / "error.txt"
+        delivery: Delivery | None = None
+        quiet_since = time.monotonic()
+        while (root / SPOOL).is_dir():
+            try:
+                delivery = delivery or Delivery(root)
+                files = waiting(root, mine)
+                if problems := delivery.send_all(files):
+                    raise problems[0]
+                error.unlink(missing_ok=True)
+                if files:
+                    quiet_since = time.monotonic()
+            except Exception as exc:  # tried again as long as jobs run; the spool keeps it all
+                delivery = None
+                with contextlib.suppress(OSError):
+                    error.write_text(short(exc) + "\n")
+            if alive(root):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > LINGER:
+                return
+            time.sleep(POLL)
+
+
+def deliver(root: Path) -> None:
+    """Deliver now, to where this process tracks, also spools that were meant for another place.
+
+    Raises CdredError when a process in the background is at it already, or the server fails.
+    """
+    from filelock import FileLock, Timeout
+
+    try:
+        with contextlib.ExitStack() as locks:
+            files = waiting(root)
+            for name in sorted({file.name.split("-")[0] for file in files}):
+                locks.enter_context(FileLock(lock_file(root / SPOOL, name), timeout=POLL))
+            delivery = Delivery(root)
+            if problems := delivery.send_all(files):
+                raise CdredError(
+                    f"{len(problems)} of {len(files)} runs were not taken by MLflow and are kept "
+                    f"in {SPOOL}: {short(problems[0])}"
+                )
+    except Timeout:
+        raise CdredError(
+            "a process in the background is delivering; `cdred track` tells how far it is"
+        ) from None
+    except CdredError:
+        raise
+    except Exception as exc:
+        raise CdredError(f"MLflow was not reached, all is kept in {SPOOL}: {short(exc)}") from None
+
+
+def last_error(root: Path) -> str:
+    try:
+        return (root / SPOOL / "error.txt").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def short(exc: BaseException) -> str:
+    """An error in one line, without the address, which may hold a password."""
+    uri = os.environ.get(SERVER, "")
+    text = " ".join(str(exc).split())
+    return f"{type(exc).__name__}: {text.replace(uri, 'the server') if uri else text}"[:200]
+
+
+if __name__ == "__main__":
+    in_background(Path(sys.argv[1]))

@@ -1,0 +1,93 @@
+"""YAML as plain data: what each scalar is, where each key stands, and what is refused in one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.configurations import write
+
+from cdred.config import load, read_yaml
+from cdred.errors import CdredError
+
+
+def parsed(tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(text.encode())
+    return read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("1e-3", 1e-3), ("1E5", 1e5), ("-.5", -0.5), ("3.", 3.0), ("+4", 4), ("0", 0),
+        ("true", True), ("False", False), ("~", None), ("", None), ("null", None),
+        ("'1'", "1"), ('"true"', "true"), ("!!str 5", "5"), (".inf", float("inf")),
+        # What versions of YAML read differently is text, which no number is.
+        ("yes", "yes"), ("on", "on"), ("010", "010"), ("0x10", "0x10"), ("0o17", "0o17"),
+        ("1:30", "1:30"), ("1_000", "1_000"), ("01.5", "01.5"), ("2024-02-30", "2024-02-30"),
+    ],
+)  # fmt: skip
+def test_scalars_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: Any) -> None:
+    found = parsed(tmp_path, f"a: {text}\n")[0]["a"]
+    assert found == value and type(found) is type(value)
+
+
+def test_numbers_of_one_version_alone_are_refused_where_a_number_is_meant(tmp_path: Path) -> None:
+    for text in ("010", "1:30", "1_000", "0x10"):
+        with pytest.raises(CdredError, match=rf"expected a whole number, got text \('{text}'\)"):
+            load(write(tmp_path, "steps: 3000", f"steps: {text}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: !!int x\n", "1: !!int: tags are not read"),
+        ("a: !!bool x\n", "1: !!bool: tags are not read"),
+        ("a: 1\nb: !!timestamp now\n", "2: !!timestamp: tags are not read"),
+        ("a: !!python/object/apply:os.system [ls]\n", "1: !!python/object/apply:os.system: tags"),
+        ("a: !!set {b}\n", "1: !!set: tags are not read"),
+        ("a: &a [*a]\n", "nested more than 50 deep, or an alias of itself"),
+        ("a: &a {b: *a}\n", "nested more than 50 deep, or an alias of itself"),
+        ("a: " + "[" * 3000 + "]" * 3000, "nested more than 50 deep"),
+        ("a: " + "[" * 60 + "]" * 60, "nested more than 50 deep"),
+        ("a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
+            f"{y}: &{y} [{', '.join([f'*{x}'] * 8)}]\n" for x, y in zip("abcdefgh", "bcdefghi", strict=True)
+        ), "more than 100000 values, aliases written out"),
+        ("a: {b: 1, b: 2}\n", "1: a.b: this key stands here twice"),
+        ("[a]: 1\n", "1: configuration: a key must be a name"),
+        ("- a\n", "expected a mapping of keys"),
+        ("", "expected a mapping of keys"),
+        ("a: b\n<<: c\n", "2: <<: merges mappings alone"),
+        ("a: b: c\n", "1: not valid YAML: mapping values are not allowed here"),
+        ("a: \x00\n", "not valid YAML"),
+        ("#" * 2**21, "larger than 1048576 bytes"),
+    ],
+)  # fmt: skip
+def test_what_is_no_plain_data_is_refused(tmp_path: Path, text: str, line: str) -> None:
+    with pytest.raises(CdredError) as caught:
+        parsed(tmp_path, text)
+    assert line in str(caught.value)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 200
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"a: \xff")
+    with pytest.raises(CdredError, match="cannot be read"):
+        read_yaml(path)
+    with pytest.raises(CdredError, match="cannot be read"):
+        read_yaml(tmp_path)
+
+
+def test_merged_keys_stand_where_they_were_written(tmp_path: Path) -> None:
+    data, places = parsed(
+        tmp_path, "one: &one\n  a: 1\n  b: {c: 2}\ntwo:\n  <<: *one\n  b: {d: 3}\n"
+    )
+    assert data["two"] == {"a": 1, "b": {"d": 3}}
+    assert places["two", "a"].endswith(":2")
+    assert places["two", "b"].endswith(":6")
+    assert ("two", "b", "c") not in places
+    data, _ = parsed(tmp_path, "a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b]}\n")
+    assert data["c"] == {"x": 1, "y": 1, "z": 2}

@@ -1,0 +1,65 @@
+"""Which episodes of an expert become demonstrations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cdred.demos import selection
+from cdred.demos.selection import Selection
+from cdred.envs.episodes import Episode
+from cdred.errors import CdredError
+from cdred.learning.scripted import ScriptedExpert
+
+
+class Clumsy:
+    """Reaches the goal in some episodes alone: its aim is off by what the goal's place decides."""
+
+    method, obs = "expert", "state"
+
+    def __init__(self) -> None:
+        self.expert = ScriptedExpert("mw-reach")
+
+    def act(self, obs: np.ndarray) -> np.ndarray:
+        return np.where(obs[:, -3:-2] > 0, self.expert.act(obs), 0).astype(np.float32)
+
+    def eval(self) -> Clumsy:
+        return self
+
+    def reset(self) -> None:
+        pass
+
+    def acting_state(self) -> None:
+        return None
+
+
+def collect(**chosen: Any) -> list[Episode]:
+    return selection.collect(Clumsy(), "mw-reach", Selection(**chosen), "clumsy")  # type: ignore[arg-type]
+
+
+def test_only_the_episodes_that_are_accepted_are_kept() -> None:
+    everything = collect(episodes=8)
+    some = [e for e in everything if e.success]
+    assert 0 < len(some) < 8
+    kept = collect(episodes=8, only="successful")
+    assert len(kept) == 8 and all(e.success for e in kept)
+    assert [e.seed for e in kept][: len(some)] == [e.seed for e in some]
+    np.testing.assert_array_equal(kept[0].obs, some[0].obs)
+    level = sorted(e.episode_return for e in everything)[-3]
+    assert all(e.episode_return >= level for e in collect(episodes=4, min_return=level))
+
+
+def test_an_expert_that_is_never_good_enough_is_told() -> None:
+    with pytest.raises(CdredError, match=r"only 0 of 10 of the expert 'clumsy' .* at least 1e\+06"):
+        collect(episodes=1, min_return=1e6)
+
+
+def test_what_an_expert_did_can_be_seen_in_pixels() -> None:
+    seen = collect(episodes=1, obs="rgb")[0]
+    acted = collect(episodes=1)[0]
+    assert seen.obs.shape == (101, 9, 64, 64)
+    np.testing.assert_array_equal(seen.action, acted.action)
+    np.testing.assert_array_equal(seen.reward, acted.reward)
+    assert (seen.seed, seen.success) == (acted.seed, acted.success)

@@ -1,0 +1,372 @@
+"""Publishing and pulling through the real Hub client, against a Hub on loopback that speaks its
+protocol."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.loopback_hub import Commit, Fault, Hub, User, environment
+from support.project import CHECKOUT, Project
+
+TASK = "cartpole-balance"
+AGENT = f"artifacts/agents/{TASK}/cdred/seed_0"
+NAMES = {  # in the order in which they are published
+    ("model", f"lab/cdred-{TASK}-expert"),
+    ("dataset", f"lab/cdred-{TASK}-expert-2"),
+    ("model", f"lab/cdred-{TASK}-cdred-seed-0"),
+    ("model", f"lab/cdred-{TASK}-bc-seed-0"),
+}
+CDRED = f"lab/cdred-{TASK}-cdred-seed-0"
+DEMOS = f"lab/cdred-{TASK}-expert-2"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished experiment, its configuration naming who publishes."""
+    project = Project.create(tmp_path_factory.mktemp("hub") / "project")
+    project.edit("params.yaml", "video: 0", "video: 5")
+    with (project.root / "params.yaml").open("a") as file:
+        file.write("hub: {namespace: lab}\n")
+    shutil.copy(CHECKOUT / "requirements.lock", project.root)
+    project.run("snakemake", "--cores", "2", "--quiet", "all")
+    return project
+
+
+class Client:
+    """Runs commands of a project as somebody with a token and a cache of their own."""
+
+    def __init__(self, hub: Hub, project: Project, home: Path) -> None:
+        self.hub, self.project, self.home = hub, project, home
+        hub.users["secret"] = User("ada", orgs=["lab"])
+        self.token: str | None = "secret"
+
+    def run(self, *command: str) -> str:
+        return self.project.run(*command, **environment(self.hub, self.token, self.home))
+
+    def refused(self, *command: str) -> str:
+        env = environment(self.hub, self.token, self.home)
+        done = self.project.attempt(*command, **env)
+        assert done.returncode == 2, done.stdout + done.stderr
+        lines = done.stderr.strip().splitlines()
+        assert len(lines) == 1, done.stderr
+        assert "secret" not in done.stderr
+        return lines[0]
+
+
+@pytest.fixture
+def client(made: Project, tmp_path: Path) -> Iterator[Client]:
+    with Hub() as hub:
+        yield Client(hub, made, tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def published(made: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    with Hub() as hub:
+        client = Client(hub, made, tmp_path_factory.mktemp("publisher"))
+        client.run("cdred", "publish", "--release", "v1")
+        yield client
+
+
+@pytest.fixture
+def reader(published: Client, tmp_path: Path) -> Client:
+    """Somebody else, without a token, in an empty checkout."""
+    project = Project(tmp_path / "elsewhere")
+    shutil.copytree(
+        published.project.root, project.root,
+        ignore=shutil.ignore_patterns("artifacts", "reports", "logs", ".snakemake", ".cdred"),
+    )  # fmt: skip
+    reader = Client(published.hub, project, tmp_path / "reader")
+    reader.token = None
+    return reader
+
+
+def front_matter(card: str) -> dict[str, Any]:
+    match = re.match(r"---\n(.*?)\n---\n", card, re.DOTALL)
+    assert match
+    return yaml.safe_load(match[1])
+
+
+def test_a_publication_is_one_commit_and_a_tag_for_each_and_publishing_again_changes_nothing(
+    published: Client,
+) -> None:
+    hub = published.hub
+    assert set(hub.repos) == NAMES
+    before = {}
+    for key, repo in hub.repos.items():
+        assert len(repo.commits) == 2, "the Hub's own first one, and ours"
+        assert repo.tags == {"v1": repo.commits[-1].oid}
+        before[key] = list(repo.commits)
+        assert {p.suffix for p in map(Path, repo.files)} <= {
+            ".csv", ".hdf5", ".json", ".lock", ".md", ".mp4", ".safetensors", ".svg", ".yaml", "",
+        }  # fmt: skip
+    said = published.run("cdred", "publish", "--release", "v1")
+    assert said.count("unchanged") == 4
+    assert {key: repo.commits for key, repo in hub.repos.items()} == before
+
+
+def test_cards_hold_the_results_as_numbers_and_link_to_each_other(published: Client) -> None:
+    files = published.hub.repos["model", CDRED].files
+    card = files["README.md"].decode()
+    data = front_matter(card)
+    assert data["library_name"] == "cdred"
+    assert data["datasets"] == [DEMOS]
+    assert "arxiv:2505.02228" in data["tags"]
+    (index,) = data["model-index"]
+    found = {m["type"]: m["value"] for r in index["results"] for m in r["metrics"]}
+    evaluation = json.loads(files["evaluation.json"])
+    assert found["mean_return"] == pytest.approx(evaluation["return_mean"], abs=1e-3)
+    assert found["episodes"] == len(evaluation["episodes"]) == 2
+    assert found["mean_return_95_low"] <= found["mean_return"] <= found["mean_return_95_high"]
+    assert {r["dataset"]["type"] for r in index["results"]} == {TASK}
+    assert f"https://huggingface.co/datasets/{DEMOS}" in card
+    assert f"https://huggingface.co/lab/cdred-{TASK}-expert" in card
+    assert {"video.mp4", "params.yaml", "requirements.lock", "manifest.json"} <= set(files)
+    expert = f"lineage/artifacts/experts/{TASK}/expert/manifest.json"
+    own = (published.project.root / f"artifacts/experts/{TASK}/expert/manifest.json").read_bytes()
+    assert files[expert] == own
+
+    demos = published.hub.repos["dataset", DEMOS].files["README.md"].decode()
+    assert front_matter(demos)["license"] == "mit"
+    assert f"https://huggingface.co/{CDRED}" in demos
+
+
+def test_a_dry_run_writes_exactly_what_is_uploaded(published: Client, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    requests = len(published.hub.requests)
+    published.run("cdred", "publish", "--release", "v1", "--dry-run", "--out", str(out))
+    assert len(published.hub.requests) == requests
+    for (_, name), repo in published.hub.repos.items():
+        folder = out / name
+        written = {
+            f.relative_to(folder).as_posix(): f.read_bytes()
+            for f in folder.rglob("*") if f.is_file()
+        }  # fmt: skip
+        assert written == {k: v for k, v in repo.files.items() if k != ".gitattributes"}
+
+
+def test_one_artifact_brings_what_it_was_made_from(client: Client) -> None:
+    client.run("cdred", "publish", AGENT)
+    bc = ("model", f"lab/cdred-{TASK}-bc-seed-0")
+    assert set(client.hub.repos) == NAMES - {bc}
+
+
+WRITES = ("create$", "validate-yaml", "preupload", "batch$", "/lfs/", "/commit/", "/tag/")
+
+
+@pytest.mark.parametrize("status", [503, "cut", "lost"])
+def test_an_overloaded_hub_is_asked_again(client: Client, status: Any) -> None:
+    """Every call fails once, somewhere on the way to one commit and one tag for each."""
+    faults = [Fault("POST|PUT", pattern, status, retry_after=0) for pattern in WRITES]
+    faults.append(Fault("GET", "whoami", 429, retry_after=0))
+    client.hub.faults += faults
+    client.run("cdred", "publish", AGENT, "--release", "v1")
+    assert {fault.times for fault in faults} == {0}, "each did fail"
+    for repo in client.hub.repos.values():
+        assert len(repo.commits) == 2
+        assert repo.tags == {"v1": repo.commits[-1].oid}
+
+
+def test_an_interrupted_publication_goes_on(client: Client) -> None:
+    """The Hub fails for good in the second repository: each is there whole or not at all."""
+    client.hub.faults.append(Fault("POST", "datasets/.*/commit/", 500, times=99))
+    said = client.refused("cdred", "publish", AGENT)
+    assert "HTTP 500" in said
+    assert "the same command goes on" in said
+    assert f"published before it: lab/cdred-{TASK}-expert" in said
+    assert ("model", CDRED) not in client.hub.repos
+    assert set(client.hub.repos["dataset", DEMOS].files) == {".gitattributes"}
+
+    client.hub.faults.clear()
+    sent = sum(method == "PUT" for method, _ in client.hub.requests)
+    said = client.run("cdred", "publish", AGENT)
+    assert said.count("unchanged") == 1
+    assert said.count("published") == 2
+    again = [path for method, path in client.hub.requests if method == "PUT"][sent:]
+    assert again
+    assert not any(DEMOS in path for path in again), "what was there is not sent again"
+
+
+def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploaded(
+    client: Client, tmp_path: Path
+) -> None:
+    hub = client.hub
+    client.token = None
+    assert "set HF_TOKEN" in client.refused("cdred", "publish")
+    client.token = "unknown"
+    assert "token is missing or not valid" in client.refused("cdred", "publish")
+    client.token = "secret"
+    hub.users["secret"] = User("ada")
+    assert "may not write there (HTTP 403)" in client.refused("cdred", "publish")
+    hub.users["secret"] = User("ada", orgs=["lab"])
+    assert not hub.repos
+    assert "--out DIR go together" in client.refused("cdred", "publish", "--dry-run")
+    assert "artifacts/nothing: not an expert" in client.refused(
+        "cdred", "publish", "artifacts/nothing"
+    )
+
+    client.run("cdred", "publish", AGENT, "--release", "v1")
+    repo = hub.repos["model", CDRED]
+    own = repo.commits[:]
+    changed = repo.files | {"publication.json": b"{}"}
+    repo.commits[-1] = Commit(own[-1].oid, "by hand", changed)
+    said = client.refused("cdred", "publish", "--release", "v1")
+    assert f"{CDRED}: release v1 is there with other contents" in said
+    repo.commits[:] = [Commit(own[0].oid, "theirs", {"model.bin": b"theirs"})]
+    repo.tags.clear()
+    said = client.refused("cdred", "publish", "--release", "v2")
+    assert f"{CDRED}: a model of this name is there that cdred did not publish" in said
+    assert ("model", f"lab/cdred-{TASK}-bc-seed-0") not in hub.repos
+
+
+def test_a_result_that_is_not_up_to_date_or_damaged_is_not_published(
+    client: Client, tmp_path: Path
+) -> None:
+    shutil.copytree(client.project.root, tmp_path / "copy")
+    client.project = Project(tmp_path / "copy")
+    file = client.project.root / AGENT / "curve.csv"
+    text = file.read_text()
+    file.write_text(text + "\n")
+    assert "curve.csv: damaged" in client.refused("cdred", "publish")
+    file.write_text(text)
+    client.project.edit("params.yaml", "hub: {namespace: lab}", "")
+    assert "hub.namespace: missing" in client.refused("cdred", "publish")
+    client.project.edit("params.yaml", "video: 5", "video: 6")
+    with (client.project.root / "params.yaml").open("a") as params:
+        params.write("hub: {namespace: lab}\n")
+    assert "not up to date" in client.refused("cdred", "publish")
+    assert not client.hub.requests
+
+
+EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
+
+
+def test_the_cards_examples_run_from_an_empty_folder(reader: Client, tmp_path: Path) -> None:
+    """As printed on both cards: an episode with its film, a Minari dataset."""
+    for (kind, name), shown in (
+        (("model", CDRED), "print(len(episode.action))"),
+        (("dataset", DEMOS), "print(dataset.total_episodes, dataset.total_steps)"),
+    ):
+        match = EXAMPLE.search(reader.hub.repos[kind, name].files["README.md"].decode())
+        assert match
+        assert len(match[1].strip().splitlines()) <= 5
+        (tmp_path / "example.py").write_text(f"{match[1]}\n{shown}\n")
+        said = reader.run("python", str(tmp_path / "example.py")).split()
+        assert said[-1] == {"model": "500", "dataset": "1000"}[kind]
+    assert (reader.project.root / "episode.mp4").stat().st_size > 1000
+
+
+def test_what_was_pulled_needs_no_network_and_says_its_revision(
+    reader: Client, published: Client
+) -> None:
+    said = reader.run("cdred", "pull", f"{CDRED}@v1")
+    commit = published.hub.repos["model", CDRED].tags["v1"]
+    assert f"revision    {commit}" in said
+    hub, reader.hub = reader.hub, Hub()
+    reader.hub.endpoint = "http://127.0.0.1:9"  # nobody listens
+    for revision in ("v1", commit):
+        assert commit in reader.run("cdred", "pull", f"{CDRED}@{revision}")
+    said = reader.refused("env", "HF_HUB_OFFLINE=1", "cdred", "pull", f"{DEMOS}@v1", "--dataset")
+    assert "not here yet, and http://127.0.0.1:9 cannot be reached" in said
+    reader.hub = hub
+
+
+def test_the_cards_numbers_are_reproduced(reader: Client, published: Client) -> None:
+    said = reader.run("cdred", "evaluate", "--checkpoint", f"{CDRED}@v1")
+    assert "all 2 episodes exactly" in said
+
+
+def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
+    reader: Client, published: Client
+) -> None:
+    hub, repo = published.hub, published.hub.repos["model", CDRED]
+    good = dict(repo.files)
+    publication = json.loads(good["publication.json"])
+    forged = publication | {"files": publication["files"] | {"model.safetensors": "0" * 64}}
+    more = publication | {"files": publication["files"] | {"weights.pkl": "0" * 64}}
+    weights = bytearray(good["model.safetensors"])
+    weights[-1] ^= 1
+    own = publication["files"] | {"model.safetensors": hashlib.sha256(weights).hexdigest()}
+    whole = {
+        "model.safetensors": bytes(weights),
+        "publication.json": json.dumps(publication | {"files": own}).encode(),
+    }
+    without = {k: v for k, v in good.items() if k != "publication.json"}
+    for k, (files, reason) in enumerate(
+        [
+            (
+                good | {"model.safetensors": bytes(weights)},
+                "model.safetensors: differs from its hash",
+            ),
+            (
+                good | {"publication.json": json.dumps(forged).encode()},
+                "model.safetensors: differs from its hash",
+            ),
+            (good | {"pytorch_model.bin": b"pickle"}, "pytorch_model.bin: not listed"),
+            (good | {"publication.json": json.dumps(more).encode()}, "weights.pkl: refused"),
+            (good | {"publication.json": b"[]"}, "publication.json: not one of cdred's"),
+            (without, "has no publication.json: not published by cdred"),
+            (good | whole, "model.safetensors: differs from its manifest"),
+        ]
+    ):
+        hub.repos["model", f"lab/other-{k}"] = other = type(repo)("model", f"lab/other-{k}")
+        other.commit("as it is", files)
+        assert reason in reader.refused("cdred", "pull", f"lab/other-{k}")
+        if k:
+            continue
+        loaded = f"import cdred\ntry: cdred.Agent.from_pretrained('lab/other-{k}')\n"
+        caught = "except cdred.errors.CdredError as error: print('refused:', error)"
+        said = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
+        assert "refused:" in said
+        assert reason in said
+    for k in range(7):
+        del hub.repos["model", f"lab/other-{k}"]
+    assert "has no such branch, tag or commit" in reader.refused("cdred", "pull", f"{CDRED}@v9")
+    assert "no such model is there for you" in reader.refused("cdred", "pull", DEMOS)
+    assert "not the name of a repository" in reader.refused("cdred", "pull", "a/b/c")
+
+
+def test_pulled_experts_and_demonstrations_stand_in_for_the_stages_that_make_them(
+    reader: Client, published: Client
+) -> None:
+    """Starting in the middle: somebody's demonstrations, and an expert to compare with."""
+    project, hub = reader.project, published.hub
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    commits = {name: hub.repos[key].tags["v1"] for key in NAMES for name in [key[1]]}
+    expert = f"lab/cdred-{TASK}-expert"
+    params["experts"] = {
+        "expert": {"source": "hub", "checkpoint": expert, "revision": commits[expert]}
+    }
+    params["demos"]["theirs"] = {
+        "source": "hub", "path": DEMOS, "revision": commits[DEMOS], "episodes": 2
+    }  # fmt: skip
+    params["runs"]["cdred"]["demos"] = "theirs"
+    params["runs"].pop("bc")
+    params["experiment"]["runs"] = ["cdred"]
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    reader.run("cdred", "demos", "--task", TASK, "--demos", "theirs", "--quiet")
+    reader.run("cdred", "imitate", "--task", TASK, "--run", "cdred", "--seed", "0", "--quiet")
+    own = published.project.root
+    weights = f"{AGENT}/pretrained_model/model.safetensors"
+    assert (project.root / weights).read_bytes() == (own / weights).read_bytes()
+    assert (
+        project.manifest(f"artifacts/demos/{TASK}/theirs")["params"]["revision"] == commits[DEMOS]
+    )
+
+    params["runs"]["cdred"]["demos"] = "expert-2"
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    reader.run("cdred", "expert", "--task", TASK, "--expert", "expert", "--quiet")
+    weights = f"artifacts/experts/{TASK}/expert/pretrained_model/model.safetensors"
+    assert (project.root / weights).read_bytes() == (own / weights).read_bytes()
+
+    params["experts"]["expert"]["revision"] = "v1"
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    said = reader.refused("cdred", "check")
+    assert "experts.expert.revision: v1: the 40 hexadecimal digits of a commit" in said

@@ -1,0 +1,100 @@
+"""Tasks that are not part of the package, by reference."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.episodes import play
+from support.project import CHECKOUT
+
+from cdred.envs import make, make_vec
+from cdred.envs.episodes import rollout
+from cdred.envs.tasks import file_name, find, lookup
+from cdred.envs.video import film
+from cdred.errors import CdredError
+
+TASK = "examples.pointmass:make"
+
+
+@pytest.fixture(autouse=True)
+def in_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(CHECKOUT)
+
+
+def test_the_example_is_a_task_like_any_other(tmp_path: Path) -> None:
+    spec = find(TASK)
+    assert (spec.obs_dim, spec.action_dim, spec.episode_length) == (4, 2, 100)
+    assert (spec.measure, spec.action_repeat) == ("return", 1)
+    with contextlib.closing(make(TASK)) as env:
+        one, other, again = (play(env, seed) for seed in (1, 2, 1))
+    np.testing.assert_array_equal(one[0], again[0])
+    assert not np.array_equal(one[0], other[0])
+    for parallel in (False, True):
+        with contextlib.closing(make_vec(TASK, 2, parallel=parallel)) as envs:
+            episodes = rollout(lambda obs: -np.sign(obs[:, :2]), envs, [3, 4])
+        assert [len(e.action) for e in episodes] == [100, 100]
+        assert all(e.success is None and 0 < e.episode_return < 100 for e in episodes)
+    with contextlib.closing(make(TASK, "rgb")) as env:
+        assert env.reset(seed=0)[0].shape == (9, 64, 64)
+    film(TASK, 3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4")
+    assert (tmp_path / "film.mp4").stat().st_size
+
+
+def test_its_name_in_paths_is_one_of_a_file() -> None:
+    assert file_name(TASK) == file_name(file_name(TASK)) == "examples-pointmass-make"
+    assert file_name("mw-reach") == "mw-reach"
+
+
+def test_naming_it_loads_neither_numpy_nor_the_module() -> None:
+    code = (
+        f"import sys; from cdred.envs.tasks import find; task = find({TASK!r});"
+        "assert not task.sized;"
+        "print([m for m in ('numpy', 'gymnasium', 'examples') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+
+
+OWN = """
+import gymnasium, numpy as np
+from gymnasium.spaces import Box, Discrete
+class Env(gymnasium.Env):
+    observation_space = Box(-1, 1, (3,))
+    action_space = Box(-1, 1, (2,))
+class Many(Env):
+    action_space = Discrete(4)
+class Open(Env):
+    action_space = Box(-np.inf, np.inf, (2,))
+def limited(): return gymnasium.wrappers.TimeLimit(Env(), 10)
+def many(): return gymnasium.wrappers.TimeLimit(Many(), 10)
+def text(): return "env"
+"""
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("nowhere:make", "nowhere:make: nowhere cannot be imported: No module named 'nowhere'"),
+        ("own_tasks:limitd", "own_tasks has no 'limitd'; did you mean 'limited'?"),
+        ("own_tasks:Env", "its episodes have no limit; give gymnasium.make max_episode_steps"),
+        ("own_tasks:many", "its action space is Discrete(4); it must be a Box"),
+        ("own_tasks:Open", "it must be a Box of one dimension with finite bounds"),
+        ("own_tasks:text", "returned str, not a Gymnasium environment"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(
+    reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_tasks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "own_tasks", raising=False)
+    assert lookup(reference)
+    with pytest.raises(CdredError) as caught:
+        make(reference)
+    assert message in str(caught.value) and "\n" not in str(caught.value)

@@ -1,0 +1,98 @@
+"""Results that accumulate: tables of what is finished, and the page made of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from support.project import CHECKOUT, Project
+
+from cdred.manifest import hash_tree
+from cdred.tools import results
+
+CDRED = "artifacts/agents/cartpole-balance/cdred/seed_0"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = Project.create(tmp_path_factory.mktemp("results") / "project")
+    (project.root / "docs").mkdir()
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "cdred: experiment 'toy': no evaluated agent is up to date; run it first\n"
+    )
+    project.run("snakemake", "--cores", "2", "--quiet", "all")
+    project.run("cdred", "results")
+    return project
+
+
+def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> None:
+    entered = made.root / "results/toy"
+    for name in ("summary", "runs", "curves", "demos", "published"):
+        report = (made.root / f"reports/toy/{name}.csv").read_bytes()
+        assert (entered / f"{name}.csv").read_bytes() == report
+    assert not (entered / "aggregates.csv").exists()  # of one seed
+    provenance = json.loads((entered / "manifest.json").read_text())
+    own = json.loads((made.root / CDRED / "manifest.json").read_text())
+    assert provenance["artifacts"][CDRED]["digest"] == own["digest"]
+    (entered / "words.md").write_text("Nothing is learned here.\n")
+    page = made.root / "docs/results.md"
+    page.unlink()
+    made.run("cdred", "results", "--page")
+    text = page.read_text()
+    commit, machine = provenance["commit"], f"{own['machine']} ({own['device']})"
+    assert f"## toy\n\nTrained at commit {commit}, on {machine}.\n\nNothing" in text
+    assert "Nothing is learned here.\n\n| task | run |" in text
+    lines = [line for line in text.splitlines() if line.startswith("| cartpole-balance")]
+    rows = [line.split(" | ")[:3] for line in lines]
+    for name in ("learning_curves", "episodes"):
+        drawn = (entered / f"{name}--cartpole-balance.svg").read_bytes()
+        assert drawn == (made.root / f"reports/toy/{name}--cartpole-balance.svg").read_bytes()
+        assert f"](../results/toy/{name}--cartpole-balance.svg)" in text
+    assert rows == [["| cartpole-balance", run, "1"] for run in ("expert", "cdred", "bc")]
+
+
+def test_what_is_not_finished_is_left_out_and_nothing_entered_is_lost(
+    made: Project, tmp_path: Path
+) -> None:
+    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    before = hash_tree(project.root / "results")
+    shutil.rmtree(project.root / "artifacts/evaluations/cartpole-balance/cdred")
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "cdred: results/toy: would lose 1 agents that are not up to date and evaluated here: "
+        f"{CDRED}; run the experiment, or drop them by --force\n"
+    )
+    assert hash_tree(project.root / "results") == before
+    project.run("cdred", "results", "--force")
+    runs = [line.split(",")[1] for line in (project.root / "results/toy/runs.csv").open()]
+    assert runs == ["run", "expert", "bc"]
+
+
+def test_what_is_damaged_is_refused(made: Project, tmp_path: Path) -> None:
+    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    before = hash_tree(project.root / "results")
+    evaluation = project.root / "artifacts/evaluations/cartpole-balance/cdred/seed_0"
+    text = (evaluation / "evaluation.json").read_text()
+    (evaluation / "evaluation.json").write_text(text.replace('"return": ', '"return": 9'))
+    done = project.attempt("cdred", "results")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "evaluation.json" in done.stderr
+    assert hash_tree(project.root / "results") == before
+    (evaluation / "evaluation.json").write_text(text)
+    (project.root / "results/toy/manifest.json").write_text("<<<<<<< HEAD")
+    done = project.attempt("cdred", "results")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "cdred: results/toy/manifest.json: damaged; take it from git again, or remove it\n",
+    )
+
+
+def test_the_committed_page_is_that_of_the_committed_tables() -> None:
+    page = (CHECKOUT / results.PAGE).read_text(encoding="utf-8")
+    assert page == results.page(CHECKOUT)
