@@ -107,12 +107,6 @@ class Method:
         named = [part.partition(":")[0] for part in parts if isinstance(part, str)]
         return tuple(dict.fromkeys([self.module, *named]))
 
-    @property
-    def display_modules(self) -> tuple[str, ...]:
-        """The modules that say how it is presented, for the digest of reports."""
-        named = [self.display.partition(":")[0]] if isinstance(self.display, str) else []
-        return tuple(dict.fromkeys([self.module, *named]))
-
     def presentation(self) -> Display:
         """Its display; of a method that states none, one made of its name."""
         if self.display is None:
