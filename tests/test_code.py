@@ -157,14 +157,6 @@ def test_the_hash_is_the_same_by_every_python() -> None:
 
 # ---- the line between what decides results and what runs jobs -----------------------------------
 
-# Imports across the line that are on their way out.
-PENDING = {
-    "cdred.demos": {"cdred.config"},
-    "cdred.foreign": {"cdred.config", "cdred.hub"},
-    "cdred.learning.agent": {"cdred.hub"},
-    "cdred.report.measured": {"cdred.cost"},
-}
-
 
 def test_nothing_that_decides_results_imports_what_runs_jobs() -> None:
     code = Code(CHECKOUT)
@@ -178,7 +170,7 @@ def test_nothing_that_decides_results_imports_what_runs_jobs() -> None:
             for name in code._parse(module)[1]
             if code.file(name) and not decides(name) and name not in COMMON
         }
-        assert across <= PENDING.get(module, set()), module
+        assert not across, module
 
 
 def test_the_line_is_one_between_packages() -> None:

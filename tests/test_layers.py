@@ -27,7 +27,7 @@ def modules(*packages: str) -> list[str]:
 
 
 LIGHT = [
-    *modules("cdred.config", "cdred.plan", "cdred.system", "cdred.cli"),
+    *modules("cdred.config", "cdred.plan", "cdred.engines", "cdred.system", "cdred.cli"),
     "cdred", "cdred.envs.tasks", "cdred.methods", "cdred.report.catalogue",
     "cdred.report.experiment", "cdred.suites",
     *(name for name in modules("cdred.suites") if name.endswith(".tasks")),

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from conftest import CHECKOUT
+from support.project import CHECKOUT
 
 from cdred import manifest
 from cdred.plan import code

@@ -17,9 +17,7 @@ def add(commands: Commands) -> None:
     p.set_defaults(run=use)
     p = commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
     p.set_defaults(run=check)
-    p = commands.add_parser(
-        "status", help="what of the experiment is up to date, and why it is not"
-    )
+    p = commands.add_parser("status", help="what of the experiment is up to date, and why not")
     p.set_defaults(run=status)
     p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
     p.add_argument("--dry-run", "-n", action="store_true", help="only list it, with its size")
@@ -32,10 +30,9 @@ def use(args: argparse.Namespace) -> None:
 
     plan = overlays.use(args.overlay, force=args.force) if args.overlay else Plan.load()
     dvc.write(plan)
-    stale = len(plan.stale())
     print(
-        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {stale} to run; "
-        f"`snakemake --cores all` or `dvc repro` runs them"
+        f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {len(plan.stale())} to "
+        f"run; `snakemake --cores all` or `dvc repro` runs them"
     )
 
 

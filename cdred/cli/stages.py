@@ -45,12 +45,12 @@ def add(commands: Commands) -> None:
 
 def make(args: argparse.Namespace) -> None:
     """Make the artifact of one job."""
-    from cdred.run import stages
+    from cdred.run.stages import run
 
     plan = Plan.load()
     job = _job(plan, args)
     configure_logging([plan.root / job.log, args.log], args.quiet)
-    stages.run(plan, job)
+    run(plan, job)
 
 
 def evaluate(args: argparse.Namespace) -> int:

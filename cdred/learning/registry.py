@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,45 +25,6 @@ GROUP = "cdred.methods"  # of entry points
 EXPERT = "true_reward"  # the method that trains experts
 # What methods were called by the agents and results of earlier versions.
 FORMER_NAMES = {"expert": "true_reward"}
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of a figure: a column of metrics.csv. `expert`: in the colour of the expert's data."""
-
-    column: str
-    label: str
-    expert: bool = False
-    dashed: bool = False
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of the report over a run's training, of metrics that only its method has."""
-
-    name: str  # of its file
-    title: str
-    lines: tuple[Line, ...]
-    caption: str = "method_figure"  # in workflow/report/
-    logarithmic: bool = True
-
-
-@dataclass(frozen=True)
-class Display:
-    """How the report, the published cards and the tools present a method."""
-
-    label: str
-    summary: str  # completes "An agent for this task: ..."
-    # Losses that metrics.csv holds, with their titles.
-    losses: dict[str, str] = field(
-        default_factory=lambda: {
-            "consistency_loss": "Consistency loss",
-            "reward_loss": "Reward loss",
-            "value_loss": "Value loss",
-            "policy_loss": "Policy loss",
-        }
-    )
-    figures: tuple[Figure, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,7 +43,7 @@ class Method:
     interacts: bool = True  # steps are agent steps in the environment; else they are updates
     plans: bool = True  # may act by planning, if its settings say so
     samples: bool = True  # trains the spread of its policy, so that samples of it mean something
-    display: str | Display | None = None
+    display: Any = None  # see learning/display.py: no part of what it computes
     name: str = ""  # given by the registry, as is `module`
     module: str = ""
 
@@ -106,19 +67,6 @@ class Method:
         parts = (self.reward_model, self.networks, self.trainer)
         named = [part.partition(":")[0] for part in parts if isinstance(part, str)]
         return tuple(dict.fromkeys([self.module, *named]))
-
-    def presentation(self) -> Display:
-        """Its display; of a method that states none, one made of its name."""
-        if self.display is None:
-            own = self.name.partition(":")[2] or self.name
-            return Display(label=own, summary=f"{own}, trained from demonstrations without rewards")
-        found = load(self.display)
-        assert isinstance(found, Display)
-        return found
-
-    def losses(self) -> dict[str, str]:
-        """The losses that its metrics.csv holds, with their titles."""
-        return self.presentation().losses
 
 
 def load(part: Any) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import importlib.util
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from typing import Any
 
 from cdred.errors import CdredError
 
-# Packages and modules that run jobs. Nothing that decides a result may live there.
+# Packages that run jobs. Nothing that decides a result may live there.
 RUNS = tuple(
     f"cdred.{name}"
     for name in (
@@ -27,7 +28,7 @@ RUNS = tuple(
 )  # fmt: skip
 # Common ground of both sides: error messages, manifests (whose format has a number of its own) and
 # the version. Nothing that is computed depends on them.
-COMMON = ("cdred", "cdred.__main__", "cdred.errors", "cdred.manifest")
+COMMON = ("cdred", "cdred.__main__", "cdred.errors", "cdred.manifest", "cdred.plugins")
 # Packages of alternatives: of their folders only those count that a job names.
 BRANCHES = ("cdred.methods", "cdred.suites")
 
@@ -46,12 +47,16 @@ class Code:
 
     def __init__(self, root: Path, branches: tuple[str, ...] = BRANCHES) -> None:
         self.root, self.branches = root, branches
-        # What is loaded by now reads the configuration; stages load later what they compute with.
-        self.loaded_before = frozenset(sys.modules)
+        self.loaded_before: frozenset[str] = frozenset()
+        self.note_loaded()
         self._files: dict[str, Path | None] = {}
         self._parsed: dict[str, tuple[str, tuple[str, ...]]] = {}
         self._tables: dict[tuple[str, ...], dict[str, str]] = {}
         self._data = _declared_data(root)
+
+    def note_loaded(self) -> None:
+        """What is loaded by now serves to plan; stages load later what they compute with."""
+        self.loaded_before = frozenset(sys.modules)
 
     def table(self, entries: Iterable[str]) -> dict[str, str]:
         """Hash of each file that the modules `entries` import, themselves included, by path.
@@ -77,10 +82,6 @@ class Code:
             if name in modules or not decides(name):
                 continue
             if file is None:
-                if not importer and _within(name, "cdred"):
-                    raise CdredError(
-                        f"{name.replace('.', '/')}.py: missing; the checkout is not complete"
-                    )
                 if not importer:
                     installed |= _installed(name)
                 continue
@@ -88,10 +89,11 @@ class Code:
             waiting += [(parent, name) for parent in _parents(name)]
             waiting += [(imported, name) for imported in self._parse(name)[1]]
         table = {file.as_posix(): self._parse(name)[0] for name, file in modules.items()}
+        table |= installed
         for package, files in self._data.items():
             if package in modules:
                 table |= files
-        return dict(sorted((table | installed).items()))
+        return dict(sorted(table.items()))
 
     def file(self, module: str) -> Path | None:
         """The file of a module of the project, relative to the checkout; None if it is not one."""
@@ -252,11 +254,17 @@ def _for_type_checkers(test: ast.expr) -> bool:
 
 
 def _installed(module: str) -> dict[str, str]:
-    """The version of the package that a module comes with which is no file of the checkout."""
-    from importlib import metadata  # only here: it takes longer to import than the rest
-
-    names = metadata.packages_distributions().get(module.partition(".")[0], [])
-    return {f"package {name}": metadata.version(name) for name in names}
+    """The files of a module that is no part of the checkout but installed, as of an entry point:
+    of a package all. Raises CdredError when there is none."""
+    top = module.split(".")[0]
+    spec = None if top == "cdred" else importlib.util.find_spec(top)
+    if spec is None or spec.origin is None:
+        raise CdredError(f"{module.replace('.', '/')}.py: missing; the checkout is not complete")
+    origin = Path(spec.origin)
+    folder = origin.parent
+    files = folder.rglob("*.py") if spec.submodule_search_locations else [origin]
+    above = folder.parent if spec.submodule_search_locations else folder
+    return {file.relative_to(above).as_posix(): hash_file(file) for file in files}
 
 
 def _parents(module: str) -> Iterator[str]:

@@ -9,7 +9,7 @@ from cdred import methods
 from cdred.config.schema import Config, Expert, Run
 from cdred.learning.derived import acts_by
 from cdred.learning.settings import Settings
-from cdred.plan import Job, Plan
+from cdred.plan.jobs import Job, Plan
 from cdred.report.experiment import Artifact, Entry, Experiment
 
 

@@ -1,4 +1,4 @@
-"""Where the code of each stage begins: the modules from which a job's code is found.
+"""Where the code of each stage begins: the modules from whose imports a job's code is found.
 
 The one table to change when a stage's work moves to another module, or when it loads a module by a
 name that no import statement holds.
@@ -7,47 +7,62 @@ name that no import statement holds.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-from cdred import suites
+from cdred import methods, suites
+from cdred.envs.tasks import find
+from cdred.report import published
 
-if TYPE_CHECKING:
-    from cdred.methods import Method
-
-DEVICE, SAVING = "cdred.learning.device", "cdred.learning.saving"
-TRAINING = (DEVICE, SAVING, "cdred.learning.train")
-DEMOS = (DEVICE, "cdred.demos.dataset", "cdred.demos.selection")
-# stage, and where what it works on comes from -> modules
+LOADING = ("cdred.learning.device", "cdred.learning.saving")
+TRAINING = (*LOADING, "cdred.learning.train")
+# stage, and where what it makes or reads comes from -> modules
 ENTRIES: dict[tuple[str, str], tuple[str, ...]] = {
     ("expert", "train"): TRAINING,
-    ("expert", "scripted"): (DEVICE, SAVING),
-    ("expert", "checkpoint"): (DEVICE, SAVING, "cdred.learning.checkpoint"),
-    ("expert", "hub"): (DEVICE, SAVING, "cdred.learning.checkpoint"),
-    ("demos", "expert"): (*DEMOS, SAVING),
-    ("demos", "others"): (*DEMOS, "cdred.demos.importers"),
+    ("expert", "scripted"): (*LOADING, "cdred.learning.scripted"),
+    ("expert", "checkpoint"): (*LOADING, "cdred.learning.checkpoint"),
+    ("expert", "hub"): (*LOADING, "cdred.learning.checkpoint"),
+    ("demos", "expert"): (*LOADING, "cdred.demos.dataset", "cdred.demos.selection"),
+    ("demos", "others"): ("cdred.demos.dataset", "cdred.demos.importers", "cdred.demos.selection"),
     ("imitate", ""): (*TRAINING, "cdred.demos.dataset"),
-    ("evaluate", ""): (DEVICE, SAVING, "cdred.evaluation", "cdred.envs.video"),
+    ("evaluate", ""): (*LOADING, "cdred.envs.video", "cdred.evaluation"),
     ("report", ""): ("cdred.report",),
 }
+# The modules of a suite that are loaded by its name, where it has them.
+SUITE = ("tasks", "simulator", "scripted")
 
 
-def entry_modules(
-    stage: str, source: str, methods: tuple[Method, ...], tasks: tuple[suites.Task, ...]
-) -> tuple[str, ...]:
-    """The modules where the code of a job begins that works on `tasks` with agents of `methods`."""
-    if stage == "report":
-        loaded = [*displays(methods), *(method.module for method in methods)]
-        loaded += [f"cdred.suites.{name}.tasks" for name in suites.NAMES]  # it looks names up
-    else:
-        loaded = [module for method in methods for module in method.modules]
-        acting = stage != "imitate"  # a scripted policy may act in the others
-        loaded += [module for task in tasks for module in suites.modules(task, acting)]
-    return (*ENTRIES[stage, source], *dict.fromkeys(loaded))
+def stage_modules(stage: str, source: str = "") -> tuple[str, ...]:
+    """The modules of a stage, whatever method and task it works on."""
+    return ENTRIES[stage, source]
 
 
-def displays(methods: Iterable[Method]) -> tuple[str, ...]:
-    """The modules that say how methods are presented."""
-    named = (
-        method.display.partition(":")[0] for method in methods if isinstance(method.display, str)
-    )
-    return tuple(dict.fromkeys(named))
+def suite_modules(tasks: Iterable[str]) -> list[str]:
+    """The modules that the tasks' suites may have."""
+    names = dict.fromkeys(find(task).suite for task in tasks)
+    return [f"cdred.suites.{name}.{part}" for name in names for part in SUITE]
+
+
+def own_modules(tasks: Iterable[str]) -> list[str]:
+    """The modules of the tasks that are named by reference, `module:function`."""
+    references = (find(task).simulator.partition(":") for task in tasks)
+    return [module for module, colon, _ in references if colon]
+
+
+def agent_modules(method: str | None) -> list[str]:
+    """The modules of an agent's method; of an agent that somebody trained, whose method is not
+    known, those of all."""
+    chosen = methods.built_in() if method is None else [methods.find(method)]
+    return [module for one in chosen for module in one.modules]
+
+
+def display_modules(names: Iterable[str]) -> list[str]:
+    """The modules that say how methods are presented, where they say so in one of their own."""
+    displays = [methods.find(name).display for name in names]
+    return [display.partition(":")[0] for display in displays if isinstance(display, str)]
+
+
+def report_modules(names: list[str]) -> list[str]:
+    """The modules that a report of runs by the methods `names` loads: what these methods are, how
+    all are presented of which it tells published numbers, and the tasks, which it looks up."""
+    definitions = [methods.find(name).module for name in names]
+    tasks = [f"cdred.suites.{suite}.tasks" for suite in suites.NAMES]
+    return [*definitions, *display_modules([*names, *published.methods_named()]), *tasks]

@@ -12,14 +12,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest, methods
+from cdred import manifest
 from cdred.config import PARAMS, Config, load
-from cdred.envs.tasks import find
 from cdred.errors import CdredError
+from cdred.methods import EXPERT
 from cdred.plan.code import Code
-from cdred.plan.entries import displays, entry_modules
+from cdred.plan.entries import (
+    agent_modules,
+    own_modules,
+    report_modules,
+    stage_modules,
+    suite_modules,
+)
 from cdred.plan.paths import command, dvc_name, log_path, output_path
-from cdred.report import published
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +79,7 @@ class Plan:
         self.code = Code(root)
         self._jobs: dict[Path, Job] = {}
         self.report = self._report()
+        self.code.note_loaded()
 
     @classmethod
     def load(cls, root: Path = Path()) -> Plan:
@@ -109,30 +115,37 @@ class Plan:
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
         params = entry.params() | {"task": task} | self._files(entry.checkpoint)
-        code = self._code("expert", entry.source, (task,), methods.EXPERT)
+        modules = [*stage_modules("expert", entry.source), *self._expert_modules(name)]
+        code = self._code([task], modules)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)
 
     def demos(self, task: str, name: str) -> Job:
         entry = self.config.demos[name]
         params = entry.params() | self._files(entry.path)
         experts = () if entry.expert is None else (self.expert(task, entry.expert),)
-        code = self._code("demos", "expert" if experts else "others", (task,), methods.EXPERT)
+        modules = [*stage_modules("demos", "expert" if experts else "others")]
+        if entry.expert is not None:
+            modules += self._expert_modules(entry.expert)
+        code = self._code([task], modules)
         return self._add("demos", task, name, 0, params, (f"demos.{name}",), experts, code)
 
     def imitate(self, task: str, name: str, seed: int) -> Job:
         entry = self.config.runs[name]
         demos = self.demos(task, entry.demos)
-        code = self._code("imitate", "", (task,), entry.method)
-        params = entry.params()
-        return self._add("imitate", task, name, seed, params, (f"runs.{name}",), (demos,), code)
+        code = self._code([task], [*stage_modules("imitate"), *agent_modules(entry.method)])
+        return self._add(
+            "imitate", task, name, seed, entry.params(), (f"runs.{name}",), (demos,), code
+        )
 
     def evaluate(self, agent: Job) -> Job:
         """The evaluation of an expert or an imitating agent."""
         params = self.config.evaluation.model_dump()
         identity = (agent.task, agent.entry, agent.seed)
-        runs = self.config.runs
-        method = runs[agent.entry].method if agent.stage == "imitate" else methods.EXPERT
-        code = self._code("evaluate", "", (agent.task,), method)
+        if agent.stage == "expert":
+            modules = self._expert_modules(agent.entry)
+        else:
+            modules = agent_modules(self.config.runs[agent.entry].method)
+        code = self._code([agent.task], [*stage_modules("evaluate"), *modules])
         return self._add("evaluate", *identity, params, ("evaluation",), (agent,), code)
 
     def _report(self) -> Job:
@@ -142,17 +155,21 @@ class Plan:
         ]
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
-        shown = dict.fromkeys(self.config.runs[run].method for run in e.runs)
-        code = self._code("report", "", tuple(e.tasks), methods.EXPERT, *shown)
-        code |= self.code.table(displays(map(methods.find, published.methods_named())))
-        return self._add(
-            "report", "", e.name, 0, e.model_dump(), ("experiment",), (*sources, *evaluations), code
-        )
+        shown = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
+        code = self.code.table([*stage_modules("report"), *report_modules(shown)])
+        inputs = (*sources, *evaluations)
+        return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 
-    def _code(self, stage: str, source: str, tasks: tuple[str, ...], *names: str) -> dict[str, str]:
-        """The code of a job that works on `tasks` with agents of the methods `names`."""
-        chosen = tuple(methods.find(name) for name in names)
-        return self.code.table(entry_modules(stage, source, chosen, tuple(map(find, tasks))))
+    def _expert_modules(self, name: str) -> list[str]:
+        """The modules of an expert's method."""
+        source = self.config.experts[name].source
+        if source == "scripted":
+            return []
+        return agent_modules(EXPERT if source == "train" else None)
+
+    def _code(self, tasks: list[str], modules: list[str]) -> dict[str, str]:
+        suites = [name for name in suite_modules(tasks) if self.code.file(name)]
+        return self.code.table([*modules, *suites, *own_modules(tasks)])
 
     def _files(self, path: str | None) -> dict[str, Any]:
         """The hashes of what a parameter names, if it is a file or directory here."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from cdred import manifest
 from cdred.errors import CdredError
-from cdred.plan import command, output_path
+from cdred.plan.paths import command, output_path
 
 Manifests = dict[str, dict[str, Any]]  # artifact path, relative to the checkout -> manifest
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdred import methods, suites
 from cdred.envs.tasks import find, lookup
+from cdred.learning.display import display_of
 
 if TYPE_CHECKING:
     from cdred.report.experiment import Experiment
@@ -89,7 +90,7 @@ def _task(experiment: Experiment, data: Data, task: str) -> list[Row]:
 def label(method: str) -> str:
     """The name of a method in tables."""
     spec = methods.find(method)
-    return "expert" if spec.uses_environment_reward else spec.presentation().label
+    return "expert" if spec.uses_environment_reward else display_of(spec).label
 
 
 def in_text(data: Data) -> list[list[Any]]:

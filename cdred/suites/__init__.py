@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 NAMES = ("dmcontrol", "metaworld", "maniskill2", "own")  # folders, in the order of lists
 
-_PARTS = ("tasks", "simulator")
-
 Measure = Literal["return", "success"]
 
 
@@ -85,10 +83,6 @@ class Suite:
     def find(self, name: str) -> Task | None:
         return self.tasks.get(name)
 
-    def own_modules(self, task: Task) -> tuple[str, ...]:
-        """Modules outside of this package that a task of the suite is made by."""
-        return ()
-
 
 class Simulator(ABC):
     """A suite's heavy half, the constant `SIMULATOR` of its `simulator` module."""
@@ -121,14 +115,6 @@ class Simulator(ABC):
 def suite(name: str) -> Suite:
     """The light half of a suite."""
     return cast(Suite, importlib.import_module(f"cdred.suites.{name}.tasks").SUITE)
-
-
-def modules(task: Task, acting: bool) -> tuple[str, ...]:
-    """The modules that are loaded by name for a task, with `acting` those of its scripted policy;
-    the digest of its jobs follows their imports."""
-    chosen = suite(task.suite)
-    parts = ("tasks", "simulator", "scripted") if acting and chosen.scripted else _PARTS
-    return (*(f"cdred.suites.{task.suite}.{part}" for part in parts), *chosen.own_modules(task))
 
 
 def not_installed(name: str) -> str | None:

@@ -20,12 +20,9 @@ from support.engines import (
     dvc_is_clean,
     manifests,
     planned,
+    snakemake,
 )
 from support.project import CHECKOUT, Project
-
-
-def snakemake(project: Project) -> str:
-    return project.run("snakemake", "--cores", "2")
 
 
 @pytest.fixture(scope="module")

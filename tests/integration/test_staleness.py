@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.sandbox import AGENT, ALL, DEMOS, REPORT, TASK, Sandbox
+from support.sandbox import AGENT, ALL, DEMOS, EVALUATIONS, REPORT, TASK, Sandbox
 
 OF_AGENT = f"artifacts/evaluations/{TASK}/bc/seed_0"
 NONE: set[str] = set()
@@ -13,36 +13,34 @@ FROM_DEMOS = {DEMOS, *FROM_AGENT}
 # what changes: file, old text (None: the file is new or its end), new text -> what is stale
 CHANGES = {
     "a file that nobody imports": ("cdred/learning/unused.py", None, "x = 1\n", NONE),
-    "a comment": ("cdred/learning/update.py", None, "# Why.\n", NONE),
-    "a docstring": ("cdred/learning/update.py", '"""', '"""Other words. ', NONE),
-    "a message of the CLI": ("cdred/cli.py", "cdred: interrupted", "cdred: stopped", NONE),
+    "a comment": ("cdred/learning/learner.py", None, "# Why.\n", NONE),
+    "a docstring": ("cdred/learning/learner.py", '"""', '"""Other words. ', NONE),
+    "a message of the CLI": ("cdred/cli/main.py", "cdred: interrupted", "cdred: stopped", NONE),
     "how jobs are run": ("cdred/run/stages.py", None, "x = 1\n", NONE),
     "a published number": ("cdred/report/published.csv", None, "\n", {REPORT}),
     "the report's page": ("cdred/report/templates/style.css", None, "a {}\n", {REPORT}),
-    "what demonstrations are": ("cdred/demos.py", None, "x = 1\n", FROM_DEMOS),
+    "which episodes become demonstrations": ("cdred/demos/selection.py", None, "x = 1\n", FROM_DEMOS),
     "the number of demonstrations read": (
         "params.yaml", "method: bc\n", "method: bc\n    demo_episodes: 1\n", FROM_AGENT,
     ),
-    "the learner": ("cdred/learning/update.py", None, "x = 1\n", ALL),
+    "the learner": ("cdred/learning/learner.py", None, "x = 1\n", ALL),
     "seeding": ("cdred/learning/seeding.py", None, "x = 1\n", ALL),
     "a setting of one run": ("params.yaml", "    steps: 50\n", "    steps: 49\n", FROM_AGENT),
     "a setting of the expert": ("params.yaml", "steps: 520\n", "steps: 530\n", ALL),
     "a default of the configuration": (
-        "cdred/config.py", "    seed: int = 0\n    only:", "    seed: int = 1\n    only:", FROM_DEMOS,
+        "cdred/config/schema.py", '= "state"\n    seed: Seed = 0', '= "state"\n    seed: Seed = 1', FROM_DEMOS,
     ),
     "where jobs are run": ("params.yaml", "  threads: 1\n", "  threads: 2\n", NONE),
     "a default spelled out": (
         "params.yaml", "method: bc\n", "method: bc\n    demo_episodes: null\n", NONE,
     ),
-}  # fmt: skip
-# Rows for the packages that hold a folder for each method and suite.
-LATER = {
-    "a constant of a method that no job uses": (
-        "cdred/methods/cfil/reward.py", None, "x = 1\n", NONE,
-    ),
-    "a constant of a method": ("cdred/methods/bc/trainer.py", None, "x = 1\n", FROM_AGENT),
+    "a constant of a method that no job uses": ("cdred/methods/cfil/reward.py", None, "x = 1\n", NONE),
+    "a new method": ("cdred/methods/new.py", None, "x = 1\n", NONE),
+    "a method": ("cdred/methods/bc/trainer.py", None, "x = 1\n", FROM_AGENT),
+    "how a method is presented": ("cdred/methods/bc/display.py", None, "x = 1\n", {REPORT}),
     "a suite that no job uses": ("cdred/suites/metaworld/simulator.py", None, "x = 1\n", NONE),
     "the preparation of the device": ("cdred/learning/device.py", None, "x = 1\n", ALL),
+    "the seeds of an evaluation": ("cdred/evaluation.py", None, "x = 1\n", EVALUATIONS | {REPORT}),
 }  # fmt: skip
 
 

@@ -36,12 +36,13 @@ def test_a_setting_and_what_follows_from_it(mine: Sandbox) -> None:
 def test_a_file_of_code(mine: Sandbox) -> None:
     mine.append(CODE, "x = 1\n")
     assert reasons(mine, EXPERT) == ("stale", [f"{CODE} changed"])
-    mine.edit("cdred/demos.py", "import json\n", "import json\nfrom cdred.learning import added\n")
+    selection = "cdred/demos/selection.py"
+    mine.append(selection, "from cdred.learning import added\n")
     (mine.root / "cdred/learning/added.py").touch()
     assert reasons(mine, DEMOS) == (
         "stale",
         [
-            f"cdred/demos.py changed, cdred/learning/added.py is new, {CODE} changed",
+            f"{selection} changed, cdred/learning/added.py is new, {CODE} changed",
             f"{EXPERT} is not up to date",
         ],
     )
@@ -58,7 +59,7 @@ def test_what_is_missing(mine: Sandbox) -> None:
     assert reasons(mine, REPORT)[0] == "missing"
 
 
-@pytest.mark.parametrize("code", ["c0ffee", {"cdred/learning/update.py": "c0ffee"}])
+@pytest.mark.parametrize("code", ["c0ffee", {CODE: "c0ffee"}])
 def test_what_an_earlier_version_made(code: object, mine: Sandbox) -> None:
     file = mine.root / EXPERT / "manifest.json"
     content = json.loads(file.read_text()) | {"code": code, "format": 1, "digest": "0" * 64}
@@ -72,13 +73,13 @@ def test_two_artifacts(mine: Sandbox, made: Sandbox) -> None:
     here, there = str(mine.root / AGENT), str(made.root / AGENT)
     assert mine.attempt("cdred", "diff", here, there) == (0, "")
     mine.edit("params.yaml", "    steps: 50\n", "    steps: 40\n")
-    mine.append("cdred/learning/cloning.py", "x = 1\n")
+    mine.append("cdred/methods/bc/trainer.py", "x = 1\n")
     mine.make("snakemake")
     status, text = mine.attempt("cdred", "diff", there, here)
     assert status == 1
     assert text == (
         "parameters:\n  steps from 50 to 40\n"
-        "code:\n  cdred/learning/cloning.py changed\n"
+        "code:\n  cdred/methods/bc/trainer.py changed\n"
         "inputs:\n"
         f"  {DEMOS} differs\n"
         "results:\n  data.txt differs\n  more/inputs.txt differs\n"

@@ -14,6 +14,10 @@ REPORT = "reports/toy"
 ALL = {EXPERT, DEMOS, CDRED, BC, REPORT} | EVALUATIONS
 
 
+def snakemake(project: Project) -> str:
+    return project.run("snakemake", "--cores", "2")
+
+
 def planned(project: Project) -> set[str]:
     """What Snakemake would run."""
     text = project.run("snakemake", "-n")

@@ -15,6 +15,7 @@ SIF = CHECKOUT / "cdred.sif"
 SHIPPED = (
     "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
 )  # fmt: skip
+IGNORED = ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n"
 
 
 class Project:
@@ -34,9 +35,7 @@ class Project:
                 root.mkdir(parents=True, exist_ok=True)
                 shutil.copy(source, root / name)
         project = cls(root)
-        (root / ".gitignore").write_text(
-            ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n"
-        )
+        (root / ".gitignore").write_text(IGNORED)
         project.run("git", "init", "-q", ".")
         project.run("dvc", "init", "-q")
         project.run("cdred", "use", experiment)

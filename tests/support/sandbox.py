@@ -12,14 +12,11 @@ import subprocess
 import time
 from pathlib import Path
 
+from support import project
 from support.forked import Program, until
 from support.standin import RAN
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-SHIPPED = (
-    "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
-)  # fmt: skip
-IGNORED = ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n/.*.out\n/ran.log\n"
+IGNORED = f"{project.IGNORED}/.*.out\n/ran.log\n"
 # A file of code that every agent depends on.
 CODE = "cdred/learning/world_model.py"
 # What the sandbox makes.
@@ -45,8 +42,8 @@ class Sandbox:
     @classmethod
     def create(cls, root: Path, bin: Path, overlay: str = OVERLAY, git: bool = True) -> Sandbox:
         root.mkdir(parents=True)
-        for name in SHIPPED:
-            source = CHECKOUT / name
+        for name in project.SHIPPED:
+            source = project.CHECKOUT / name
             if source.is_dir():
                 shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:

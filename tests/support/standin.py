@@ -66,7 +66,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _replace_stages() -> None:
-    from cdred.report import contents  # noqa: F401  # loaded before the plan is, so no stage's own
+    import cdred.plan.description  # noqa: F401  # loaded before the plan is, so no stage's own
     from cdred.run import artifact, stages
 
     put = artifact.put_in_place
@@ -85,7 +85,8 @@ def _replace_stages() -> None:
 def work(plan: Plan, job: Job, out: Path, monitor: Any) -> None:
     """Write a file or two, and for a report every file that Snakemake shows."""
     from cdred import manifest
-    from cdred.report import contents
+    from cdred.plan.description import describe
+    from cdred.report import catalogue
 
     monitor.begin(str(job.path), 0, "", "cpu")
     time.sleep(float(os.environ.get(SECONDS, "0")))
@@ -94,5 +95,5 @@ def work(plan: Plan, job: Job, out: Path, monitor: Any) -> None:
     (out / "more/inputs.txt").write_text("\n".join(inputs))
     (out / "data.txt").write_text(f"{job.path} {job.digest}\n")
     if job.stage == "report":
-        for item in contents.shown(plan.config):
+        for item in catalogue.files(describe(plan)):
             (out / item.file).write_text(f"{item.file} {job.digest}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(
     label="CFIL",

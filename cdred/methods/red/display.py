@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 from cdred.methods.cdred.display import ERRORS
 
 DISPLAY = Display(

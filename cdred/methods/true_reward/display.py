@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(label="TD-MPC2", summary="an expert, trained from the environment's reward")

@@ -20,8 +20,5 @@ class OwnTasks(Suite):
             return None
         return Task("own", reference, self.measure, sizes=None, action_repeat=1)
 
-    def own_modules(self, task: Task) -> tuple[str, ...]:
-        return (task.simulator.partition(":")[0],)
-
 
 SUITE = OwnTasks("Own tasks", "return")
