@@ -55,6 +55,7 @@ def agent_modules(method: str | None) -> list[str]:
 
 
 def display_modules(names: Iterable[str]) -> list[str]:
-    """The modules that say how methods are presented."""
-    chosen: list[Method] = [methods.find(name) for name in names]
+    """The modules that say how methods are presented: those of a report, and all that come with
+    cdred, as the published numbers stand beside its own."""
+    chosen: list[Method] = [*methods.built_in(), *(methods.find(name) for name in names)]
     return [module for one in chosen for module in one.display_modules]

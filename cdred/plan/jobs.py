@@ -155,8 +155,8 @@ class Plan:
         ]
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
-        shown = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
-        code = self._code(e.tasks, [*stage_modules("report"), *display_modules(shown)])
+        chosen = [self.config.runs[run].method for run in e.runs]
+        code = self._code(e.tasks, [*stage_modules("report"), *display_modules(chosen)])
         inputs = (*sources, *evaluations)
         return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 
