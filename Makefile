@@ -55,6 +55,10 @@ lint: setup ## formatting, types and the workflow's lint
 cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/clusters.md)
 	@scripts/cluster
 
+.PHONY: schema
+schema: setup ## write config/schema.json, by which editors check configurations
+	@python -m cdred.config
+
 .PHONY: lock
 lock: ## resolve requirements.lock and requirements-cluster.lock again (needs uv)
 	uv pip compile --universal --python-version 3.11 --override overrides.txt --generate-hashes \

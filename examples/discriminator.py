@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from cdred.learning.display import Display, Figure, Line
 from cdred.learning.settings import Coefficient, WorldModelSettings
-from cdred.methods import Display, Figure, Line, Method
+from cdred.methods import Method
 
 
 class DiscriminatorSettings(WorldModelSettings):

@@ -1,7 +1,7 @@
 """Train for real on a device for a share of time: an expert, its demonstrations, CDRED on them.
 
-Without the engines and their artifacts, since the machine may lack both: what it takes and reaches is
-written to a JSON file as it comes. scripts/test-cuda runs it.
+Without the engines and their artifacts, since the machine may lack both: what it takes and
+reaches is written to a JSON file as it comes. scripts/test-cuda runs it.
 """
 
 from __future__ import annotations
@@ -11,25 +11,29 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from cdred.learning.acting import play
-from cdred.learning.interaction import OnlineTrainer
 
+from cdred import methods
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.learning.agent import Agent
+from cdred.learning.device import device_name, prepare, select
 from cdred.learning.monitor import Monitor
+from cdred.learning.online_trainer import OnlineTrainer
+from cdred.learning.play import play
 from cdred.learning.seeding import seed_everything
-from cdred.learning.settings import PRESETS, Settings
+from cdred.learning.settings import PRESETS, WorldModelSettings
 from cdred.system import machine
 from cdred.system.sampler import nvidia_gpus
 
-SHARES = {"expert": 0.5, "cdred": 0.4}  # of the time; the rest is for demonstrations and loading
+SHARES = {
+    methods.EXPERT: 0.5,
+    "cdred": 0.4,
+}  # of the time; the rest is for demonstrations and loading
 DEMONSTRATIONS = 5
 WRITE_EVERY = 2.0  # seconds
 
@@ -75,10 +79,10 @@ class Clock(Monitor):
 
 
 def train(
-    task: str, method: str, s: Settings, demonstrations: list[Episode], device: torch.device,
-    clock: Clock,
+    task: str, method: str, s: WorldModelSettings, demonstrations: list[Episode],
+    device: torch.device, clock: Clock,
 ) -> Agent:  # fmt: skip
-    """The agent as it is when time is up."""
+    """Train until time is up, and return the agent as it is then."""
     seed_everything(0)
     spec = find(task)
     agent = Agent.create(task, method, (spec.obs_dim,), spec.action_dim, s).to(device)
@@ -104,11 +108,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
     begun = time.monotonic()
-    machine.prepare(2 if args.device == "cuda" else 1)
-    device = machine.device(args.device)
+    prepare(2 if args.device == "cuda" else 1)
+    device = select(args.device, machine.take_gpu)
     found: dict[str, Any] = {
-        "device": machine.device_name(device), "machine": machine.name(), "torch": torch.__version__,
-        "task": args.task, "preset": args.preset,
+        "device": device_name(device), "machine": machine.name(),
+        "torch": torch.__version__, "task": args.task, "preset": args.preset,
     }  # fmt: skip
 
     def write() -> None:
@@ -116,11 +120,12 @@ def main() -> None:
             found["peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() // 2**20
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    s = Settings(**PRESETS[args.preset] | {"steps": 10**6, "log_every": 100})
-    s = replace(s, eval_every=2_000, eval_episodes=3)
     demonstrations: list[Episode] = []
     for method, share in SHARES.items():
-        row = found[method] = {}
+        s = methods.find(method).settings.preset(
+            args.preset, steps=10**6, log_every=100, eval_every=2_000, eval_episodes=3
+        )
+        row = found["expert" if method == methods.EXPERT else method] = {}
         clock = Clock(row, share * args.seconds, write)
         agent = train(args.task, method, s, demonstrations, device, clock)
         write()

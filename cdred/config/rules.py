@@ -1,4 +1,4 @@
-"""What entries must agree on, beyond the bounds of their fields: refused before anything runs."""
+"""The rules that entries must keep together, beyond the bounds of their fields."""
 
 from __future__ import annotations
 

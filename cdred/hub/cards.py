@@ -11,6 +11,7 @@ import numpy as np
 
 from cdred import methods
 from cdred.envs.tasks import find
+from cdred.learning.display import display_of
 from cdred.plan import Job, Plan
 from cdred.report.statistics import bootstrap_interval
 
@@ -68,7 +69,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
         ],
     )  # fmt: skip
     interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
-    summary = methods.find(config["method"]).presentation().summary
+    summary = display_of(methods.find(config["method"])).summary
     success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---

@@ -1,4 +1,4 @@
-"""The agent as it is saved, published and run: networks and what acting takes."""
+"""The agent as it is saved, published and run."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ FORMER_SETTINGS = frozenset(
 
 
 class Networks(nn.Module):
-    """What any agent's networks have, for the type checker."""
+    """The networks that every agent has, for the type checker."""
 
     encoder: nn.Module
     policy: Policy
 
 
 class Agent(nn.Module):
-    """`Agent.from_pretrained(folder)` restores it; `act` maps observations to actions.
+    """A trained or untrained agent: `from_pretrained` loads it, `act` maps observations to actions.
 
     Saved as model.safetensors and config.json: the networks, the reward model with its random
     targets, and the arguments below.
@@ -122,7 +122,7 @@ class Agent(nn.Module):
         self._planner = None
 
     def acting_state(self) -> Tensor | None:
-        """What acting remembers between steps: the last plan, if it plans."""
+        """The memory of acting between steps: the last plan, if it plans."""
         return None if self._planner is None else self._planner.previous
 
     def restore_acting_state(self, state: Tensor | None) -> None:

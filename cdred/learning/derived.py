@@ -1,4 +1,4 @@
-"""What follows from settings and the length of an episode. Standard library alone."""
+"""Quantities derived from settings and the length of an episode. Standard library alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Devices and threads: what the bits of a computation depend on beside its inputs and code."""
+"""Devices and threads, on which the bits of a computation depend beside its inputs and code."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _keep_freed_memory() -> None:
 
 
 def select(kind: str, pick: Callable[[tuple[str, ...]], int] = lambda uuids: 0) -> Any:
-    """The torch device of `auto`, `cpu` or `cuda`; of several GPUs the one whose index `pick`
-    returns from their UUIDs. Raises CdredError if there is no such device."""
+    """Select the torch device of `auto`, `cpu` or `cuda`; of several GPUs the one whose index
+    `pick` returns from their UUIDs. Raises CdredError if there is no such device."""
     import torch
 
     available = torch.cuda.is_available()

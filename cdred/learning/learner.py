@@ -60,7 +60,7 @@ class Learner:
             group["lr"] = base * factor
 
     def state_dict(self) -> dict[str, Any]:
-        """The optimisers' state and what else the networks' own does not hold."""
+        """The state of the optimisers, the running scale and the count of updates."""
         return {
             "optimizer": self.optimizer.state_dict(),
             "policy_optimizer": self.policy_optimizer.state_dict(),

@@ -33,7 +33,7 @@ class _FusedMish(torch.autograd.Function):
 
 
 def mish(x: Tensor) -> Tensor:
-    """PyTorch's own is one call, which counts when it is not compiled, but its three
+    """Mish. PyTorch's own is one call, which counts when it is not compiled, but its three
     transcendental functions an element cost most of what surrounds a matrix product on CPU."""
     return _FusedMish.apply(x) if torch.compiler.is_compiling() else F.mish(x)
 
@@ -131,7 +131,7 @@ def random_shift(frames: Tensor, pad: int = 3) -> Tensor:
 
 
 def dropout_mask(shape: Sequence[int], p: float, device: torch.device) -> Tensor:
-    """What dropout multiplies by: 0 with probability `p`, else 1 / (1 - p), independently.
+    """A mask by which dropout multiplies: 0 with probability `p`, else 1 / (1 - p), independently.
 
     Drawn by the gaps from one zero to the next, which are geometrically distributed: for small `p`
     a hundredth of the random numbers, whose making takes longer than the layer itself on CPU.

@@ -23,7 +23,7 @@ from cdred.learning.trainer import Trainer
 
 
 class OnlineTrainer(Trainer):
-    """A step is an agent step in the environment and the updates that are due after it.
+    """Trains by interaction: a step is an agent step in the environment and the updates due then.
 
     The environment's reward is never stored unless the method uses it.
     """

@@ -1,4 +1,4 @@
-"""Episodes of a trained agent: what demonstrations and evaluations are made of."""
+"""Seeded episodes of a trained agent, for demonstrations and evaluations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def play(
     agent: Agent | ScriptedExpert, task: str, episodes: int, seed: int, purpose: str,
     monitor: Monitor | None = None, parallel: bool = False, first: int = 0,
 ) -> list[Episode]:  # fmt: skip
-    """`episodes` episodes side by side, the agent acting as it is evaluated.
+    """Play `episodes` episodes side by side, the agent acting as it is evaluated.
 
     The episodes' seeds follow from `seed` and `purpose`, the `first` of them left out; `parallel`
     steps each environment in a process of its own, to the same result. Goes on from the monitor's

@@ -1,4 +1,4 @@
-"""What a method is to the learner, and the registry of methods: `cdred.methods` for its users.
+"""The interface of a method, and the registry of methods: `cdred.methods` for its users.
 
 It stands here so that the learner knows methods by name alone.
 """
@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,48 +28,9 @@ FORMER_NAMES = {"expert": "true_reward"}
 
 
 @dataclass(frozen=True)
-class Line:
-    """A line of a figure: a column of metrics.csv. `expert`: in the colour of the expert's data."""
-
-    column: str
-    label: str
-    expert: bool = False
-    dashed: bool = False
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of the report over a run's training, of metrics that only its method has."""
-
-    name: str  # of its file
-    title: str
-    lines: tuple[Line, ...]
-    caption: str = "method_figure"  # in workflow/report/
-    logarithmic: bool = True
-
-
-@dataclass(frozen=True)
-class Display:
-    """How the report, the published cards and the tools present a method."""
-
-    label: str
-    summary: str  # completes "An agent for this task: ..."
-    # Losses that metrics.csv holds, with their titles.
-    losses: dict[str, str] = field(
-        default_factory=lambda: {
-            "consistency_loss": "Consistency loss",
-            "reward_loss": "Reward loss",
-            "value_loss": "Value loss",
-            "policy_loss": "Policy loss",
-        }
-    )
-    figures: tuple[Figure, ...] = ()
-
-
-@dataclass(frozen=True)
 class Method:
-    """What a method is to the learner. Heavy parts are named `module:Class` and loaded by `load`;
-    those of a module that is heavy anyway may be given as they are."""
+    """A method, as the learner and the tools see it. Heavy parts are named `module:Class`, to be
+    loaded by `load`; those of a module that is heavy anyway may be given as they are."""
 
     settings: type[Settings]
     # Learns a reward for the shared world model (learning/reward_model.py); None: it has none.
@@ -82,7 +43,7 @@ class Method:
     interacts: bool = True  # steps are agent steps in the environment; else they are updates
     plans: bool = True  # may act by planning, if its settings say so
     samples: bool = True  # trains the spread of its policy, so that samples of it mean something
-    display: str | Display | None = None
+    display: Any = None  # see learning/display.py: no part of what it computes
     name: str = ""  # given by the registry, as is `module`
     module: str = ""
 
@@ -97,7 +58,7 @@ class Method:
 
     @property
     def unit(self) -> str:
-        """What one of its steps is."""
+        """The name of one of its steps."""
         return "step" if self.interacts else "update"
 
     @property
@@ -106,25 +67,6 @@ class Method:
         parts = (self.reward_model, self.networks, self.trainer)
         named = [part.partition(":")[0] for part in parts if isinstance(part, str)]
         return tuple(dict.fromkeys([self.module, *named]))
-
-    @property
-    def display_modules(self) -> tuple[str, ...]:
-        """The modules that say how it is presented, for the digest of reports."""
-        named = [self.display.partition(":")[0]] if isinstance(self.display, str) else []
-        return tuple(dict.fromkeys([self.module, *named]))
-
-    def presentation(self) -> Display:
-        """Its display; of a method that states none, one made of its name."""
-        if self.display is None:
-            own = self.name.partition(":")[2] or self.name
-            return Display(label=own, summary=f"{own}, trained from demonstrations without rewards")
-        found = load(self.display)
-        assert isinstance(found, Display)
-        return found
-
-    def losses(self) -> dict[str, str]:
-        """The losses that its metrics.csv holds, with their titles."""
-        return self.presentation().losses
 
 
 def load(part: Any) -> Any:
@@ -183,7 +125,7 @@ def folders() -> tuple[str, ...]:
 
 
 def names() -> list[str]:
-    """What runs may name as their method, but for `module:NAME`."""
+    """The valid methods of runs, but for `module:NAME`."""
     from importlib import metadata  # only here: it takes longer to import than the rest
 
     entry_points = [entry.name for entry in metadata.entry_points(group=GROUP)]

@@ -84,7 +84,7 @@ class Replay:
         return self.obs[rows], self.action[rows]
 
     def state_dict(self) -> dict[str, Any]:
-        """All that is stored; rows that were never written are left out."""
+        """The stored episodes, without rows that were never written."""
         used = max((first + steps + 1 for first, steps in self.episodes), default=0)
         return {
             "obs": self.obs[:used].clone(), "action": self.action[:used].clone(),

@@ -29,15 +29,15 @@ class Problem(NamedTuple):
 
 
 class Use(NamedTuple):
-    """What settings are checked against: the observations, and the episodes' length in agent steps,
-    if the tasks are known."""
+    """The use of settings that they are checked against: the observations, and the episodes' length
+    in agent steps, if the tasks are known."""
 
     obs: str = "state"
     episode_length: int | None = None
 
 
 class Settings(BaseModel):
-    """What every method has. Defaults are the paper's settings (arXiv 2505.02228; TD-MPC2, arXiv
+    """The settings of every method. Defaults are the paper's (arXiv 2505.02228; TD-MPC2, arXiv
     2310.16828)."""
 
     model_config = ConfigDict(
@@ -104,7 +104,7 @@ class Settings(BaseModel):
 
     @classmethod
     def preset_values(cls, name: str) -> dict[str, Any]:
-        """What the preset changes of the defaults, over all that the class inherits from."""
+        """The values of a preset, those of inherited classes included."""
         values: dict[str, Any] = {}
         for base in reversed(cls.__mro__):
             values |= base.__dict__.get("presets", {}).get(name, {})
@@ -120,7 +120,7 @@ class Settings(BaseModel):
         return type(self)(**{**self.model_dump(), **changes})
 
     def problems(self, use: Use) -> Iterator[Problem]:
-        """What these settings do not agree on, beyond the bounds of each."""
+        """The problems of these settings together, beyond the bounds of each."""
         if self.latent_dim % self.simnorm_dim:
             yield Problem(
                 "latent_dim", f"{self.latent_dim} is not a multiple of {self.simnorm_dim}"
@@ -137,7 +137,7 @@ PRESETS = tuple(Settings.presets)
 
 
 class WorldModelSettings(Settings):
-    """Those of methods that learn TD-MPC2's world model by interaction, from a reward model."""
+    """Settings of methods that learn TD-MPC2's world model by interaction, with a reward model."""
 
     presets: ClassVar[Presets] = {
         "small": {
@@ -223,7 +223,7 @@ class WorldModelSettings(Settings):
         yield from self._without_updates(use.episode_length)
 
     def _without_updates(self, length: int | None) -> Iterator[Problem]:
-        """Why no update would ever be made, on episodes of `length` agent steps."""
+        """The reasons why no update would ever be made, on episodes of `length` agent steps."""
         from cdred.learning import derived
 
         if derived.total_updates(self) < 1:

@@ -12,9 +12,6 @@ A method of one's own is a `Method` in a module of the checkout, named `module:N
 
 from cdred.learning.registry import (
     EXPERT,
-    Display,
-    Figure,
-    Line,
     Method,
     built_in,
     find,
@@ -25,9 +22,6 @@ from cdred.learning.registry import (
 
 __all__ = [
     "EXPERT",
-    "Display",
-    "Figure",
-    "Line",
     "Method",
     "built_in",
     "find",

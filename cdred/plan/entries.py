@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cdred import methods
+from cdred import methods, suites
 from cdred.envs.tasks import find
-from cdred.methods import Method
+from cdred.report import published
 
 LOADING = ("cdred.learning.device", "cdred.learning.saving")
 TRAINING = (*LOADING, "cdred.learning.train")
@@ -37,8 +37,8 @@ def stage_modules(stage: str, source: str = "") -> tuple[str, ...]:
 
 def suite_modules(tasks: Iterable[str]) -> list[str]:
     """The modules that the tasks' suites may have."""
-    suites = dict.fromkeys(find(task).suite for task in tasks)
-    return [f"cdred.suites.{suite}.{part}" for suite in suites for part in SUITE]
+    names = dict.fromkeys(find(task).suite for task in tasks)
+    return [f"cdred.suites.{name}.{part}" for name in names for part in SUITE]
 
 
 def own_modules(tasks: Iterable[str]) -> list[str]:
@@ -55,7 +55,14 @@ def agent_modules(method: str | None) -> list[str]:
 
 
 def display_modules(names: Iterable[str]) -> list[str]:
-    """The modules that say how methods are presented: those of a report, and all that come with
-    cdred, as the published numbers stand beside its own."""
-    chosen: list[Method] = [*methods.built_in(), *(methods.find(name) for name in names)]
-    return [module for one in chosen for module in one.display_modules]
+    """The modules that say how methods are presented, where they say so in one of their own."""
+    displays = [methods.find(name).display for name in names]
+    return [display.partition(":")[0] for display in displays if isinstance(display, str)]
+
+
+def report_modules(names: list[str]) -> list[str]:
+    """The modules that a report of runs by the methods `names` loads: what these methods are, how
+    all are presented of which it tells published numbers, and the tasks, which it looks up."""
+    definitions = [methods.find(name).module for name in names]
+    tasks = [f"cdred.suites.{suite}.tasks" for suite in suites.NAMES]
+    return [*definitions, *display_modules([*names, *published.methods_named()]), *tasks]

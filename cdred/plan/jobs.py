@@ -19,8 +19,8 @@ from cdred.methods import EXPERT
 from cdred.plan.code import Code
 from cdred.plan.entries import (
     agent_modules,
-    display_modules,
     own_modules,
+    report_modules,
     stage_modules,
     suite_modules,
 )
@@ -155,8 +155,8 @@ class Plan:
         ]
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
-        chosen = [self.config.runs[run].method for run in e.runs]
-        code = self._code(e.tasks, [*stage_modules("report"), *display_modules(chosen)])
+        shown = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
+        code = self.code.table([*stage_modules("report"), *report_modules(shown)])
         inputs = (*sources, *evaluations)
         return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 

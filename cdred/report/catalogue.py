@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from cdred import methods
 from cdred.envs.tasks import file_name
+from cdred.learning.display import display_of
 from cdred.report.experiment import Entry, Experiment
 
 # Each written as a CSV file under its name, with what it is.
@@ -50,7 +51,7 @@ def task_page(task: str) -> str:
 
 def losses(names: Iterable[str]) -> dict[str, str]:
     """The losses of the methods called `names`, with their titles."""
-    return {k: v for name in names for k, v in methods.find(name).losses().items()}
+    return {k: v for name in names for k, v in display_of(methods.find(name)).losses.items()}
 
 
 def files(experiment: Experiment) -> list[ReportFile]:
@@ -116,4 +117,4 @@ def _diagnostics(entry: Entry) -> list[tuple[str, str, str]]:
     shared = [(kind, title, kind) for kind, title in DIAGNOSTICS.items()]
     # A method of one's own has no captions in workflow/report.
     own = "method_figure" if ":" in entry.method else ""
-    return shared + [(f.name, f.title, own or f.name) for f in method.presentation().figures]
+    return shared + [(f.name, f.title, own or f.name) for f in display_of(method).figures]

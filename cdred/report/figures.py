@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdred import methods
 from cdred.envs.tasks import file_name, find
+from cdred.learning.display import Figure, display_of
 from cdred.report import aggregate_figures
 from cdred.report.catalogue import DIAGNOSTICS, losses
 from cdred.report.plotting import collected, line, logarithmic, over_steps
@@ -174,7 +175,7 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
 
         return plot
 
-    def method_figure(figure: methods.Figure) -> Callable[[Any], None]:
+    def method_figure(figure: Figure) -> Callable[[Any], None]:
         def plot(axes: Any) -> None:
             for one in figure.lines:
                 ink, dash = INK if one.expert else colour, "--" if one.dashed else "-"
@@ -193,7 +194,7 @@ def _diagnostics(data: Data, run: Row) -> list[Panel]:
         over_steps(axes, "agent steps")
 
     where = f"of {run['run']} on {run['task']} over agent steps"
-    own = methods.find(run["method"]).presentation().figures
+    own = display_of(methods.find(run["method"])).figures
     drawn = [
         ("reward", DIAGNOSTICS["reward"], _both("reward"), on_streams("reward")),
         ("q", DIAGNOSTICS["q"], _both("q"), on_streams("q")),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cdred import methods, suites
 from cdred.envs.tasks import find, lookup
+from cdred.learning.display import display_of
 
 if TYPE_CHECKING:
     from cdred.report.experiment import Experiment
@@ -36,6 +37,11 @@ def rows() -> list[dict[str, str]]:
 def _expert_scores() -> dict[str, float]:
     with EXPERT_FILE.open(newline="", encoding="utf-8") as file:
         return {row["task"]: float(row["score"]) for row in csv.DictReader(file)}
+
+
+def methods_named() -> list[str]:
+    """The methods of which numbers were published: every report names them."""
+    return list(dict.fromkeys(row["method"] for row in rows()))
 
 
 def expert_score(task: str) -> float | None:
@@ -84,7 +90,7 @@ def _task(experiment: Experiment, data: Data, task: str) -> list[Row]:
 def label(method: str) -> str:
     """The name of a method in tables."""
     spec = methods.find(method)
-    return "expert" if spec.uses_environment_reward else spec.presentation().label
+    return "expert" if spec.uses_environment_reward else display_of(spec).label
 
 
 def in_text(data: Data) -> list[list[Any]]:

@@ -96,6 +96,7 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
     monitor.begin(label, steps, "step", device_name(device))
+    agent: Any
     if entry.source == "train":
         from cdred.learning.train import train
 
@@ -106,13 +107,14 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     elif entry.source == "scripted":
         from cdred.learning.scripted import ScriptedExpert
 
-        saving.write(out, ScriptedExpert(job.task), None)
+        saving.write(out, ScriptedExpert(job.task))
     else:
         from cdred.hub.pull import folder_of
         from cdred.learning.checkpoint import load_expert
 
         folder = folder_of(plan.root, entry.checkpoint, entry.revision)
-        saving.write(out, load_expert(folder, job.task, entry.obs, entry.checkpoint), None)
+        agent = load_expert(folder, job.task, entry.obs, entry.checkpoint)
+        saving.write(out, agent)
 
 
 def _accept(plan: Plan, job: Job, out: Path) -> None:
@@ -145,7 +147,6 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.demos import dataset, selection
     from cdred.envs.episodes import summary
     from cdred.envs.tasks import find
-    from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     length = find(job.task).episode_length
@@ -154,6 +155,8 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     )
     monitor.begin(f"demos {job.task} {job.entry}", length, "step", device_name(device))
     if job.inputs:
+        from cdred.learning import saving
+
         folder = plan.root / job.inputs[0].path
         agent = saving.load(folder).to(device)
         episodes = selection.collect(

@@ -28,7 +28,7 @@ for path in sorted(Path("config").glob("*.yaml")):
     if path.name != "base.yaml":
         resolve(path)
 for method in methods.built_in():
-    method.presentation()
+    display_of(method)
 print(*[name for name in sys.argv[1:] if name in sys.modules])
 """
     done = subprocess.run(

@@ -178,7 +178,7 @@ def learned(
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, shape, action_dim(shape), s).to(device)
     trace = Trace()
-    draws = contextlib.nullcontext() if s.compile else SharedDraws(exact)
+    draws = contextlib.nullcontext() if getattr(s, "compile", False) else SharedDraws(exact)
     with float64() if exact else contextlib.nullcontext():
         if exact:
             agent = agent.double()

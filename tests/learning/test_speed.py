@@ -164,7 +164,7 @@ def test_bench_measures_every_part_and_writes_it(tmp_path: Path) -> None:
 
 
 def test_work_is_counted_as_the_sum_of_its_matrix_products() -> None:
-    from cdred.bench import CountedWork
+    from cdred.tools.bench import CountedWork
 
     with CountedWork() as work:
         product = torch.ones(3, 4, requires_grad=True) @ torch.ones(4, 5)

@@ -15,6 +15,7 @@ from support.project import CHECKOUT
 from cdred import methods
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
+from cdred.learning.display import display_of
 from cdred.learning.settings import PRESETS, Settings, Use, WorldModelSettings
 from cdred.learning.train import train as train_agent
 
@@ -33,7 +34,7 @@ def test_a_folder_says_all_about_its_method(name: str) -> None:
     method = methods.find(name)
     assert (method.name, method.module) == (name, f"cdred.methods.{name}.method")
     assert set(method.modules) >= {method.module}
-    display = method.presentation()
+    display = display_of(method)
     assert display.label and display.summary and display.losses
     _, history = train(name)
     columns = history.metrics[-1].keys()
@@ -120,7 +121,7 @@ def test_a_method_of_ones_own_is_one_like_any_other(own: str, tmp_path: Path) ->
     assert method.modules == (
         "discriminator", "discriminator_reward", "cdred.learning.online_trainer",
     )  # fmt: skip
-    assert method.presentation().label == "Discriminator" and method.imitates
+    assert display_of(method).label == "Discriminator" and method.imitates
     assert method.settings.all_asks() == {"penalty", "model_free"}
     values = {k: v for k, v in toy().model_dump().items() if k in method.settings.model_fields}
     settings = method.settings(**values, penalty=2.0)

@@ -36,6 +36,7 @@ try:
     if IN_CONTAINER:
         containers.enter(PLAN.config.compute.container)
     VIEW = engine.View(PLAN)
+    REPORT = catalogue.files(describe(PLAN))  # what a report of this experiment holds
     if workflow.is_main_process:
         VIEW.prepare()
 except CdredError as exc:
@@ -60,7 +61,7 @@ def waits_for(markers):
 
 def files_of_report():
     """The files of the report that `snakemake --report` shows."""
-    return [str(PLAN.report.path / item.file) for item in catalogue.files(describe(PLAN))]
+    return [str(PLAN.report.path / item.file) for item in REPORT]
 
 
 # Used only with `--sdm apptainer` (or `--use-singularity`): the image of the dependencies.

@@ -23,7 +23,5 @@ rule report_files:
                 category=item.category,
                 labels=item.labels,
             )
-            for file, item in zip(
-                files_of_report(), catalogue.files(describe(PLAN)), strict=True
-            )
+            for file, item in zip(files_of_report(), REPORT, strict=True)
         ],

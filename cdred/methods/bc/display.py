@@ -1,8 +1,8 @@
-"""How behaviour cloning is presented."""
+"""The presentation of behaviour cloning."""
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(
     label="BC",

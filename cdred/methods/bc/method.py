@@ -1,4 +1,4 @@
-"""What behaviour cloning is to the learner."""
+"""The declaration of behaviour cloning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""It has no settings beside the shared ones, and of these none of a world model."""
+"""The settings of behaviour cloning: the shared ones, without those of a world model."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from cdred.learning.settings import Settings
 
 
 class CloningSettings(Settings):
-    """Those of encoder, policy and updates."""
+    """Settings of encoder, policy and updates."""

@@ -27,7 +27,7 @@ class CloningNetworks(nn.Module):
 
 
 class CloningTrainer(Trainer):
-    """A step is an update on state-action pairs drawn from all demonstrations."""
+    """Clones behaviour: a step is an update on state-action pairs drawn from all demonstrations."""
 
     def __init__(
         self, agent: Agent, s: Settings, seed: int, demonstrations: list[Episode],

@@ -1,8 +1,8 @@
-"""How CDRED is presented."""
+"""The presentation of CDRED."""
 
 from __future__ import annotations
 
-from cdred.methods import Display, Figure, Line
+from cdred.learning.display import Display, Figure, Line
 
 # Each predictor on both streams of data; dashed on the one that it is not trained on.
 ERRORS = Figure(

@@ -1,4 +1,4 @@
-"""What CDRED is to the learner."""
+"""The declaration of CDRED."""
 
 from __future__ import annotations
 

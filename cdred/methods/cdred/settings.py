@@ -21,7 +21,7 @@ from cdred.learning.settings import (
 
 
 class DistillationSettings(WorldModelSettings):
-    """Those of predictors that distil fixed random targets, coupled or not."""
+    """Settings of predictors that distil fixed random targets, coupled or not."""
 
     presets: ClassVar[Presets] = {
         "small": {
@@ -62,7 +62,7 @@ class DistillationSettings(WorldModelSettings):
 
 
 class CdredSettings(DistillationSettings):
-    """Those of the coupling."""
+    """Settings of the coupling."""
 
     asks: ClassVar[frozenset[str]] = frozenset({"zeta", "zeta_end"})
 

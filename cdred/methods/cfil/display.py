@@ -1,8 +1,8 @@
-"""How CFIL is presented."""
+"""The presentation of CFIL."""
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(
     label="CFIL",

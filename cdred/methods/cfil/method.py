@@ -1,4 +1,4 @@
-"""What CFIL is to the learner."""
+"""The declaration of CFIL."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ LARGEST_REWARD = 6.0  # of a step: `CoupledFlow.squash`
 
 
 class CfilSettings(WorldModelSettings):
-    """Those of the flows, sized as CDRED's predictors are."""
+    """Settings of the flows, which are sized as CDRED's predictors."""
 
     presets: ClassVar[Presets] = {"small": {"predictor_dim": 64, "predictor_layers": 2}}
     asks: ClassVar[frozenset[str]] = frozenset(

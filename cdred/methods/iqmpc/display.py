@@ -1,8 +1,8 @@
-"""How IQ-MPC is presented."""
+"""The presentation of IQ-MPC."""
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(
     label="IQ-MPC",

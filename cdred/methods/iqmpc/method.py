@@ -1,4 +1,4 @@
-"""What IQ-MPC is to the learner."""
+"""The declaration of IQ-MPC."""
 
 from __future__ import annotations
 

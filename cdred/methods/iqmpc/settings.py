@@ -11,7 +11,7 @@ from cdred.learning.settings import Coefficient, Positive, Problem, Use, WorldMo
 
 
 class IqmpcSettings(WorldModelSettings):
-    """Those of its objective."""
+    """Settings of its objective."""
 
     asks: ClassVar[frozenset[str]] = frozenset({"iq_alpha", "gradient_penalty"})
 

@@ -1,8 +1,8 @@
-"""How RED is presented."""
+"""The presentation of RED."""
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 from cdred.methods.cdred.display import ERRORS
 
 DISPLAY = Display(

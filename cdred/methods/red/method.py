@@ -1,4 +1,4 @@
-"""What RED is to the learner."""
+"""The declaration of RED."""
 
 from __future__ import annotations
 

@@ -6,4 +6,4 @@ from cdred.methods.cdred.settings import DistillationSettings
 
 
 class RedSettings(DistillationSettings):
-    """Those of the distillation alone."""
+    """Settings of the distillation alone."""

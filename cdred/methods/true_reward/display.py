@@ -1,7 +1,7 @@
-"""How an expert of the true reward is presented."""
+"""The presentation of the true reward."""
 
 from __future__ import annotations
 
-from cdred.methods import Display
+from cdred.learning.display import Display
 
 DISPLAY = Display(label="TD-MPC2", summary="an expert, trained from the environment's reward")

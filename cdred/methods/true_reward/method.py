@@ -1,4 +1,4 @@
-"""What the true reward's method is to the learner."""
+"""The declaration of the true reward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""It has no settings beside the shared ones."""
+"""The settings of experts: the shared ones."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from cdred.learning.settings import WorldModelSettings
 
 
 class TrueRewardSettings(WorldModelSettings):
-    """TD-MPC2's own."""
+    """Settings of TD-MPC2."""

@@ -22,6 +22,8 @@ class DMControl(MujocoSimulator):
     """The suite through shimmy, its observations flattened."""
 
     def build(self, task: Task, view: int | None) -> gymnasium.Env:
+        # It sets shapes as numpy 2.5 deprecates it, while it steps.
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module="dm_control")
         draws = view is not None or task.simulator in _DRAWS_ANYWAY
         with warnings.catch_warnings(), importing_mujoco(draws):
             warnings.simplefilter("ignore")  # glfw reports the missing display
