@@ -10,7 +10,6 @@ import importlib
 import os
 import re
 import sys
-from importlib import metadata
 from typing import Any
 
 from cdred.errors import CdredError, nearest
@@ -23,6 +22,8 @@ def resolve(name: str, group: str) -> str | None:
     registers under it; None if it is neither."""
     if REFERENCE.fullmatch(name):
         return name
+    from importlib import metadata  # only here: it takes longer to import than the rest
+
     return next((e.value for e in metadata.entry_points(group=group) if e.name == name), None)
 
 

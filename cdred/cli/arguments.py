@@ -1,8 +1,9 @@
-"""Arguments that several groups of commands share."""
+"""What several groups of commands share."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 from typing import TypeAlias
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -20,3 +21,15 @@ def repository(text: str) -> tuple[str, str | None]:
     """The name and the revision of ID[@REVISION]."""
     name, _, revision = text.partition("@")
     return name, revision or None
+
+
+def import_own_methods() -> None:
+    """Import the methods of one's own that params.yaml names, if there is one that is valid.
+
+    An agent of such a method is loaded only then: no file may choose what is imported.
+    """
+    from cdred.config import load
+    from cdred.errors import CdredError
+
+    with contextlib.suppress(CdredError):
+        load()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdred import manifest
 from cdred.envs.episodes import Episode
@@ -17,7 +18,9 @@ from cdred.plan import code, output_path
 from cdred.plan.lineage import Manifests, chain
 from cdred.system import machine
 
-Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
+# What was recorded, what came back, and whether all of it has the same bits.
+Played = tuple[NDArray[Any], NDArray[Any], bool]
+Play = Callable[[], Played]
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
@@ -88,16 +91,14 @@ class Reproduction:
         yield f"            ({what})"
 
 
-def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+def _evaluation(root: Path, path: str, m: dict[str, Any]) -> Played:
     from cdred.learning import saving
 
     (agent_path,) = m["inputs"]
     return _evaluate(path, saving.load(root / agent_path), root / path, m)
 
 
-def _evaluate(
-    name: str, agent: Any, recorded_in: Path, m: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray, bool]:
+def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Played:
     """The evaluation of manifest `m`, recorded in a directory, and the same played by `agent`."""
     from cdred import evaluation
 
@@ -114,7 +115,7 @@ def _evaluate(
     return returns, _returns(episodes), rest[0] == rest[1]
 
 
-def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
     from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
@@ -144,7 +145,7 @@ def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:
         )
 
 
-def _returns(episodes: list[Episode]) -> np.ndarray:
+def _returns(episodes: list[Episode]) -> NDArray[Any]:
     return np.array([e.episode_return for e in episodes])
 
 

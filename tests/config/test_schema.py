@@ -23,6 +23,7 @@ def test_parsing_every_configuration_loads_nothing_heavy() -> None:
 import sys
 from pathlib import Path
 from cdred import methods
+from cdred.learning.display import display_of
 from cdred.plan.overlays import resolve
 for path in sorted(Path("config").glob("*.yaml")):
     if path.name != "base.yaml":

@@ -1,0 +1,45 @@
+"""A method and a task of one's own, from examples/, through the whole DAG."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import yaml
+from support.project import CHECKOUT, Project
+
+TASK = "pointmass:make"
+PATH = "pointmass-make"  # the task's name in paths
+OF_CDRED = ("rnd_dim", "target_dim", "predictor_dim")  # settings that this method does not have
+
+
+def test_the_examples_go_through_every_stage(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    for file in (CHECKOUT / "examples").glob("*.py"):
+        shutil.copy(file, project.root)
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    params["experiment"] |= {"tasks": [TASK], "runs": ["adversarial"]}
+    run = params["runs"]["cdred"] | {"method": "discriminator:METHOD"}
+    params["runs"]["adversarial"] = {k: v for k, v in run.items() if k not in OF_CDRED}
+    params["expert"] = {"accept_below": True}
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    project.run("cdred", "use")
+    project.run("snakemake", "--cores", "2", "--quiet", "all")
+    agent = f"artifacts/agents/{PATH}/adversarial/seed_0"
+    assert project.manifest(agent)["task"] == TASK
+    (row,) = [r for r in project.table("reports/toy/runs.csv") if r["run"] == "adversarial"]
+    assert (row["task"], row["method"]) == (TASK, "discriminator:METHOD")
+    assert (project.root / "reports/toy" / f"learning_curves--{PATH}.svg").exists()
+    said = project.run("cdred", "verify", agent)
+    assert "all 2 episodes exactly" in said
+    # Each is a part of the digest of the jobs that use it, and of no other.
+    with (project.root / "discriminator_reward.py").open("a") as code:
+        code.write("ANOTHER = 1\n")
+    assert stale(project) == {agent, f"artifacts/evaluations/{PATH}/adversarial/seed_0"}
+    project.edit("pointmass.py", "STEPS = 100", "STEPS = 99")
+    assert f"artifacts/experts/{PATH}/expert" in stale(project)
+
+
+def stale(project: Project) -> set[str]:
+    lines = project.run("cdred", "status").splitlines()
+    return {x.split()[1] for x in lines if x.startswith("stale") and "artifacts/" in x}
