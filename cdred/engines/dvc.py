@@ -75,8 +75,8 @@ def _replace(path: Path, text: str) -> bool:
 
 
 def check(plan: Plan) -> bool:
-    """What has to hold before DVC looks: nothing of others' stands where it would delete, and
-    dvc.yaml and the digests follow params.yaml and the code. True when dvc.yaml changed."""
+    """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml and
+    the digests follow params.yaml and the code. True when dvc.yaml changed."""
     for top in TOPS:
         if (plan.root / top).is_symlink():
             raise CdredError(
@@ -156,13 +156,13 @@ class _Lock:
         self.cache = cache_of(root)
 
     def holds_check(self) -> bool:
-        """Whether `check` is recorded for params.yaml and the digests as they are."""
+        """Tell whether `check` is recorded for params.yaml and the digests as they are."""
         known = self.stages.get(CHECK) or {}
         files = {item["path"]: item.get("md5") for item in _items(known, "deps", "outs")}
         return files == {path.as_posix(): _md5(self.root / path) for path in (PARAMS, DIGESTS)}
 
     def holds(self, job: Job, cached: bool) -> bool:
-        """Whether the artifact that is there is recorded as this job's, and all in the cache."""
+        """Tell whether the artifact there is recorded as this job's, and all in the cache."""
         known = self.stages.get(job.name) or {}
         params = {
             PARAMS.as_posix(): {key: self._param(key) for key in job.dvc_params},
@@ -189,7 +189,7 @@ class _Lock:
         return next((o.get("md5") for o in outs if o["path"] == job.path.as_posix()), None)
 
     def _holds_manifest(self, job: Job, cached: bool) -> bool:
-        """Whether the recorded artifact has the manifest that is there, which names every byte."""
+        """Tell whether the recorded artifact has the manifest there, which names every byte."""
         recorded = self._recorded(job) or ""
         listing = self.cache / recorded[:2] / recorded[2:]
         try:

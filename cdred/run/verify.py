@@ -24,7 +24,7 @@ Play = Callable[[], Played]
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
-    """What can be played again for an artifact: evaluations, or the episodes of demonstrations."""
+    """The parts of an artifact that can be played again: evaluations, or demonstrations."""
     stage = found[path]["stage"]
     if stage == "demos" and not found[path]["inputs"]:
         return []  # recorded by others, with a simulator of theirs
@@ -40,7 +40,7 @@ def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
 
 
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
-    """What is other here than where the artifact was made; if nothing, its bits must come back."""
+    """The differences from where the artifact was made; without any, its bits must come back."""
     here = {
         "machine": machine.name(),
         "device": device_name(_device(m)),
@@ -51,7 +51,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
 
 
 def _same_code(root: Path, recorded: Any) -> bool:
-    """Whether every file of code is as it was, which of earlier versions is not known."""
+    """Tell whether every file of code is as it was, which of earlier versions is not known."""
     return isinstance(recorded, dict) and code.is_same(root, recorded)
 
 

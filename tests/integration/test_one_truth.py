@@ -1,4 +1,4 @@
-"""What is up to date is one opinion, whatever happens to a checkout: digests decide, nothing else.
+"""One opinion of what is up to date, whatever happens to a checkout: digests decide, nothing else.
 
 Stages are stand-ins that compute nothing; manifests, locks and both engines are the real ones.
 """
@@ -391,7 +391,7 @@ class Story:
 
 
 class References:
-    """What each state of parameters and code comes to in a checkout to which nothing happens."""
+    """The artifacts of each state of parameters and code in a checkout to which nothing happens."""
 
     def __init__(self, fresh: Sandbox, folder: Path) -> None:
         self.fresh, self.folder = fresh, folder
