@@ -175,7 +175,7 @@ class Evaluation(Table):
 class Acceptance(Table):
     """The score that an expert must reach over `episodes` of its own; else its stage fails.
 
-    No part of a result's identity: a trained expert that failed is there when less is asked of it."""
+    No part of a result's identity: a trained expert that failed is there when less is asked."""
 
     threshold: dict[str, Positive] = Field(default_factory=dict, description="by task")
     published_share: Annotated[float, Field(ge=0, le=10)] = Field(

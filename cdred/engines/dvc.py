@@ -75,8 +75,8 @@ def _replace(path: Path, text: str) -> bool:
 
 
 def check(plan: Plan) -> bool:
-    """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml and
-    the digests follow params.yaml and the code. True when dvc.yaml changed."""
+    """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml
+    and the digests follow params.yaml and the code. True when dvc.yaml changed."""
     for top in TOPS:
         if (plan.root / top).is_symlink():
             raise CdredError(

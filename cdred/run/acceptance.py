@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
-    """The mean return or the share of successes, as its task measures, over `episodes` of its own."""
+    """The mean return or share of successes, as its task measures, over `episodes` of its own."""
     played = play(agent, task, episodes, 0, "acceptance")
     if find(task).measure == "success":
         return float(np.mean([bool(e.success) for e in played]))
