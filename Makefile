@@ -34,6 +34,10 @@ test: setup ## the test suite (under 15 minutes on 2 cores)
 test-all: setup ## the test suite with its slow part
 	@python -m pytest -m "not container and not slurm" $(PARALLEL)
 
+.PHONY: coverage
+coverage: setup ## make test, with the share of lines that it runs
+	@python -m pytest -m "not slow and not container and not slurm" $(PARALLEL) --cov --cov-report=term
+
 .PHONY: test-container
 test-container: setup ## what needs Apptainer and cdred.sif, and the suite inside the image
 	@scripts/test-container

@@ -2,7 +2,7 @@
 
 
 class CdredError(Exception):
-    """What is wrong, where, and what would be valid, in one line."""
+    """One line that says what is wrong, where, and what would be valid."""
 
 
 def nearest(name: str, valid: list[str]) -> str:

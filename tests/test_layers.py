@@ -1,4 +1,4 @@
-"""What the engines read while they plan imports neither numpy nor torch."""
+"""Modules that the engines read while they plan import neither numpy nor torch."""
 
 from __future__ import annotations
 

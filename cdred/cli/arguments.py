@@ -1,4 +1,4 @@
-"""What several groups of commands share."""
+"""Arguments that several groups of commands share."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def short(value: Any) -> str:
 
 
 def kind(value: Any) -> str:
-    """What a value is, with the value itself where it is a plain one."""
+    """The kind of a value, with the value itself where it is a plain one."""
     if value is None:
         return "nothing"
     name = _KINDS.get(type(value), type(value).__name__)

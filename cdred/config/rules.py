@@ -89,7 +89,7 @@ def check_demos(name: str, demos: Demos, c: Config, where: Where) -> None:
 
 
 def check_commit(path: tuple[str, ...], revision: str | None, where: Where) -> None:
-    """What a result depends on must not move, as branches and tags do."""
+    """Refuse a revision that may move, as branches and tags do: a result depends on it."""
     if revision is None or not COMMIT.fullmatch(revision):
         where.fail(
             (*path, "revision"),

@@ -119,7 +119,7 @@ class ExpertDemos(DemosEntry):
 
 
 class RecordedDemos(DemosEntry):
-    """What others recorded: a file, a directory, or a Minari dataset's id."""
+    """Recordings of others: a file, a directory, or a Minari dataset's id."""
 
     expert: ClassVar[None] = None
     revision: ClassVar[None] = None
@@ -173,8 +173,9 @@ class Evaluation(Table):
 
 
 class Acceptance(Table):
-    """What an expert must reach over `episodes` of its own; else its stage fails. No part of a
-    result's identity: a trained expert that failed is there when less is asked of it."""
+    """The score that an expert must reach over `episodes` of its own; else its stage fails.
+
+    No part of a result's identity: a trained expert that failed is there when less is asked."""
 
     threshold: dict[str, Positive] = Field(default_factory=dict, description="by task")
     published_share: Annotated[float, Field(ge=0, le=10)] = Field(

@@ -75,8 +75,8 @@ def _replace(path: Path, text: str) -> bool:
 
 
 def check(plan: Plan) -> bool:
-    """What has to hold before DVC looks: nothing of others' stands where it would delete, and
-    dvc.yaml and the digests follow params.yaml and the code. True when dvc.yaml changed."""
+    """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml
+    and the digests follow params.yaml and the code. True when dvc.yaml changed."""
     for top in TOPS:
         if (plan.root / top).is_symlink():
             raise CdredError(
@@ -100,7 +100,7 @@ def record(plan: Plan) -> int:
             manifest.verify(plan.root / job.path, job.command)
             raise stale_error(job)
     check(plan)
-    record_up_to_date(plan)
+    record_up_to_date(plan, cached=True)
     return len(plan.jobs)
 
 
@@ -111,15 +111,18 @@ def stale_error(job: Job) -> CdredError:
     )
 
 
-def record_up_to_date(plan: Plan) -> None:
+def record_up_to_date(plan: Plan, cached: bool = False) -> None:
     """Enter what is up to date, and not so recorded yet, into DVC's cache and dvc.lock, so that
-    DVC does not make it again. Raises CdredError on an artifact that is damaged."""
+    DVC does not make it again; with `cached` also what is recorded, but not all in the cache.
+
+    Raises CdredError on an artifact that is damaged.
+    """
     if not (plan.root / ".dvc").is_dir():
         return
     lock = _Lock(plan.root)
     names = [] if lock.holds_check() else [CHECK]
     for job in plan.jobs:
-        if job.up_to_date(plan.root) and not lock.holds(job):
+        if job.up_to_date(plan.root) and not lock.holds(job, cached):
             manifest.verify(plan.root / job.path, job.command)
             names.append(job.name)
     if names:
@@ -153,13 +156,13 @@ class _Lock:
         self.cache = cache_of(root)
 
     def holds_check(self) -> bool:
-        """Whether `check` is recorded for params.yaml and the digests as they are."""
+        """Tell whether `check` is recorded for params.yaml and the digests as they are."""
         known = self.stages.get(CHECK) or {}
         files = {item["path"]: item.get("md5") for item in _items(known, "deps", "outs")}
         return files == {path.as_posix(): _md5(self.root / path) for path in (PARAMS, DIGESTS)}
 
-    def holds(self, job: Job) -> bool:
-        """Whether the artifact that is there is recorded as this job's."""
+    def holds(self, job: Job, cached: bool) -> bool:
+        """Tell whether the artifact there is recorded as this job's, and all in the cache."""
         known = self.stages.get(job.name) or {}
         params = {
             PARAMS.as_posix(): {key: self._param(key) for key in job.dvc_params},
@@ -171,7 +174,7 @@ class _Lock:
             known.get("cmd") == job.command
             and known.get("params") == params
             and all(md5 is not None and deps.get(path) == md5 for path, md5 in inputs.items())
-            and self._holds_manifest(job)
+            and self._holds_manifest(job, cached)
         )
 
     def _param(self, key: str) -> Any:
@@ -185,14 +188,16 @@ class _Lock:
         outs = _items(self.stages.get(job.name) or {}, "outs")
         return next((o.get("md5") for o in outs if o["path"] == job.path.as_posix()), None)
 
-    def _holds_manifest(self, job: Job) -> bool:
-        """Whether the recorded artifact has the manifest that is there, which names every byte."""
+    def _holds_manifest(self, job: Job, cached: bool) -> bool:
+        """Tell whether the recorded artifact has the manifest there, which names every byte."""
         recorded = self._recorded(job) or ""
         listing = self.cache / recorded[:2] / recorded[2:]
         try:
             entries = json.loads(listing.read_text(encoding="utf-8"))
             hashes = {entry["relpath"]: entry["md5"] for entry in entries}
         except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if cached and not all((self.cache / md5[:2] / md5[2:]).exists() for md5 in hashes.values()):
             return False
         return hashes.get(manifest.NAME) == _md5(self.root / job.path / manifest.NAME) is not None
 

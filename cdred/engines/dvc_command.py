@@ -121,7 +121,7 @@ def _is_json(file: Path) -> bool:
 
 
 def _is_yaml(file: Path) -> bool:
-    """Whether a file is YAML, or has two versions in it that a person is to choose from."""
+    """Tell whether a file is YAML, or has two versions in it that a person is to choose from."""
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
         return isinstance(yaml.safe_load(text), dict)

@@ -1,4 +1,4 @@
-"""What DVC leaves unsaid when artifacts are shared: a remote out of reach, a damaged cache.
+"""Problems of shared artifacts that DVC does not name: a remote out of reach, a damaged cache.
 
 DVC links what is in its cache without looking at it again, and pushes it to others.
 """

@@ -119,7 +119,7 @@ def artifact_pattern() -> str:
 
 
 def unfinished(root: Path = Path()) -> str | None:
-    """What a run that went well left undone, as params.yaml or code changed under it."""
+    """The first artifact that a run left stale, as params.yaml or code changed under it."""
     stale = sorted(Plan.load(root).stale())
     if not stale:
         return None

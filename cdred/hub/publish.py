@@ -86,8 +86,8 @@ def _with_inputs(job: Job) -> Iterator[Job]:
 
 
 def _publishable(plan: Plan, job: Job) -> bool:
-    """Whether an artifact can be published: scripted experts have no weights, and what came from
-    the Hub is there already."""
+    """Tell whether an artifact can be published: scripted experts have no weights, and what came
+    from the Hub is there already."""
     if job.stage == "expert":
         return plan.config.experts[job.entry].source in ("train", "checkpoint")
     return job.stage != "demos" or plan.config.demos[job.entry].source != "hub"
@@ -240,7 +240,7 @@ def _upload(api: Any, one: Publication, folder: Path, release: str, private: boo
 
 
 def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
-    """Whether the release is still to be made. Raises CdredError when another one has its name."""
+    """Tell whether the release is to be made. Raises CdredError when another one has its name."""
     from huggingface_hub import errors, hf_hub_download
 
     ask = partial(api.repo_info, one.repository, repo_type=one.kind, revision=release)
@@ -270,7 +270,7 @@ def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
 
 
 def _foreign(api: Any, one: Publication) -> bool:
-    """Whether a repository has contents that cdred did not publish."""
+    """Tell whether a repository has contents that cdred did not publish."""
     files = repeated(partial(api.list_repo_files, one.repository, repo_type=one.kind))
     return PUBLICATION not in files and bool(set(files) - {".gitattributes"})
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, cast
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
@@ -131,7 +131,7 @@ class Agent(nn.Module):
             self._plans().previous = state.to(self.device)
 
     @torch.no_grad()
-    def act(self, obs: np.ndarray, explore: bool = False) -> np.ndarray:
+    def act(self, obs: NDArray[Any], explore: bool = False) -> NDArray[Any]:
         """Actions (N, A) in [-1, 1] for observations (N, *obs_shape) of N episodes side by side.
 
         By MPPI if the settings say `mpc`, or, unless `explore`, that they evaluate so; else by the

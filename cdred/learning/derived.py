@@ -16,7 +16,7 @@ def discount(episode_length: int, s: WorldModelSettings) -> float:
 
 
 def plans(s: WorldModelSettings) -> bool:
-    """Whether the agent plans, while it learns or when it is evaluated."""
+    """Tell whether the agent plans, while it learns or when it is evaluated."""
     return s.mpc or s.eval_policy == "plan"
 
 

@@ -45,7 +45,7 @@ class Learner:
         )
         self._base_lrs = [g["lr"] for g in self._groups()]
 
-    def _groups(self) -> list[dict]:
+    def _groups(self) -> list[dict[str, Any]]:
         return self.optimizer.param_groups + self.policy_optimizer.param_groups
 
     def _set_learning_rate(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from cdred.envs import make
 from cdred.envs.episodes import Episode
@@ -144,10 +145,10 @@ def demonstration_replay(
 class Trajectory:
     """An episode while it is being played."""
 
-    def __init__(self, obs: np.ndarray) -> None:
+    def __init__(self, obs: NDArray[Any]) -> None:
         self.obs, self.action, self.reward = [obs], [], []  # type: ignore[var-annotated]
 
-    def add(self, action: np.ndarray, reward: float, obs: np.ndarray) -> None:
+    def add(self, action: NDArray[Any], reward: float, obs: NDArray[Any]) -> None:
         self.action.append(action)
         self.reward.append(reward)
         self.obs.append(obs)

@@ -53,7 +53,7 @@ class Method:
 
     @property
     def imitates(self) -> bool:
-        """Whether runs may name it: it learns from demonstrations, and from no reward."""
+        """Tell whether runs may name it: it learns from demonstrations, and from no reward."""
         return self.uses_demonstrations and not self.uses_environment_reward
 
     @property

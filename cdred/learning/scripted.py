@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdred.envs.tasks import find
 from cdred.learning.registry import EXPERT
@@ -25,7 +26,7 @@ class ScriptedExpert:
         self.task = task
         self._policy = scripted_policy(find(task))
 
-    def act(self, obs: np.ndarray) -> np.ndarray:
+    def act(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Actions (N, A) in [-1, 1] for observations (N, obs_dim)."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that an action is clipped, as it is below

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 
 def derive_seed(seed: int, purpose: str) -> int:
@@ -67,6 +68,6 @@ def restore_generators(state: dict[str, Any]) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
 
 
-def stacked(arrays: list[np.ndarray]) -> torch.Tensor:
+def stacked(arrays: list[NDArray[Any]]) -> torch.Tensor:
     """One tensor of many arrays, which take long to save one by one; empty if there are none."""
     return torch.from_numpy(np.stack(arrays)) if arrays else torch.zeros(0)

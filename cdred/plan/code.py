@@ -34,7 +34,7 @@ BRANCHES = ("cdred.methods", "cdred.suites")
 
 
 def decides(module: str) -> bool:
-    """Whether results may depend on a module of the project."""
+    """Tell whether results may depend on a module of the project."""
     return module not in COMMON and not any(_within(module, package) for package in RUNS)
 
 
@@ -55,7 +55,7 @@ class Code:
         self._data = _declared_data(root)
 
     def note_loaded(self) -> None:
-        """What is loaded by now serves to plan; stages load later what they compute with."""
+        """Take what is loaded by now for planning: stages load later what they compute with."""
         self.loaded_before = frozenset(sys.modules)
 
     def table(self, entries: Iterable[str]) -> dict[str, str]:
@@ -118,7 +118,7 @@ class Code:
         )
 
     def _is_ours(self, name: str, module: Any) -> bool:
-        """Whether a module was loaded from the project, and is no other of the same name."""
+        """Tell whether a module was loaded from the project, and is no other of the same name."""
         file = getattr(module, "__file__", None)
         known = self.file(name)
         if file is None or known is None:
@@ -133,7 +133,7 @@ class Code:
         return None
 
     def _is_shared(self, importer: str, branch: str) -> bool:
-        """Whether a module is of the package of `branch`, but of none of the alternatives."""
+        """Tell whether a module is of the package of `branch`, but of none of the alternatives."""
         return _within(importer, branch.split(".")[0]) and not self._branch(importer)
 
     def _parse(self, module: str) -> tuple[str, tuple[str, ...]]:
@@ -164,7 +164,7 @@ def hash_file(file: Path) -> str:
 
 
 def is_same(root: Path, table: dict[str, str]) -> bool:
-    """Whether the files of a table, which may be anybody's, are in a checkout as they were."""
+    """Tell whether the files of a table, which may be anybody's, are in a checkout as they were."""
     try:
         return all(
             (root / name).resolve().is_relative_to(root.resolve())
@@ -204,7 +204,7 @@ def _text(node: Any) -> str:
 
 
 def _is_empty_text(node: Any) -> bool:
-    """Whether it is the empty end of a format, which Python 3.12 alone writes into the tree."""
+    """Tell whether it is the empty end of a format, which only Python 3.12 has in the tree."""
     return isinstance(node, ast.Constant) and node.value == ""
 
 

@@ -15,7 +15,7 @@ IDENTITY = ("stage", "task", "entry", "seed")
 
 
 def state(plan: Plan, job: Job) -> tuple[str, list[str]]:
-    """Whether a job's artifact is `up to date`, `stale` or `missing`, and why it is not."""
+    """Tell whether a job's artifact is `up to date`, `stale` or `missing`, and why it is not."""
     made = manifest.read(plan.root / job.path)
     if made is None:
         return "missing", list(_without_manifest(plan.root / job.path))

@@ -64,7 +64,7 @@ class Job:
         return dvc_name(self.stage, self.task, self.entry, self.seed)
 
     def up_to_date(self, root: Path = Path()) -> bool:
-        """Whether the artifact is there, made by this job and with all of its files."""
+        """Tell whether the artifact is there, made by this job and with all of its files."""
         made = manifest.read(root / self.path)
         if made is None or made["digest"] != self.digest:
             return False

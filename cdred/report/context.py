@@ -193,7 +193,7 @@ def _gradients(data: Data) -> list[list[Any]]:
 
 
 def _norms_published(data: Data) -> bool:
-    """Whether gradient norms were published on one of its tasks."""
+    """Tell whether gradient norms were published on one of its tasks."""
     return any(task in published.with_gradient_norms() for task in data.tasks)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
-    """What its task measures, mean return or share of successes, over `episodes` of its own."""
+    """The mean return or share of successes, as its task measures, over `episodes` of its own."""
     played = play(agent, task, episodes, 0, "acceptance")
     if find(task).measure == "success":
         return float(np.mean([bool(e.success) for e in played]))
@@ -27,7 +27,7 @@ def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
 
 
 def judge(job: Job, wanted: Acceptance, found: float) -> str:
-    """What to say of an expert with `score`. Raises CdredError when it is not good enough."""
+    """The verdict on an expert with `score`. Raises CdredError when it is not good enough."""
     said = f"{find(job.task).measure} {found:.4g} over {wanted.episodes} episodes"
     threshold, origin = wanted.threshold.get(job.task), "params.yaml: expert.threshold"
     if threshold is None:

@@ -38,7 +38,7 @@ def check_input(plan: Plan, source: Job) -> None:
 
 
 def is_intact(plan: Plan, job: Job) -> bool:
-    """Whether the artifact is there, up to date, and every byte of it as its manifest says."""
+    """Tell whether the artifact is there, up to date, and every byte of it as its manifest says."""
     if not job.up_to_date(plan.root):
         return False
     try:

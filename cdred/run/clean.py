@@ -34,7 +34,7 @@ def plans(root: Path) -> list[Plan]:
 
 
 def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
-    """What nothing needs any more, and what killed jobs of some experiment still go on from."""
+    """Leftovers that nothing needs any more, and states from which killed jobs still go on."""
     jobs = {job.digest: job for plan in plans(root) for job in plan.jobs}
     remove, keep = [], []
     for directory in sorted((root / FOLDER).glob("*")):

@@ -1,4 +1,4 @@
-"""What a running job reports: progress, its state to resume from, runtime, tracking, samples."""
+"""The reports of a running job: progress, its state to resume from, runtime, tracking, samples."""
 
 from __future__ import annotations
 

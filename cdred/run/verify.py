@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cdred import manifest
 from cdred.envs.episodes import Episode
@@ -17,11 +18,13 @@ from cdred.plan import code, output_path
 from cdred.plan.lineage import Manifests, chain
 from cdred.system import machine
 
-Play = Callable[[], tuple[np.ndarray, np.ndarray, bool]]
+# What was recorded, what came back, and whether all of it has the same bits.
+Played = tuple[NDArray[Any], NDArray[Any], bool]
+Play = Callable[[], Played]
 
 
 def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
-    """What can be played again for an artifact: evaluations, or the episodes of demonstrations."""
+    """The parts of an artifact that can be played again: evaluations, or demonstrations."""
     stage = found[path]["stage"]
     if stage == "demos" and not found[path]["inputs"]:
         return []  # recorded by others, with a simulator of theirs
@@ -37,7 +40,7 @@ def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
 
 
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
-    """What is other here than where the artifact was made; if nothing, its bits must come back."""
+    """The differences from where the artifact was made; without any, its bits must come back."""
     here = {
         "machine": machine.name(),
         "device": device_name(_device(m)),
@@ -48,7 +51,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
 
 
 def _same_code(root: Path, recorded: Any) -> bool:
-    """Whether every file of code is as it was, which of earlier versions is not known."""
+    """Tell whether every file of code is as it was, which of earlier versions is not known."""
     return isinstance(recorded, dict) and code.is_same(root, recorded)
 
 
@@ -88,16 +91,14 @@ class Reproduction:
         yield f"            ({what})"
 
 
-def _evaluation(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+def _evaluation(root: Path, path: str, m: dict[str, Any]) -> Played:
     from cdred.learning import saving
 
     (agent_path,) = m["inputs"]
     return _evaluate(path, saving.load(root / agent_path), root / path, m)
 
 
-def _evaluate(
-    name: str, agent: Any, recorded_in: Path, m: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray, bool]:
+def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Played:
     """The evaluation of manifest `m`, recorded in a directory, and the same played by `agent`."""
     from cdred import evaluation
 
@@ -114,7 +115,7 @@ def _evaluate(
     return returns, _returns(episodes), rest[0] == rest[1]
 
 
-def _demos(root: Path, path: str, m: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, bool]:
+def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
     """The recorded actions in environments of the recorded seeds: no expert is asked."""
     from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
@@ -144,7 +145,7 @@ def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:
         )
 
 
-def _returns(episodes: list[Episode]) -> np.ndarray:
+def _returns(episodes: list[Episode]) -> NDArray[Any]:
     return np.array([e.episode_return for e in episodes])
 
 

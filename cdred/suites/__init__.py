@@ -49,7 +49,7 @@ class Task:
 
     @property
     def sized(self) -> bool:
-        """Whether the sizes are known without building the environment."""
+        """Tell whether the sizes are known without building the environment."""
         return self.sizes is not None
 
     @property
@@ -100,7 +100,7 @@ class Simulator(ABC):
         return None
 
     def problems(self) -> Iterator[tuple[str, str]]:
-        """What the whole suite cannot do on this machine, and the reason."""
+        """The uses for which the whole suite is missing something here, each with the reason."""
         return iter(())
 
     def cannot_film(self) -> str | None:

@@ -135,5 +135,5 @@ def _call(*command: str) -> str:
 
 
 def is_job() -> bool:
-    """Whether this process is a job on a node of a cluster, whose children end with it."""
+    """Tell whether this process is a job on a node of a cluster, whose children end with it."""
     return JOB_ID in os.environ or "KUBERNETES_SERVICE_HOST" in os.environ

@@ -48,7 +48,7 @@ def exclusive(root: Path, artifact: Path) -> Iterator[None]:
 
 
 def is_held(root: Path, artifact: Path) -> bool:
-    """Whether some process is making the artifact now."""
+    """Tell whether some process is making the artifact now."""
     from filelock import FileLock, Timeout
 
     file = _lock_file(root, artifact)

@@ -1,4 +1,4 @@
-"""What kind of machine this is, and which of its GPUs is taken."""
+"""The kind of this machine, and the choice among its GPUs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def version(package: str) -> str | None:
 
 
 def has_nvidia() -> bool:
-    """Whether this machine has NVIDIA's driver; without torch, for the engines. /dev/dxg: WSL."""
+    """Tell whether NVIDIA's driver is here; without torch, for the engines. /dev/dxg: WSL."""
     return any(Path(device).exists() for device in ("/dev/nvidiactl", "/dev/dxg"))
 
 

@@ -71,7 +71,7 @@ class Sampler:
 
 
 def _working(*makers: Callable[[], Any]) -> list[Any]:
-    """What the makers return, without those that fail: a package is missing, or the sensor is."""
+    """The results of the makers that do not fail for want of a package or a sensor."""
     made = []
     for make in makers:
         with contextlib.suppress(Exception):

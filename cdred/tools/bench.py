@@ -145,7 +145,10 @@ def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: i
 
 
 def _seconds(call: Callable[[], Any], count: int, device: torch.device) -> float:
-    wait = torch.cuda.synchronize if device.type == "cuda" else (lambda: None)
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
     wait()
     start = time.perf_counter()
     for _ in range(count):
@@ -157,7 +160,9 @@ def _seconds(call: Callable[[], Any], count: int, device: torch.device) -> float
 class CountedWork(TorchDispatchMode):
     """Counts the floating point operations of matrix products and convolutions."""
 
-    flop = 0
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.flop = 0
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None

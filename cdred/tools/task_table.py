@@ -34,7 +34,7 @@ def lines() -> Iterator[str]:
 
 
 def problems(name: str) -> Iterator[tuple[str, str]]:
-    """What a suite cannot do on this machine, and the reason."""
+    """The uses for which a suite is missing something here, each with the reason."""
     if reason := suites.not_installed(name):
         yield "all", reason
     else:

@@ -214,12 +214,12 @@ def _note(file: Path, sent: dict[str, Any]) -> None:
 
 
 def alive(root: Path) -> bool:
-    """Whether a job of this machine is still writing to a spool."""
+    """Tell whether a job of this machine is still writing to a spool."""
     return any(is_alive(file) for file in (root / SPOOL).glob("*.jsonl"))
 
 
 def is_alive(spool: Path) -> bool:
-    """Whether the process that writes a spool still runs, as far as this machine can tell."""
+    """Tell whether the process that writes a spool still runs, as far as this machine can tell."""
     starts = [line for line in read_lines(spool) if line["kind"] == "run"]
     if starts and starts[-1]["host"] == os.uname().nodename:
         with contextlib.suppress(OSError):

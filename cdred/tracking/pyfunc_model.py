@@ -23,8 +23,11 @@ class AgentModel(PythonModel):
         self._lock = threading.Lock()  # a server's threads share torch's generator
 
     def predict(
-        self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
-    ) -> np.ndarray:
+        self,
+        context: Any,
+        model_input: np.ndarray,  # type: ignore[type-arg]  # MLflow reads the hint
+        params: dict[str, Any] | None = None,
+    ) -> np.ndarray:  # type: ignore[type-arg]
         """Actions (N, A) in [-1, 1] for observations (N, *obs_shape), as the agent is evaluated:
 
             torch.manual_seed(params["seed"]); agent.reset(); agent.act(model_input)

@@ -199,7 +199,7 @@ def lock_file(folder: Path, destination: str) -> Path:
 
 
 def busy(folder: Path, destination: str) -> bool:
-    """Whether a delivering process is at work."""
+    """Tell whether a delivering process is at work."""
     from filelock import FileLock, Timeout
 
     try:

@@ -1,4 +1,4 @@
-"""What would only fail or mean nothing after hours is refused before anything runs."""
+"""Refused before anything runs: what would only fail, or mean nothing, after hours."""
 
 from __future__ import annotations
 

@@ -150,7 +150,7 @@ def action_dim(shape: tuple[int, ...]) -> int:
 
 
 class Trace:
-    """What some updates leave: losses of each, gradients of each, parameters at the end."""
+    """The traces of some updates: losses of each, gradients of each, parameters at the end."""
 
     def __init__(self) -> None:
         self.losses: list[dict[str, float]] = []

@@ -1,4 +1,4 @@
-"""What is up to date is one opinion, whatever happens to a checkout: digests decide, nothing else.
+"""One opinion of what is up to date, whatever happens to a checkout: digests decide, nothing else.
 
 Stages are stand-ins that compute nothing; manifests, locks and both engines are the real ones.
 """
@@ -140,9 +140,8 @@ def test_after(
     happens: Callable[[Sandbox], object], stale: set[str], engine: str, mine: Sandbox, made: Sandbox
 ) -> None:
     happens(mine)
-    opinions = mine.stale()
-    assert opinions["cdred"] == opinions["snakemake"] == stale
     if engine == "snakemake":
+        assert mine.stale() == {"cdred": stale, "snakemake": stale}
         assert mine.make("snakemake") == stale
     else:
         assert mine.make("dvc") <= stale  # or restored from DVC's cache
@@ -224,8 +223,9 @@ def test_without_git(engine: str, bin: Path, made: Sandbox, tmp_path: Path) -> N
     is_whole(sandbox, made)
 
 
-@pytest.mark.parametrize("second", ENGINES)
-@pytest.mark.parametrize("first", ENGINES)
+@pytest.mark.parametrize(
+    ("first", "second"), [("snakemake", "snakemake"), ("dvc", "snakemake"), ("dvc", "dvc")]
+)
 def test_two_users_engines(
     first: str, second: str, fresh: Sandbox, made: Sandbox, tmp_path: Path
 ) -> None:
@@ -391,7 +391,7 @@ class Story:
 
 
 class References:
-    """What each state of parameters and code comes to in a checkout to which nothing happens."""
+    """The artifacts of each state of parameters and code in a checkout to which nothing happens."""
 
     def __init__(self, fresh: Sandbox, folder: Path) -> None:
         self.fresh, self.folder = fresh, folder

@@ -128,7 +128,7 @@ def damage(file: Path) -> None:
 
 
 def one_line(project: Project, *command: str) -> str:
-    """What a command that is refused says."""
+    """The message of a command that is refused."""
     done = project.attempt(*command)
     assert done.returncode == 2, done.stdout + done.stderr
     assert done.stderr.startswith("cdred: ") and done.stderr.count("\n") == 1, done.stderr

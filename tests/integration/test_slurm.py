@@ -66,7 +66,7 @@ def is_training(project: Project) -> Callable[[], object]:
 
 
 def at_home(project: Project, tmp_path: Path, *targets: str) -> dict[str, bytes]:
-    """What the same experiment comes to without Slurm."""
+    """The manifests of the same experiment without Slurm."""
     (tmp_path / "home").mkdir()
     here = Project(tmp_path / "home/project")
     shutil.copytree(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
+from support.project import CHECKOUT
 from support.sandbox import AGENT, ALL, DEMOS, EVALUATIONS, REPORT, TASK, Sandbox
 
 OF_AGENT = f"artifacts/evaluations/{TASK}/bc/seed_0"
@@ -28,7 +31,7 @@ CHANGES = {
     "a setting of one run": ("params.yaml", "    steps: 50\n", "    steps: 49\n", FROM_AGENT),
     "a setting of the expert": ("params.yaml", "steps: 520\n", "steps: 530\n", ALL),
     "a default of the configuration": (
-        "cdred/config/schema.py", '= "state"\n    seed: Seed = 0', '= "state"\n    seed: Seed = 1', FROM_DEMOS,
+        "cdred/config/schema.py", "seed: Seed = 0\n    only", "seed: Seed = 1\n    only", FROM_DEMOS,
     ),
     "where jobs are run": ("params.yaml", "  threads: 1\n", "  threads: 2\n", NONE),
     "a default spelled out": (
@@ -52,3 +55,16 @@ def test_a_change_of(name: str, mine: Sandbox) -> None:
     else:
         mine.edit(file, old, new)
     assert mine.agreed() == stale
+
+
+def test_a_change_of_a_method_of_ones_own(mine: Sandbox) -> None:
+    """Modules beside params.yaml, one of them loaded by its name alone."""
+    for file in (CHECKOUT / "examples").glob("discriminator*.py"):
+        shutil.copy(file, mine.root)
+    mine.edit("params.yaml", "method: bc\n", "method: discriminator:METHOD\n")
+    mine.edit("params.yaml", "    steps: 50\n", "    steps: 520\n")
+    assert mine.make("snakemake") == FROM_AGENT
+    mine.append("discriminator_reward.py", "# Why.\n")
+    assert mine.agreed() == NONE
+    mine.append("discriminator_reward.py", "x = 1\n")
+    assert mine.agreed() == FROM_AGENT

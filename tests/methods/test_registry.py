@@ -46,7 +46,7 @@ def test_a_folder_says_all_about_its_method(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_named_by_a_module_is_not_loaded(name: str) -> None:
-    """What the digest of a job follows is all that its training loads of methods and learner."""
+    """The code that the digest of a job follows is all that its training loads of methods and learner."""
     code = f"""
 import sys, ast, importlib.util
 from pathlib import Path

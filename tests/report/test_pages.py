@@ -22,7 +22,7 @@ from cdred.report import catalogue, svg
 
 
 class Page(HTMLParser):
-    """What a test asks of a page."""
+    """The facts about a page that tests ask for."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""What tests share: projects, engines, stand-ins. Tests import from here, never each other."""
+"""Shared by tests: projects, engines, stand-ins. Tests import from here, never each other."""

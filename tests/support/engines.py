@@ -19,7 +19,7 @@ def snakemake(project: Project) -> str:
 
 
 def planned(project: Project) -> set[str]:
-    """What Snakemake would run."""
+    """The jobs that Snakemake would run."""
     text = project.run("snakemake", "-n")
     if "Nothing to be done" in text:
         return set()

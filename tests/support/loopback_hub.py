@@ -47,7 +47,7 @@ class User:
 
 @dataclass
 class Fault:
-    """What goes wrong with the requests that match, once `after` of them have gone well."""
+    """The fault of the requests that match, once `after` of them have gone well."""
 
     method: str  # regex of the whole method: "GET|HEAD"
     pattern: str  # regex found in the path, as sent (quoted)
@@ -402,7 +402,7 @@ ROUTES: list[tuple[str, str, Callable[[Hub, Ask], Response]]] = [
 
 
 def environment(hub: Hub, token: str | None, home: Path) -> dict[str, str]:
-    """What a process needs to talk to the Hub, and to nothing else of the user's; no token: ""."""
+    """The variables by which a process talks to this Hub, and to nothing else of the user's; no token: ""."""
     return {
         "HF_ENDPOINT": hub.endpoint,
         "HF_TOKEN": token or "",

@@ -98,17 +98,16 @@ class Sandbox:
     # ---- what is up to date, by three opinions --------------------------------------------------
 
     def stale(self) -> dict[str, set[str]]:
-        """The artifacts that are to be made, by `cdred status`, `snakemake -n` and `dvc status`."""
+        """The artifacts that are to be made, by `cdred status` and `snakemake -n`."""
         programs = {
             "cdred": self.start("cdred", "status"),
             "snakemake": self.start("snakemake", "-n"),
         }
-        found = {name: _READ[name](_wait(program)) for name, program in programs.items()}
-        return found | {"dvc": _READ["dvc"](_wait(self.start("dvc", "status")))}
+        return {name: _READ[name](_wait(program)) for name, program in programs.items()}
 
     def agreed(self) -> set[str]:
-        """The same, where the three agree."""
-        opinions = self.stale()
+        """The same, where `dvc status` agrees as well."""
+        opinions = self.stale() | {"dvc": _READ["dvc"](_wait(self.start("dvc", "status")))}
         assert opinions["cdred"] == opinions["snakemake"] == opinions["dvc"], opinions
         return opinions["cdred"]
 

@@ -66,7 +66,8 @@ def main(arguments: list[str]) -> int:
 
 
 def _replace_stages() -> None:
-    import cdred.plan.description  # noqa: F401  # loaded before the plan is, so no stage's own
+    import cdred.plan.description  # loaded before the plan is, so no stage's own
+    import cdred.report.catalogue  # noqa: F401
     from cdred.run import artifact, stages
 
     put = artifact.put_in_place

@@ -1,4 +1,4 @@
-"""What jobs on clusters need, as far as it shows without one; test_slurm.py runs them on Slurm."""
+"""Jobs on clusters, as far as they can be tested without one; test_slurm.py runs them on Slurm."""
 
 from __future__ import annotations
 

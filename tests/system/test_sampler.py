@@ -1,4 +1,4 @@
-"""What a running job tells of its machine: MLflow's own names, and energy where it is counted."""
+"""The samples of a running job's machine: MLflow's own names, and energy where it is counted."""
 
 from __future__ import annotations
 

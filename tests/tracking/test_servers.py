@@ -120,7 +120,7 @@ def all_runs(server: MlflowServer, experiment: str = "toy") -> list[Run]:
 
 
 def is_whole(server: MlflowServer, run: Run) -> bool:
-    """Whether a run of `TrackedJob` has each of ROWS rows exactly once."""
+    """Tell whether a run of `TrackedJob` has each of ROWS rows exactly once."""
     history = MlflowClient(server.uri).get_metric_history
     for name, value in (
         ("train/loss", lambda k: k / 7), ("train/q", lambda k: -k),

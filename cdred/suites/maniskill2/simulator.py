@@ -149,7 +149,7 @@ def _drawing(rendered: bool) -> Iterator[None]:
     import sapien.core as sapien
     from mani_skill2.envs.sapien_env import BaseEnv
 
-    class Engine(sapien.Engine):
+    class Engine(sapien.Engine):  # type: ignore[misc]
         def set_renderer(self, renderer: Any) -> None:
             pass
 
