@@ -146,7 +146,7 @@ def _work_without_reward(agent: Agent) -> float:
     with torch.device("meta"), CountedWork() as update:
         seen = torch.zeros(agent.settings.batch_size, *agent.obs_shape)
         model.policy.mean(model.encoder(seen)).sum().backward()
-    return update.flop / 1e9
+    return float(update.flop) / 1e9
 
 
 def _trained(plan: Plan, job: Job) -> bool:
