@@ -1,4 +1,4 @@
-"""`cdred clean`: what killed runs and dropped experiments left behind, and nothing else."""
+"""`cdred clean`: remove what killed runs and dropped experiments left behind."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ def plans(root: Path) -> list[Plan]:
 
     Raises CdredError for an overlay that is not valid: what it needs could not be known.
     """
-    found = [Plan.load(root)]
+    runnable = [Plan.load(root)]
     for overlay in sorted((root / "config").rglob("*.yaml")):
         if overlay != root / overlays.BASE:
-            found.append(Plan(overlays.resolve(overlay, root)[1], root))
-    return found
+            runnable.append(Plan(overlays.resolve(overlay, root)[1], root))
+    return runnable
 
 
 def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
-    """What nothing needs any more, and what killed jobs of some experiment still go on from."""
+    """What nothing needs any more, and the states from which killed jobs still go on."""
     jobs = {job.digest: job for plan in plans(root) for job in plan.jobs}
     remove, keep = [], []
     for directory in sorted((root / FOLDER).glob("*")):
