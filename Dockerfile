@@ -44,7 +44,7 @@ RUN /opt/cdred/bin/pip install --no-cache-dir --disable-pip-version-check \
     && git config --system --add safe.directory '*' \
     # Any user may run this: `docker run --user` has no home of its own.
     && useradd --uid 1000 --create-home cdred && chmod 1777 /home/cdred
-# PYTHONPATH: the checkout mounted at /work goes before the package (Apptainer: cdred/container.py).
+# PYTHONPATH: the checkout mounted at /work goes before the package (Apptainer: cdred/system/container.py).
 # USER: PyTorch asks for a name, which a user id without an account does not have.
 ENV PATH=/opt/cdred/bin:$PATH \
     PYTHONPATH=/work \

@@ -247,11 +247,12 @@ def in_background(root: Path) -> None:
             try:
                 delivery = delivery or Delivery(root)
                 files = waiting(root, mine)
-                if problems := delivery.send_all(files):
+                problems = delivery.send_all(files)
+                if len(problems) < len(files):  # on a slow machine one pass may outlast LINGER
+                    quiet_since = time.monotonic()
+                if problems:
                     raise problems[0]
                 error.unlink(missing_ok=True)
-                if files:
-                    quiet_since = time.monotonic()
             except Exception as exc:  # tried again as long as jobs run; the spool keeps it all
                 delivery = None
                 with contextlib.suppress(OSError):

@@ -11,7 +11,6 @@ from typing import Any
 import mlflow
 import numpy as np
 from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]
-from numpy.typing import NDArray
 
 
 class AgentModel(PythonModel):
@@ -24,8 +23,8 @@ class AgentModel(PythonModel):
         self._lock = threading.Lock()  # a server's threads share torch's generator
 
     def predict(
-        self, context: Any, model_input: NDArray[Any], params: dict[str, Any] | None = None
-    ) -> NDArray[Any]:
+        self, context: Any, model_input: np.ndarray, params: dict[str, Any] | None = None
+    ) -> np.ndarray:
         """Actions (N, A) in [-1, 1] for observations (N, *obs_shape), as the agent is evaluated:
 
             torch.manual_seed(params["seed"]); agent.reset(); agent.act(model_input)
