@@ -249,7 +249,7 @@ def test_a_registered_agent_comes_back_through_the_server(
         "MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt", "pyfunc_model.py",
         "input_example.json", "serving_input_example.json", "model.safetensors", "config.json",
     }  # fmt: skip
-    assert {path.suffix for path in names if "code" in path.parts} <= {".py", ".j2", ".css", ".csv"}
+    assert {path.suffix for path in names if "code" in path.parts} <= {".py", ".j2", ".css", ".csv", ".typed"}
 
     # Somebody else: another directory, no checkout, only the server's address.
     agent = Agent.from_pretrained(evaluated.root / AGENT / "pretrained_model")
