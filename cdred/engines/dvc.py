@@ -172,7 +172,7 @@ class _Lock:
         inputs = {source.path.as_posix(): self._recorded(source) for source in job.inputs}
         return (
             known.get("cmd") == job.command
-            and known.get("params") == params
+            and _comparable(known.get("params")) == _comparable(params)
             and all(md5 is not None and deps.get(path) == md5 for path, md5 in inputs.items())
             and self._holds_manifest(job, cached)
         )
@@ -208,6 +208,19 @@ def cache_of(root: Path) -> Path:
 
     with Repo(str(root)) as repo:
         return Path(repo.cache.local.path)
+
+
+def _comparable(value: Any) -> Any:
+    """Plain data in which a number is a number however it is written: DVC writes 1e-3 as 0.001,
+    and what this YAML reader takes for text."""
+    if isinstance(value, dict):
+        return {str(key): _comparable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_comparable(item) for item in value]
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return str(value)
 
 
 def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:

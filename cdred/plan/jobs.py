@@ -155,8 +155,8 @@ class Plan:
         ]
         sources = list(dict.fromkeys(job for agent in agents for job in _ancestors(agent)))
         evaluations = [self.evaluate(j) for j in sources if j.stage in ("expert", "imitate")]
-        shown = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
-        code = self.code.table([*stage_modules("report"), *report_modules(shown)])
+        methods = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
+        code = self.code.table([*stage_modules("report"), *report_modules(methods)])
         inputs = (*sources, *evaluations)
         return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 

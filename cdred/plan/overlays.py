@@ -82,10 +82,10 @@ def _merge(data: dict[str, Any], layer: dict[str, Any]) -> None:
 def _changed_entries(plan: Plan) -> list[str]:
     """Entries of experts, demos and runs whose results here were made from other parameters,
     presets and defaults resolved. Code does not count: it makes results stale under any name."""
-    found = []
+    changed = []
     for job in plan.jobs:
         have = manifest.read(plan.root / job.path)
         named = job.stage in ("expert", "demos", "imitate")
         if named and have is not None and have.get("params") != job.params:
-            found.append(job.dvc_params[0])
-    return sorted(set(found))
+            changed.append(job.dvc_params[0])
+    return sorted(set(changed))

@@ -1,4 +1,4 @@
-"""Is an expert good enough to imitate? Asked when it is made; no part of what it is."""
+"""Whether an expert is good enough to imitate: asked when it is made, no part of what it is."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
     return float(np.mean([e.episode_return for e in played]))
 
 
-def judge(job: Job, wanted: Acceptance, found: float) -> str:
-    """The verdict on an expert with `score`. Raises CdredError when it is not good enough."""
-    said = f"{find(job.task).measure} {found:.4g} over {wanted.episodes} episodes"
-    threshold, origin = wanted.threshold.get(job.task), "params.yaml: expert.threshold"
+def judge(job: Job, demanded: Acceptance, reached: float) -> str:
+    """A line on an expert that reached a score. Raises CdredError when that is not enough."""
+    summary = f"{find(job.task).measure} {reached:.4g} over {demanded.episodes} episodes"
+    threshold, origin = demanded.threshold.get(job.task), "params.yaml: expert.threshold"
     if threshold is None:
         published = expert_score(job.task)
         if published is None:
-            return f"{said}; nothing is published for {job.task} to compare with"
-        threshold = wanted.published_share * published
-        origin = f"{wanted.published_share:.0%} of TD-MPC2's published {published:g}"
-    if found >= threshold:
-        return f"{said}, at least {threshold:.4g} ({origin})"
-    said = f"{said}, below {threshold:.4g} ({origin})"
-    if wanted.accept_below:
-        return f"{said}; accepted, as expert.accept_below says"
+            return f"{summary}; nothing is published for {job.task} to compare with"
+        threshold = demanded.published_share * published
+        origin = f"{demanded.published_share:.0%} of TD-MPC2's published {published:g}"
+    if reached >= threshold:
+        return f"{summary}, at least {threshold:.4g} ({origin})"
+    summary = f"{summary}, below {threshold:.4g} ({origin})"
+    if demanded.accept_below:
+        return f"{summary}; accepted, as expert.accept_below says"
     raise CdredError(
-        f"{job.path}: the expert is not good enough: {said}; train it for longer, set "
+        f"{job.path}: the expert is not good enough: {summary}; train it for longer, set "
         f"expert.threshold.{job.task} or expert.accept_below: true in params.yaml and run this "
         f"again: what was trained is kept until then"
     )

@@ -1,4 +1,4 @@
-"""`cdred clean`: what killed runs and dropped experiments left behind, and nothing else."""
+"""`cdred clean`: remove what killed runs and dropped experiments left behind."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def plans(root: Path) -> list[Plan]:
 
     Raises CdredError for an overlay that is not valid: what it needs could not be known.
     """
-    found = [Plan.load(root)]
+    runnable = [Plan.load(root)]
     for overlay in sorted((root / "config").rglob("*.yaml")):
         if overlay != root / overlays.BASE:
-            found.append(Plan(overlays.resolve(overlay, root)[1], root))
-    return found
+            runnable.append(Plan(overlays.resolve(overlay, root)[1], root))
+    return runnable
 
 
 def leftovers(root: Path) -> tuple[list[Left], list[Left]]:

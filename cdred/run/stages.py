@@ -206,8 +206,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     episodes = evaluation.evaluate(
         agent, job.task, chosen.episodes, chosen.seed, monitor, _parallel(plan)
     )
-    found = evaluation.results(agent, job.task, episodes)
-    evaluation.write(out, found)
+    evaluation.write(out, evaluation.results(agent, job.task, episodes))
     if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:

@@ -1,4 +1,4 @@
-"""`cdred verify`: is an artifact what its manifest says, all the way up, and does it reproduce?"""
+"""`cdred verify`: check an artifact against its manifest, all the way up, and reproduce it."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ Played = tuple[NDArray[Any], NDArray[Any], bool]
 Play = Callable[[], Played]
 
 
-def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
-    """The parts of an artifact that can be played again: evaluations, or demonstrations."""
-    stage = found[path]["stage"]
-    if stage == "demos" and not found[path]["inputs"]:
+def reproductions(path: str, manifests: Manifests, root: Path) -> list[str]:
+    """The artifacts that can be played again for one: evaluations, or demonstrations."""
+    stage = manifests[path]["stage"]
+    if stage == "demos" and not manifests[path]["inputs"]:
         return []  # recorded by others, with a simulator of theirs
     if stage in ("evaluate", "demos"):
         return [path]
     if stage == "report":
-        return [name for name in found[path]["inputs"] if found[name]["stage"] == "evaluate"]
-    m = found[path]
+        return [
+            name for name in manifests[path]["inputs"] if manifests[name]["stage"] == "evaluate"
+        ]
+    m = manifests[path]
     evaluation = output_path("evaluate", m["task"], m["entry"], m["seed"]).as_posix()
     known = manifest.read(root / evaluation)
     here = manifest.hash_file(root / path / manifest.NAME)
@@ -40,7 +42,8 @@ def reproductions(path: str, found: Manifests, root: Path) -> list[str]:
 
 
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
-    """The differences from where the artifact was made; without any, its bits must come back."""
+    """The circumstances that differ from those of the artifact; without any its bits must come
+    back."""
     here = {
         "machine": machine.name(),
         "device": device_name(_device(m)),
@@ -67,9 +70,9 @@ class Reproduction:
     ) -> None:
         self.path, self.differences = path, differences(root, m)
         prepare(m.get("threads", 1))
-        self.recorded, self.found, same_bits = play()
+        self.recorded, self.again, same_bits = play()
         scale = float(np.abs(self.recorded).max())
-        self.off = np.abs(self.found - self.recorded)
+        self.off = np.abs(self.again - self.recorded)
         self.exact = bool(same_bits and not self.off.any())
         self.allowed = 0.0 if not self.differences else tolerance * scale
         self.holds = bool((self.off <= self.allowed).all()) and (
@@ -78,7 +81,7 @@ class Reproduction:
 
     def lines(self) -> Iterator[str]:
         count = len(self.recorded)
-        what = f"mean return {self.recorded.mean():.1f}, played again {self.found.mean():.1f}"
+        what = f"mean return {self.recorded.mean():.1f}, played again {self.again.mean():.1f}"
         if self.exact:
             yield f"reproduced  {self.path}: all {count} episodes exactly ({what})"
             return
@@ -105,13 +108,13 @@ def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Pl
     recorded, chosen = evaluation.read(recorded_in), m["params"]
     agent = agent.to(_device(m))
     episodes = evaluation.evaluate(agent, m["task"], chosen["episodes"], chosen["seed"])
-    found = evaluation.results(agent, m["task"], episodes)
+    again = evaluation.results(agent, m["task"], episodes)
     returns = np.array([e["return"] for e in recorded["episodes"]])
     _agree(
-        name, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, found))
+        name, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, again))
     )
     _agree(name, "mean return", recorded["return_mean"], float(np.mean(returns)))
-    rest = [[(e["length"], e["success"]) for e in r["episodes"]] for r in (recorded, found)]
+    rest = [[(e["length"], e["success"]) for e in r["episodes"]] for r in (recorded, again)]
     return returns, _returns(episodes), rest[0] == rest[1]
 
 
@@ -150,18 +153,18 @@ def _returns(episodes: list[Episode]) -> NDArray[Any]:
 
 
 def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
-    """Check an artifact and say what was found. Returns whether it reproduces."""
-    found = chain(root, path)
-    played = reproductions(path, found, root)
+    """Check an artifact and tell what comes of it. Returns whether it reproduces."""
+    manifests = chain(root, path)
+    played = reproductions(path, manifests, root)
     for name in played:
-        chain(root, name, found)
-    for name, m in found.items():
+        chain(root, name, manifests)
+    for name, m in manifests.items():
         say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
     if not played:
         say(f"            {path}: no evaluation of it is here, nothing to play again")
     good = True
     for name in played:
-        m = found[name]
+        m = manifests[name]
         play = partial(_demos if m["stage"] == "demos" else _evaluation, root, name, m)
         outcome = Reproduction(root, name, m, tolerance, play)
         for line in outcome.lines():

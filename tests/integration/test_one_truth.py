@@ -450,6 +450,7 @@ def test_any_sequence(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(6 * 3600)
 @sequences
 @settings(max_examples=200, **unhurried)
 def test_any_of_two_hundred_sequences(

@@ -120,7 +120,9 @@ onstart:
 
 onsuccess:
     deliver()
-    if workflow.is_main_process and not workflow.dag_settings.targets:
+    asked = workflow.dag_settings
+    partial = asked.targets or asked.until or asked.omit_from or asked.batch
+    if workflow.is_main_process and not partial:
         try:
             if reason := engine.unfinished():
                 refuse(reason)
