@@ -79,7 +79,7 @@ def test_a_module_of_ones_own_counts_with_what_it_imports(shop: Path) -> None:
 
 
 def test_an_entry_that_is_not_there_is_named(shop: Path) -> None:
-    with pytest.raises(CdredError, match=r"^shop/gone.py: missing; the checkout is not complete$"):
+    with pytest.raises(CdredError, match=r"^shop/gone.py: missing: params.yaml names shop.gone, "):
         files(shop, "shop.gone")
     (shop / "shop/core.py").write_text("def f(:\n")
     with pytest.raises(CdredError, match=r"^shop/core.py:1: not valid Python: "):

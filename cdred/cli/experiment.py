@@ -9,6 +9,8 @@ from cdred.cli.arguments import Commands
 from cdred.errors import CdredError
 from cdred.plan import Plan
 
+_MAKES = "; `snakemake --cores all` or `dvc repro` makes them"
+
 
 def add(commands: Commands) -> None:
     p = commands.add_parser("use", help="make an experiment of config/ the current one")
@@ -32,7 +34,7 @@ def use(args: argparse.Namespace) -> None:
     dvc.write(plan)
     print(
         f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {len(plan.stale())} to "
-        f"run; `snakemake --cores all` or `dvc repro` runs them"
+        f"run{_MAKES}"
     )
 
 
@@ -50,13 +52,17 @@ def status(args: argparse.Namespace) -> None:
     from cdred.plan import differences
     from cdred.run import resume
 
+    counts = dict.fromkeys(("up to date", "stale", "missing"), 0)
     for job in (plan := Plan.load()).jobs:
         state, reasons = differences.state(plan, job)
+        counts[state] += 1
         begun = state != "up to date" and (resume.FOLDER / job.digest / "state.pt").exists()
         print(f"{state:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
         for reason in reasons:
             print(f"            {reason}")
-    print(f"experiment {plan.config.experiment.name}: params.yaml")
+    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
+    makes = "" if counts["up to date"] == len(plan.jobs) else _MAKES
+    print(f"experiment {plan.config.experiment.name} (params.yaml): {summary}{makes}")
 
 
 def clean(args: argparse.Namespace) -> None:

@@ -50,6 +50,8 @@ def diff(args: argparse.Namespace) -> int:
     from cdred.plan import differences
 
     kinds = differences.between(args.a, args.b)
+    if not kinds:
+        print("no difference")
     for kind, lines in kinds:
         print(f"{kind}:")
         print("\n".join(f"  {line}" for line in lines))

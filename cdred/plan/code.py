@@ -259,7 +259,13 @@ def _installed(module: str) -> dict[str, str]:
     top = module.split(".")[0]
     spec = None if top == "cdred" else importlib.util.find_spec(top)
     if spec is None or spec.origin is None:
-        raise CdredError(f"{module.replace('.', '/')}.py: missing; the checkout is not complete")
+        file = f"{module.replace('.', '/')}.py"
+        if top == "cdred":
+            raise CdredError(f"{file}: missing; the checkout is not complete")
+        raise CdredError(
+            f"{file}: missing: params.yaml names {module}, which is neither here nor installed; "
+            f"copy it beside params.yaml"
+        )
     origin = Path(spec.origin)
     folder = origin.parent
     files = folder.rglob("*.py") if spec.submodule_search_locations else [origin]

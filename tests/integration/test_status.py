@@ -71,7 +71,7 @@ def test_what_an_earlier_version_made(code: object, mine: Sandbox) -> None:
 
 def test_two_artifacts(mine: Sandbox, made: Sandbox) -> None:
     here, there = str(mine.root / AGENT), str(made.root / AGENT)
-    assert mine.attempt("cdred", "diff", here, there) == (0, "")
+    assert mine.attempt("cdred", "diff", here, there) == (0, "no difference\n")
     mine.edit("params.yaml", "    steps: 50\n", "    steps: 40\n")
     mine.append("cdred/methods/bc/trainer.py", "x = 1\n")
     mine.make("snakemake")
