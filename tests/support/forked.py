@@ -33,6 +33,7 @@ class Program:
         self, root: Path, bin: Path, *command: str, environment: Mapping[str, str] | None = None
     ) -> None:
         self.output = root / f".{command[0]}.out"
+        self.output.unlink(missing_ok=True)  # that of the last one
         self.process = FORKS.Process(
             target=_run, args=(root, bin, command, dict(environment or {}), self.output)
         )
@@ -46,7 +47,7 @@ class Program:
 
     @property
     def text(self) -> str:
-        return self.output.read_text(errors="replace")
+        return self.output.read_text(errors="replace") if self.output.exists() else ""
 
     def kill(self, signum: int, group: bool) -> None:
         """Send a signal to the program, or to it and all that it started."""
