@@ -437,6 +437,8 @@ def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Meas
 @pytest.mark.with_device
 def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
     """On its own random numbers, which are the same eager and compiled."""
+    if device.type == "cpu" and tuple(map(int, torch.__version__.split(".")[:2])) < (2, 12):
+        pytest.skip("torch 2.11 generates code for this graph on the CPU that does not run")
     torch._dynamo.reset()
     with matrix_rounding(tf32=False):
         compiled = learned("cdred", device, settings("cdred", compile=True))
