@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import tarfile
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,8 +18,7 @@ PUBLISHED = CHECKOUT / "tests/data/published-0.1.tar.xz"
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("published")
-    with tarfile.open(PUBLISHED) as archive:
-        archive.extractall(folder, filter="data")
+    shutil.unpack_archive(PUBLISHED, folder)
     return folder
 
 

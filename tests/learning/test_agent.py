@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,8 +42,7 @@ def changed(folder: Path, change: Callable[[dict], None]) -> None:
 
 
 def test_agents_of_the_first_version_act_as_they_did(tmp_path: Path) -> None:
-    with tarfile.open(PUBLISHED) as archive:
-        archive.extractall(tmp_path, filter="data")
+    shutil.unpack_archive(PUBLISHED, tmp_path)
     for name, method in (("expert", "true_reward"), ("cdred-seed-0", "cdred")):
         folder = tmp_path / f"cdred-cartpole-balance-{name}"
         agent = cdred.Agent.from_pretrained(folder)
