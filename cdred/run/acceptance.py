@@ -1,4 +1,4 @@
-"""Whether an expert is good enough to imitate: asked when it is made, no part of what it is."""
+"""The verdict on an expert: asked when it is made, no part of what it is."""
 
 from __future__ import annotations
 

@@ -15,13 +15,14 @@ import pytest
 import torch
 from support.learning import TASK, demonstrations, toy, weights
 
-from cdred.envs.tasks import TASKS, not_installed
+from cdred.envs.tasks import find
 from cdred.learning import speed
 from cdred.learning.agent import Agent
 from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch
 from cdred.learning.train import train as train_agent
+from cdred.suites import not_installed
 from cdred.tools.bench import ENVIRONMENTS
 
 # Five members, so that two are drawn; dropout, as the paper has it; planning.
@@ -159,7 +160,7 @@ def test_bench_measures_every_part_and_writes_it(tmp_path: Path) -> None:
             assert f"{part:19}  {variant}" in done.stdout
     for part in ("act by the policy", "sample both streams"):
         assert rows[part, "float32"]["ms"] > 0
-    here = [task for task in ENVIRONMENTS if not not_installed(TASKS[task].suite)]
+    here = [task for task in ENVIRONMENTS if not not_installed(find(task).suite)]
     assert here and {f"step of {task}" for task in here} <= {k[0] for k in rows}
 
 
