@@ -1,7 +1,8 @@
-"""Programs of a project run in processes forked from one that has imported them already.
+"""Processes forked from one that has imported already what they need, which takes seconds.
 
-Starting Snakemake or DVC takes seconds, of which a fork saves most. The project's own cdred is
-imported in the fork, from the project: here nothing of it may be.
+A Python process has one fork server at most, so there is one list of what it imports. That holds
+this checkout's cdred, for stages that are killed (see killing.py); a program of a project of its
+own forgets it first, and imports that project's.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ FORKS.set_forkserver_preload(
         "snakemake.executors.touch", "snakemake.executors.dryrun", "dvc.cli", "dvc.commands.repro",
         "dvc.repo", "dvc.repo.reproduce", "dvc.repo.commit", "dvc.repo.status", "dvc.repo.pull",
         "dvc.stage", "dvc.dependency", "dvc.output", "yaml", "filelock", "support.forked",
+        # Not the simulators: a stage chooses how they are loaded.
+        "torch._dynamo", "cdred.learning.train", "cdred.learning.saving", "cdred.evaluation",
+        "cdred.demos", "minari", "cdred.run.stages",
     ]
 )  # fmt: skip
 
@@ -72,6 +76,8 @@ def _run(
     os.dup2(log, 1)
     os.dup2(log, 2)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
+    for name in [name for name in sys.modules if name.split(".")[0] == "cdred"]:
+        del sys.modules[name]
     sys.path.insert(0, str(root))
     sys.executable = str(bin / "python")
     sys.argv = [str(bin / command[0]), *command[1:]]

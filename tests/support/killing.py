@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -10,21 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-SPAWN = multiprocessing.get_context("forkserver")
-SPAWN.set_forkserver_preload(  # not the simulators: a stage chooses how they are loaded
-    [
-        "torch._dynamo", "cdred.learning.train", "cdred.learning.saving", "cdred.evaluation",
-        "cdred.demos", "minari", "cdred.run.stages",
-    ]
-)  # fmt: skip
+from support.forked import FORKS
 
 
 class Stage:
     """A stage's command, run in a project by a process of its own."""
 
     def __init__(self, root: Path, *arguments: str, kill_at: int | None = None) -> None:
-        self.calls = SPAWN.Value("i", 0)
-        self.process = SPAWN.Process(target=_run, args=(root, arguments, kill_at, self.calls))
+        self.calls = FORKS.Value("i", 0)
+        self.process = FORKS.Process(target=_run, args=(root, arguments, kill_at, self.calls))
         self.process.start()
 
     def wait(self) -> int:
