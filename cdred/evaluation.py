@@ -56,8 +56,16 @@ def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -
     }  # fmt: skip
 
 
-def write(directory: Path, found: dict[str, Any]) -> None:
-    text = json.dumps(found, indent=1, sort_keys=True)
+def film_first(task: str, episodes: list[Episode], steps: int, directory: Path) -> None:
+    """Film the first `steps` steps of the first episode. Raises CdredError as `film_episode`."""
+    from cdred.envs.video import film
+
+    first = episodes[0]
+    film(task, first.seed, first.action[:steps], directory / VIDEO)
+
+
+def write(directory: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=1, sort_keys=True)
     (directory / "evaluation.json").write_text(text + "\n", encoding="utf-8")
 
 

@@ -196,7 +196,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import evaluation
     from cdred.envs.episodes import summary
     from cdred.envs.tasks import find
-    from cdred.envs.video import cannot_film, film
+    from cdred.envs.video import cannot_film
     from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
@@ -210,8 +210,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:
-        first = episodes[0]
-        film(job.task, first.seed, first.action[: chosen.video], out / evaluation.VIDEO)
+        evaluation.film_first(job.task, episodes, chosen.video, out)
     _track_episodes(monitor, episodes)
     monitor.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
     logger.info(f"{summary(episodes)} over {len(episodes)} episodes")

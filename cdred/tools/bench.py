@@ -85,16 +85,16 @@ def run(
     prepare(threads)
     chosen = select(device, machine.take_gpu)
     presets, end = list(presets), time.monotonic() + seconds
-    found: dict[str, Any] = {
+    results: dict[str, Any] = {
         "machine": machine.name(), "device": device_name(chosen), "threads": threads,
         "torch": torch.__version__, "rounds": rounds, "peak_memory_mb": {}, "rows": [],
     }  # fmt: skip
-    for operation in _operations(presets, compiled, chosen, rounds, found["peak_memory_mb"], say):
-        _keep(found, operation, path)
+    for operation in _operations(presets, compiled, chosen, rounds, results["peak_memory_mb"], say):
+        _keep(results, operation, path)
         if time.monotonic() > end:
             say(f"stopped after {seconds:.0f} s with what is there")
             break
-    return found
+    return results
 
 
 def _operations(
@@ -114,12 +114,12 @@ def _operations(
         yield from learner(preset, [EAGER, *COMPILED], device, rounds, memory)
 
 
-def _keep(found: dict[str, Any], rows: list[Row], path: Path | None) -> None:
-    known = {(row["preset"], row["operation"], row["variant"]) for row in found["rows"]}
+def _keep(results: dict[str, Any], rows: list[Row], path: Path | None) -> None:
+    known = {(row["preset"], row["operation"], row["variant"]) for row in results["rows"]}
     new = [row for row in rows if (row.preset, row.operation, row.variant) not in known]
-    found["rows"] += [asdict(row) for row in new]
+    results["rows"] += [asdict(row) for row in new]
     if path is not None:
-        write(found, path)
+        write(results, path)
 
 
 def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]:
@@ -139,9 +139,9 @@ def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: i
         call()  # compiles
         counts.append(max(1, round(LEAST / _seconds(call, 1, device))))
     for _ in range(rounds):
-        for call, count, found in zip(calls, counts, times, strict=True):
-            found.append(1e3 * _seconds(call, count, device) / count)
-    return [statistics.median(found) for found in times]
+        for call, count, durations in zip(calls, counts, times, strict=True):
+            durations.append(1e3 * _seconds(call, count, device) / count)
+    return [statistics.median(durations) for durations in times]
 
 
 def _seconds(call: Callable[[], Any], count: int, device: torch.device) -> float:
@@ -283,20 +283,20 @@ def _step(env: Any) -> None:
         env.reset()
 
 
-def table(found: dict[str, Any]) -> str:
+def table(results: dict[str, Any]) -> str:
     """The result of `run` as text."""
     lines = [
-        f"{found['machine']}, {found['device']}, {found['threads']} threads, "
-        f"torch {found['torch']}",
+        f"{results['machine']}, {results['device']}, {results['threads']} threads, "
+        f"torch {results['torch']}",
         f"GFLOP/s: of matrix products ({' x '.join(map(str, MATRICES))}) beside the operation",
     ]
     lines += [
         f"peak memory, {preset} sizes, eager, replay full: {mb} MB"
-        for preset, mb in found["peak_memory_mb"].items()
+        for preset, mb in results["peak_memory_mb"].items()
     ]
     head = ("sizes", "operation", "variant", "ms", "speed-up", "GFLOP/s", "times its floor")
     cells = [head]
-    for row in found["rows"]:
+    for row in results["rows"]:
         cells.append(
             (
                 row["preset"], row["operation"], row["variant"], f"{row['ms']:.4g}",
@@ -313,5 +313,5 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write(found: dict[str, Any], path: Path) -> None:
-    path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+def write(results: dict[str, Any], path: Path) -> None:
+    path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
