@@ -34,19 +34,31 @@ class Learner:
 
         encoder = list(model.encoder.parameters())
         rest = [*model.dynamics.parameters(), *model.q.parameters()]
-        rest += [p for p in reward_model.parameters() if p.requires_grad]
+        # None where the reward model is trained together with the world model.
+        self.reward_optimizer = reward_model.own_optimizer()
+        if self.reward_optimizer is None:
+            rest += [p for p in reward_model.parameters() if p.requires_grad]
         self.policy_parameters = list(model.policy.parameters())
         lr = s.learning_rate
         groups = [{"params": encoder, "lr": lr * s.encoder_lr_scale}, {"params": rest, "lr": lr}]
         self.world_parameters = encoder + rest
         self.optimizer = torch.optim.Adam(groups, fused=True)
         self.policy_optimizer = torch.optim.Adam(
-            self.policy_parameters, lr=lr, eps=1e-5, fused=True
+            self.policy_parameters, lr=s.policy_learning_rate or lr, eps=1e-5, fused=True
         )
+        self.policy_norm = torch.zeros((), device=device)  # of its last gradient, clipped
         self._base_lrs = [g["lr"] for g in self._groups()]
 
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        named = {
+            "optimizer": self.optimizer,
+            "policy_optimizer": self.policy_optimizer,
+            "reward_optimizer": self.reward_optimizer,
+        }
+        return {name: optimizer for name, optimizer in named.items() if optimizer is not None}
+
     def _groups(self) -> list[dict[str, Any]]:
-        return self.optimizer.param_groups + self.policy_optimizer.param_groups
+        return [group for o in self._optimizers().values() for group in o.param_groups]
 
     def _set_learning_rate(self) -> None:
         s = self.s
@@ -61,16 +73,16 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """The state of the optimisers, the running scale and the count of updates."""
-        return {
-            "optimizer": self.optimizer.state_dict(),
-            "policy_optimizer": self.policy_optimizer.state_dict(),
+        return {name: o.state_dict() for name, o in self._optimizers().items()} | {
             "scale": self.scale.state_dict(),
             "updates": self.updates,
+            "policy_norm": self.policy_norm,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.policy_optimizer.load_state_dict(state["policy_optimizer"])
+        for name, optimizer in self._optimizers().items():
+            optimizer.load_state_dict(state[name])
+        self.policy_norm = state["policy_norm"].to(self.device)
         self.scale.load_state_dict(state["scale"])
         self.updates = state["updates"]
 
@@ -84,15 +96,22 @@ class Learner:
         with matrix_precision(self.s, self.device):
             total_loss, zs, metrics = self._world_loss(batch)
         self.optimizer.zero_grad(set_to_none=True)
+        if self.reward_optimizer is not None:
+            self.reward_optimizer.zero_grad(set_to_none=True)
         total_loss.backward()
         grad_norm = torch.nn.utils.clip_grad_norm_(self.world_parameters, self.s.grad_clip)
         self.optimizer.step()
+        if self.reward_optimizer is not None and self.reward_model.is_due(self.updates):
+            self.reward_optimizer.step()
+        # As the authors take it: the policy's gradient of the update before is among it.
+        grad_norm_all = torch.linalg.vector_norm(torch.stack([grad_norm, self.policy_norm]))
+        metrics |= {"grad_norm": grad_norm, "grad_norm_all": grad_norm_all}
 
         metrics |= self._update_policy(zs.detach())
         self.model.update_target_q()
         self.model.eval()  # acting and planning are without dropout
         self.updates += 1
-        return metrics | {"total_loss": total_loss.detach(), "grad_norm": grad_norm}
+        return metrics | {"total_loss": total_loss.detach()}
 
     def world_loss(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The weighted sum of consistency, reward and value loss; the rolled-out latents
@@ -136,7 +155,8 @@ class Learner:
         """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running
         scale, a constant here, unless Q holds the reward; detached metrics."""
         action, entropy = self.model.policy.sample(zs)
-        q = torch.minimum(*self.model.q_pair(zs, action))
+        q = self.model.q_pair(zs, action)
+        q = torch.minimum(*q) if self.s.policy_q == "min" else q.mean(0)
         if not self.reward_model.inverse:
             self.scale.update(q[0])
         per_step = (self.s.entropy_coef * entropy + self.scale(q)).mean((1, 2))  # (H + 1,)
@@ -156,6 +176,7 @@ class Learner:
             parameter.grad = gradient
         norm = torch.nn.utils.clip_grad_norm_(self.policy_parameters, self.s.grad_clip)
         self.policy_optimizer.step()
+        self.policy_norm = norm.clamp(max=self.s.grad_clip)
         return metrics | {"policy_grad_norm": norm}
 
 

@@ -38,7 +38,7 @@ def mish(x: Tensor) -> Tensor:
     return _FusedMish.apply(x) if torch.compiler.is_compiling() else F.mish(x)
 
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"mish": mish, "silu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"mish": mish, "silu": F.silu, "relu": F.relu}
 
 
 class SimNorm(nn.Module):

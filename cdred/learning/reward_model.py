@@ -14,7 +14,7 @@ flow through z into dynamics and encoder, unless it detaches z.
 
 `losses` may be overridden as well, where the critic is another than TD-MPC2's (IQ-MPC), `planned`
 where the planner's reward takes more than (z, a), `prepare` to see the data before the first
-update, and `anneal` for schedules. docs/extending.md walks through an example.
+update, `own_optimizer` for an adversary, and `anneal` for schedules. docs/extending.md walks through an example.
 """
 
 from __future__ import annotations
@@ -96,6 +96,16 @@ class RewardModel(nn.Module):
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
         """Look at the data of both streams, once, before the first update."""
+
+    def own_optimizer(self) -> torch.optim.Optimizer | None:
+        """An optimiser of its parameters alone, for a loss that detaches z; None: they are trained
+        with the world model. Its gradients are not clipped; its learning rate follows the
+        schedule of the settings."""
+        return None
+
+    def is_due(self, updates: int) -> bool:
+        """Tell whether its own optimiser steps in the update after `updates` ones."""
+        return True
 
     def anneal(self, progress: float) -> None:
         """Follow schedules: `progress` is the share of all updates that were made."""

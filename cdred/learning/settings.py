@@ -19,6 +19,9 @@ Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
 Coefficient = Annotated[float, Field(ge=0, le=1e6)]
 Presets = dict[str, dict[str, Any]]  # by preset what it changes of the defaults
 LogStd = Annotated[float, Field(ge=-100, le=100)]
+Entropy = Literal["scaled", "squashed", "scaled_squashed"]
+NonLinearity = Literal["mish", "silu", "relu"]
+Schedule = Literal["step", "constant", "linear"]
 
 
 class Problem(NamedTuple):
@@ -73,10 +76,12 @@ class Settings(BaseModel):
     conv_channels: Size = Field(32, description="of the encoder of pixels")
     mlp_dim: Size = 512
     simnorm_dim: Size = 8
-    activation: Literal["mish", "silu"] = "mish"
-    entropy: Literal["scaled", "squashed"] = Field(
+    activation: NonLinearity = "mish"
+    entropy: Entropy = Field(
         "scaled",
-        description="of the policy: TD-MPC2's scaled one, before tanh, or that of the actions",
+        description="of the policy: TD-MPC2's current one, before tanh and times the action "
+        "dimension (scaled); that of the actions, as in SAC (squashed); or the first one with the "
+        "correction of the second, as in TD-MPC2's first version (scaled_squashed)",
     )
     log_std_min: LogStd = -10.0
     log_std_max: LogStd = 2.0
@@ -85,7 +90,7 @@ class Settings(BaseModel):
         256, description="sub-sequences, or state-action pairs, from each stream"
     )
     learning_rate: Positive = 3e-4
-    lr_schedule: Literal["step", "constant", "linear"] = "step"
+    lr_schedule: Schedule = "step"
     grad_clip: Positive = 20.0
     # Course of the training
     steps: Count = Field(500_000, description="agent steps, or updates where nothing interacts")
@@ -170,6 +175,10 @@ class WorldModelSettings(Settings):
     rho: Share = 0.5
     tau: Share = 0.01
     encoder_lr_scale: Annotated[float, Field(ge=0, le=1000)] = 0.3
+    policy_learning_rate: Positive | None = Field(None, description="null: learning_rate")
+    policy_q: Literal["min", "mean"] = Field(
+        "min", description="of two members of the Q ensemble, in the policy's objective"
+    )
     lr_decay_every: Count = Field(
         500_000, description="updates; for lr_schedule `step`, times 0.1 each"
     )

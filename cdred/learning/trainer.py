@@ -18,7 +18,7 @@ from cdred.learning.seeding import derive_seeds, generators, restore_generators
 from cdred.learning.settings import Settings
 
 # Of these a row holds the largest value of its interval beside the mean.
-WITH_MAXIMUM = ("grad_norm", "policy_grad_norm")
+WITH_MAXIMUM = ("grad_norm", "grad_norm_all", "policy_grad_norm")
 
 
 @dataclass

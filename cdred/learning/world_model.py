@@ -33,14 +33,18 @@ class Policy(nn.Module):
 
         `scaled` is TD-MPC2's: the Gaussian's negative log-density before tanh, times the action
         dimension; the tanh correction cancels there and is left out here. `squashed` is that of
-        the actions themselves, as in SAC, which keeps the policy from saturating.
+        the actions themselves, as in SAC, which keeps the policy from saturating. CDRED's and
+        IQ-MPC's authors build on TD-MPC2's first version, `scaled_squashed`: the density before
+        tanh is multiplied and the correction, which is not, stays.
         """
         mean, log_std = self(z)
         noise = torch.randn_like(mean)
         action = (mean + noise * log_std.exp()).tanh()
         log_density = (-0.5 * noise.square() - log_std - 0.9189385332046727).sum(-1, keepdim=True)
+        if self.entropy != "squashed":
+            log_density = log_density * mean.shape[-1]
         if self.entropy == "scaled":
-            return action, -log_density * mean.shape[-1]
+            return action, -log_density
         correction = (1 - action.square() + 1e-6).log().sum(-1, keepdim=True)
         return action, correction - log_density
 

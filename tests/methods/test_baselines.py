@@ -18,7 +18,7 @@ from cdred.learning.reward_model import Rollout
 from cdred.learning.world_model import WorldModel
 from cdred.methods.cdred.reward import CoupledRND
 from cdred.methods.cfil.reward import CoupledFlow
-from cdred.methods.cfil.settings import LARGEST_REWARD
+from cdred.methods.cfil.settings import LARGEST_LOG_RATIO, CfilSettings
 from cdred.methods.iqmpc.reward import InverseSoftQ
 
 GAMMA, ENTROPY = 0.9, 0.7
@@ -46,8 +46,9 @@ def q_of(net: Any, z: torch.Tensor, action: torch.Tensor) -> np.ndarray:
     return np.stack([forward(net, member, x)[:, 0] for member in range(2)])
 
 
-def test_inverse_soft_q_loss_is_the_formula(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, reward_model = iqmpc(monkeypatch)
+@pytest.mark.parametrize("start", ["v0", "value"])
+def test_inverse_soft_q_loss_is_the_formula(start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, reward_model = iqmpc(monkeypatch, iq_start=start)
     horizon, n, rho = 3, 8, 0.6
     zs, after = torch.rand(horizon + 1, n, 16), torch.rand(horizon, n, 16)
     action = torch.rand(horizon, n, 2) * 2 - 1
@@ -63,7 +64,10 @@ def test_inverse_soft_q_loss_is_the_formula(monkeypatch: pytest.MonkeyPatch) -> 
         reward = q_of(model.q, zs[t], action[t]) - GAMMA * value(model.target_q, after[t])
         np.testing.assert_allclose(found.reward[t, :, 0], reward.mean(0), rtol=1e-4, atol=1e-4)
         step = -reward[:, :4].mean() + (reward**2).mean() / (4 * 0.3)
-        step += (1 - GAMMA) * value(model.q, zs[0, :4]).mean()
+        if start == "v0":
+            step += (1 - GAMMA) * value(model.q, zs[0, :4]).mean()
+        else:
+            step += (value(model.q, zs[t]) - GAMMA * value(model.target_q, after[t])).mean()
         expected += rho**t * step / horizon
     assert found.value_loss.item() == pytest.approx(expected, rel=1e-4)
     assert found.reward_loss.item() == 0
@@ -111,24 +115,30 @@ def test_inverse_soft_q_finds_the_occupancy_ratio() -> None:
 
 
 def test_the_gradient_penalty_measures_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of Q that are linear until a step, and twice as steep after it, weighted by the steps."""
     model, reward_model = iqmpc(monkeypatch)
     slope = torch.randn(18)
+    steepness = torch.tensor([1.0, 2.0])[:, None, None]  # of the steps
 
     def linear(z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
-        return torch.stack([k * (torch.cat([z, action], -1) @ slope)[..., None] for k in (1, 2)])
+        x = torch.cat([z, action], -1) * steepness
+        return torch.stack([k * (x @ slope)[..., None] for k in (1, 2)])
 
     monkeypatch.setattr(model, "q_logits", linear)
-    found = reward_model.gradient_penalty(model, torch.rand(2, 6, 16), torch.rand(2, 6, 2), 3)
-    norms = slope.norm() * torch.tensor([1.0, 2.0])
-    torch.testing.assert_close(found, (norms - 1).square().mean())
+    zs, action = torch.rand(2, 6, 16), torch.rand(2, 6, 2)
+    batch = Batch(torch.zeros(3, 6, 8), action, None, num_expert=3)
+    rollout = Rollout(zs, zs, batch, torch.tensor([1.0, 0.5]), GAMMA)
+    found = reward_model.steepness(model, zs, action, rollout)
+    per_step = [((slope.norm() * torch.tensor([k, 2.0 * k]) - 1) ** 2).mean() for k in (1.0, 2.0)]
+    torch.testing.assert_close(found, (per_step[0] + 0.5 * per_step[1]) / 2)
 
 
 def test_what_iqmpc_plans_is_its_soft_return(monkeypatch: pytest.MonkeyPatch) -> None:
     model, reward_model = iqmpc(monkeypatch)
     z, action, z_next = torch.rand(5, 16), torch.rand(5, 2), torch.rand(5, 16)
     found = reward_model.planned(model, z, action, z_next, GAMMA)[:, 0]
-    after = q_of(model.q, z_next, z_next[:, :2].sin()).mean(0) + 0.2 * ENTROPY
-    expected = q_of(model.q, z, action).mean(0) - GAMMA * after + 0.2 * ENTROPY
+    after = q_of(model.q, z_next, z_next[:, :2].sin()).min(0) + 0.2 * ENTROPY
+    expected = q_of(model.q, z, action).min(0) - GAMMA * after + 0.2 * ENTROPY
     np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-4)
 
 
@@ -199,13 +209,34 @@ def test_coupled_flows_bound_is_donsker_varadhans() -> None:
     expert, behaviour = (d.detach().double().numpy() for d in model.log_densities(x))
     ratio = 6 * np.tanh((behaviour - expert) / 15)
     np.testing.assert_allclose(reward[..., 0], -ratio, rtol=1e-4, atol=1e-5)
-    assert model.squash(torch.tensor(1e9)) == LARGEST_REWARD  # by which configurations are checked
+    assert (
+        model.squash(torch.tensor(1e9)) == LARGEST_LOG_RATIO
+    )  # by which configurations are checked
     expected = 0.0
     for t, weight in enumerate((1.0, 0.5)):
         bound = ratio[t, 4:].mean() - np.log(np.exp(ratio[t, :4]).mean())
         likelihood = expert[t, :4].mean() + behaviour[t, 4:].mean()
         expected -= weight * (bound + 0.3 * likelihood) / 2
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_flows_as_published_are_updated_rarely_and_reward_nothing_negative() -> None:
+    """The noise is a share of the value; one of a hundred updates steps the flows."""
+    s = CfilSettings.preset("paper", latent_dim=16, encoder_dim=16, mlp_dim=16, batch_size=4)
+    agent = Agent.create("cartpole-balance", "cfil", (5,), 1, s)
+    assert isinstance(agent.model, WorldModel) and isinstance(agent.reward_model, CoupledFlow)
+    x = torch.randn(1000, 6)
+    share = (agent.reward_model.smoothed(x) / x - 1).abs()
+    assert 0.2 < share.max() <= 0.25 + 1e-4
+    learner = Learner(agent.model, agent.reward_model, s, GAMMA, 1000)
+    changed = []
+    for _ in range(102):
+        before = weights(agent.reward_model)
+        batch = Batch(torch.randn(4, 8, 5), torch.rand(3, 8, 1), None, num_expert=4)
+        learner.update(batch)
+        changed.append(weights(agent.reward_model) != before)
+    assert [k for k, one in enumerate(changed) if one] == [0, 100]
+    assert agent.reward_model(100 * torch.randn(50, 5), torch.rand(50, 1)).min() >= 0
 
 
 def test_coupled_flows_do_not_depend_on_units_and_are_saved_with_them(tmp_path: Any) -> None:

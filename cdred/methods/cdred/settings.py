@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cdred.learning import derived
 from cdred.learning.settings import (
+    Entropy,
     Layers,
     Positive,
     Presets,
@@ -37,6 +38,7 @@ class DistillationSettings(WorldModelSettings):
         {"alpha", "num_targets", "transform", "reward_space"}
     )
 
+    entropy: Entropy = "scaled_squashed"
     num_targets: Annotated[int, Field(ge=2, le=1000)] = Field(5, description="K")
     rnd_dim: Size = 256
     target_dim: Size = 512

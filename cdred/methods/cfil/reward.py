@@ -21,7 +21,8 @@ MINIMUM_STD = 1e-2  # of what does not vary
 class CoupledFlow(RewardModel):
     """Two masked autoregressive flows on observations and actions x = (s, a), of the expert's and
     of the agent's data. The log ratio of their densities, l = log p_B(x) - log p_E(x), squashed, is
-    trained to the optimum of the Donsker-Varadhan bound of KL(B || E); the reward is R = -l.
+    trained to the optimum of the Donsker-Varadhan bound of KL(B || E); the reward is R = -l, or
+    that and a constant.
 
     Not in the latent space: groups of SimNorm sum to one, so there is no density to speak of.
     """
@@ -35,13 +36,23 @@ class CoupledFlow(RewardModel):
         self.expert, self.behaviour = (
             zuko.flows.MAF(
                 obs_shape[0] + action_dim, transforms=s.flow_transforms, hidden_features=hidden,
-                activation=nn.SiLU,
+                activation=nn.SiLU if s.flow_activation == "silu" else nn.ReLU,
             )
             for _ in range(2)
         )  # fmt: skip
-        self.noise, self.likelihood_coef = s.flow_noise, s.flow_likelihood_coef
+        self.noise, self.relative = s.flow_noise, s.flow_noise_kind == "relative"
+        self.likelihood_coef, self.shift = s.flow_likelihood_coef, s.flow_reward_shift
+        self.learning_rate, self.update_every = s.flow_learning_rate, s.flow_update_every
         self.register_buffer("mean", torch.zeros(obs_shape[0] + action_dim))
         self.register_buffer("std", torch.ones(obs_shape[0] + action_dim))
+
+    def own_optimizer(self) -> torch.optim.Optimizer | None:
+        if self.learning_rate is None:
+            return None
+        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
+
+    def is_due(self, updates: int) -> bool:
+        return updates % self.update_every == 0
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
         """Densities are of standardised data: by mean and standard deviation of what is there
@@ -70,19 +81,25 @@ class CoupledFlow(RewardModel):
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:
         """R(s, a): observations (..., S), actions (..., A) -> (..., 1)."""
         expert, behaviour = self.log_densities(self.standardised(obs, action))
-        return -self.squash(behaviour - expert)[..., None]
+        return self.shift - self.squash(behaviour - expert)[..., None]
+
+    def smoothed(self, x: Tensor) -> Tensor:
+        """x with noise, which makes densities of data that lie on a surface finite."""
+        if self.relative:
+            return x * (1 + self.noise * (2 * torch.rand_like(x) - 1))
+        return x + self.noise * torch.randn_like(x)
 
     def loss(
         self, z: Tensor, action: Tensor, batch: Batch, weights: Tensor
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The negative bound, E_B[l] - log E_E[exp l], and each flow's negative log-likelihood of
-        its own data. Noise makes densities of data that lie on a surface finite."""
+        its own data, both with noise."""
         obs, experts = batch.obs[:-1], slice(batch.num_expert)
         others = slice(batch.num_expert, None)
         with torch.no_grad():
             reward = self(obs, action)
         x = self.standardised(obs, action)
-        expert, behaviour = self.log_densities(x + self.noise * torch.randn_like(x))
+        expert, behaviour = self.log_densities(self.smoothed(x))
         log_ratio = self.squash(behaviour - expert)  # (H, N)
         mean_exp = log_ratio[:, experts].logsumexp(1) - torch.tensor(float(batch.num_expert)).log()
         bound = log_ratio[:, others].mean(1) - mean_exp

@@ -4,39 +4,77 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from cdred.learning import derived
 from cdred.learning.settings import (
     Coefficient,
+    Count,
+    Entropy,
     Layers,
+    Positive,
     Presets,
     Problem,
+    Schedule,
     Size,
     Use,
     WorldModelSettings,
 )
 
-LARGEST_REWARD = 6.0  # of a step: `CoupledFlow.squash`
+LARGEST_LOG_RATIO = 6.0  # `CoupledFlow.squash`
 
 
 class CfilSettings(WorldModelSettings):
-    """Settings of the flows, which are sized as CDRED's predictors."""
+    """Settings of the flows; the defaults are the published ones."""
 
-    presets: ClassVar[Presets] = {"small": {"predictor_dim": 64, "predictor_layers": 2}}
+    presets: ClassVar[Presets] = {
+        # The sizes of noise and likelihood with which it learned cup-catch.
+        "small": {
+            "predictor_dim": 64,
+            "flow_activation": "silu",
+            "flow_transforms": 2,
+            "flow_noise": 0.2,
+            "flow_noise_kind": "gaussian",
+            "flow_likelihood_coef": 0.1,
+            "flow_learning_rate": None,
+            "flow_update_every": 1,
+            "flow_reward_shift": 0.0,
+        }
+    }
     asks: ClassVar[frozenset[str]] = frozenset(
-        {"flow_transforms", "flow_noise", "flow_likelihood_coef"}
+        {
+            *("flow_transforms", "flow_activation", "flow_noise", "flow_noise_kind"),
+            *("flow_likelihood_coef", "flow_learning_rate", "flow_update_every"),
+            "flow_reward_shift",
+        }
     )
 
-    predictor_dim: Size = 1024
-    predictor_layers: Layers = 3
-    flow_transforms: Annotated[int, Field(ge=1, le=100)] = 2
+    model_free: bool = True
+    mpc: bool = False
+    entropy: Entropy = "squashed"
+    entropy_coef: Coefficient = 0.2
+    lr_schedule: Schedule = "constant"
+    predictor_dim: Size = Field(256, description="of the flows")
+    predictor_layers: Layers = 2
+    flow_transforms: Annotated[int, Field(ge=1, le=100)] = 1
+    flow_activation: Literal["relu", "silu"] = "relu"
     flow_noise: Coefficient = Field(
-        0.2, description="standard deviation, on standardised observations and actions"
+        0.25, description="on standardised observations and actions, while the flows learn"
     )
-    flow_likelihood_coef: Coefficient = 0.1
+    flow_noise_kind: Literal["relative", "gaussian"] = Field(
+        "relative",
+        description="uniform, up to this share of the value, or Gaussian of this deviation",
+    )
+    flow_likelihood_coef: Coefficient = 1.0
+    flow_learning_rate: Positive | None = Field(1e-3, description="null: with the world model's")
+    flow_update_every: Count = Field(
+        100, description="updates between two of the flows, if they have a learning rate"
+    )
+    flow_reward_shift: Coefficient = Field(
+        LARGEST_LOG_RATIO, description="added to every reward; the default makes all positive"
+    )
 
     def problems(self, use: Use) -> Iterator[Problem]:
         yield from super().problems(use)
@@ -56,7 +94,8 @@ class CfilSettings(WorldModelSettings):
         if gamma >= 1:
             yield Problem("discount_min", "without a discount the returns of cfil have no bound")
             return
-        most, end = LARGEST_REWARD / (1 - gamma), self.symlog_max
+        largest = LARGEST_LOG_RATIO + self.flow_reward_shift
+        most, end = largest / (1 - gamma), self.symlog_max
         if math.expm1(end) < most:
             yield Problem(
                 "symlog_max",

@@ -5,7 +5,8 @@ policy's a, of two Q the smaller one. It is learned from both streams by
 
     L = - E_expert[R] + (1 - gamma) E_expert[V(z_0)] + 1 / (4 alpha) E_both[R^2]
 
-(IQ-Learn's chi-square regularised objective, arXiv 2106.12142, eq. 10 and section 5.2).
+(IQ-Learn's chi-square regularised objective, arXiv 2106.12142, eq. 10 and section 5.2). The second
+term may be estimated over both streams instead, by E_both[V(z) - gamma V(z')].
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from cdred.learning.gradient_penalty import gradient_penalty
 from cdred.learning.reward_model import Losses, RewardModel, Rollout
 from cdred.methods.iqmpc.settings import IqmpcSettings
 
@@ -31,6 +33,7 @@ class InverseSoftQ(RewardModel):
     def __init__(self, s: IqmpcSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
         self.alpha, self.beta, self.penalty = s.iq_alpha, s.entropy_coef, s.gradient_penalty
+        self.start = s.iq_start
 
     def value(self, model: WorldModel, z: Tensor, target: bool = False) -> Tensor:
         """V(z): (..., L) -> (..., 1); the policy is a constant of it."""
@@ -48,36 +51,39 @@ class InverseSoftQ(RewardModel):
         reward = q - r.discount * value_after
         imitation = -reward[:, :, experts].mean((0, 2, 3))  # (H,)
         regularisation = reward.square().mean((0, 2, 3)) / (4 * self.alpha)
-        start = (1 - r.discount) * self.value(model, r.zs[0, experts]).mean()
+        if self.start == "v0":
+            start = (1 - r.discount) * self.value(model, r.zs[0, experts]).mean().expand(len(zs))
+        else:
+            start = (self.value(model, zs) - r.discount * value_after).mean((1, 2))
         loss = (imitation + regularisation + start) @ r.weights / len(r.weights)
         metrics = {
             "iq_imitation": (imitation @ r.weights / len(r.weights)).detach(),
             "iq_regularisation": (regularisation @ r.weights / len(r.weights)).detach(),
-            "iq_start": start.detach(),
+            "iq_start": (start @ r.weights / len(r.weights)).detach(),
         }
         if self.penalty:
-            steepness = self.gradient_penalty(model, zs.detach(), action, r.batch.num_expert)
+            steepness = self.steepness(model, zs, action, r)
             loss = loss + self.penalty * steepness
             metrics["iq_gradient_penalty"] = steepness.detach()
         return Losses(torch.zeros_like(loss), loss, reward.detach().mean(0), q.detach(), metrics)
 
     @staticmethod
-    def gradient_penalty(model: WorldModel, zs: Tensor, action: Tensor, num_expert: int) -> Tensor:
-        """Mean of (|dQ/d(z, a)| - 1)^2 between expert and behavioural samples (Wasserstein-1,
-        arXiv 1704.00028)."""
-        x = torch.cat([zs, action], -1)
-        expert, behaviour = x[:, :num_expert], x[:, num_expert:]
-        share = torch.rand(*expert.shape[:-1], 1, device=x.device)
-        between = (share * expert + (1 - share) * behaviour).requires_grad_()
-        q = model.q_logits(between[..., : zs.shape[-1]], between[..., zs.shape[-1] :])
-        slopes = [torch.autograd.grad(member.sum(), between, create_graph=True)[0] for member in q]
-        return torch.stack([(g.norm(dim=-1) - 1).square().mean() for g in slopes]).mean()
+    def steepness(model: WorldModel, zs: Tensor, action: Tensor, r: Rollout) -> Tensor:
+        """The gradient penalty of Q over (z, a)."""
+        x, latents = torch.cat([zs.detach(), action], -1), zs.shape[-1]
+        expert, behaviour = x[:, : r.batch.num_expert], x[:, r.batch.num_expert :]
+
+        def q(x: Tensor) -> Tensor:
+            return model.q_logits(x[..., :latents], x[..., latents:])
+
+        return gradient_penalty(q, expert, behaviour, r.weights)
 
     def planned(
         self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: float
     ) -> Tensor:
-        """The reward that Q holds, and the entropy that the policy has there."""
-        q = model.q_pair(z, action).mean(0)
+        """The reward that Q holds, of two members the smaller one, and the entropy that the policy
+        has there."""
+        q = torch.minimum(*model.q_pair(z, action))
         after, entropy_after = model.policy.sample(z_next)
-        value = model.q_pair(z_next, after).mean(0) + self.beta * entropy_after
+        value = torch.minimum(*model.q_pair(z_next, after)) + self.beta * entropy_after
         return q - discount * value + self.beta * model.policy.sample(z)[1]

@@ -1,9 +1,15 @@
-"""The settings of experts: the shared ones."""
+"""The settings of experts: the shared ones, with TD-MPC2's own defaults."""
 
 from __future__ import annotations
 
-from cdred.learning.settings import WorldModelSettings
+from typing import Literal
+
+from cdred.learning.settings import Count, Schedule, WorldModelSettings
 
 
 class TrueRewardSettings(WorldModelSettings):
-    """Settings of TD-MPC2."""
+    """Settings of TD-MPC2 (arXiv 2310.16828)."""
+
+    lr_schedule: Schedule = "constant"
+    buffer_size: Count = 1_000_000
+    policy_q: Literal["min", "mean"] = "mean"

@@ -1,0 +1,59 @@
+"""The settings of discriminators."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from cdred.learning import derived
+from cdred.learning.settings import (
+    Coefficient,
+    Layers,
+    Positive,
+    Presets,
+    Problem,
+    Size,
+    Use,
+    WorldModelSettings,
+)
+
+
+class DiscriminatorSettings(WorldModelSettings):
+    """Settings of a discriminator of expert and agent data, and of its own optimiser."""
+
+    presets: ClassVar[Presets] = {"small": {"discriminator_dim": 64}}
+    asks: ClassVar[frozenset[str]] = frozenset({"discriminator_learning_rate"})
+
+    discriminator_dim: Size = 512
+    discriminator_layers: Layers = 2
+    discriminator_learning_rate: Positive = 3e-4
+    gradient_penalty: Coefficient = Field(
+        10.0, description="of the discriminator's slope (arXiv 1704.00028); 0: none"
+    )
+    reward_space: Literal["latent", "observation"] = Field(
+        "latent", description="of what the discriminator sees, beside the action"
+    )
+
+    def problems(self, use: Use) -> Iterator[Problem]:
+        yield from super().problems(use)
+        if self.compile and self.gradient_penalty:
+            yield Problem("gradient_penalty", "torch.compile has no second derivatives")
+        if self.reward_space == "latent":
+            return
+        if use.obs == "rgb":
+            yield Problem("reward_space", "a discriminator of observations needs states")
+        if derived.plans(self):
+            reason = "plans are latent, this reward is not"
+            yield Problem("reward_space", f"{reason}; set mpc: false and no eval_policy: plan")
+
+
+class GailSettings(DiscriminatorSettings):
+    """Settings of the adversarial reward."""
+
+    asks: ClassVar[frozenset[str]] = frozenset({"reward_form"})
+
+    reward_form: Literal["logit", "positive", "negative"] = Field(
+        "logit", description="log D - log(1 - D), -log(1 - D), or log D"
+    )

@@ -1,0 +1,1 @@
+"""Hybrid inverse reinforcement learning: HyPE (arXiv 2402.08848)."""

@@ -1,0 +1,25 @@
+"""Hybrid inverse reinforcement learning: HyPE (arXiv 2402.08848, algorithm 3).
+
+The reward f is the witness of the difference of both streams' moments, with a gradient penalty,
+
+    L = E_behaviour[f] - E_expert[f] + penalty * E[(|grad f| - 1)^2],
+
+and the actor-critic learns from a mixture of the expert's and its own data, all of whose rewards are
+those of the present f. No episode starts from a demonstration: that is FILTER (arXiv 2303.14623).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from cdred.methods.gail.reward import Adversary
+
+
+class MomentMatching(Adversary):
+    """The witness of an integral probability metric as reward: R = f."""
+
+    def reward(self, x: Tensor) -> Tensor:
+        return self.logits(x)
+
+    def adversarial_loss(self, expert: Tensor, behaviour: Tensor) -> Tensor:
+        return (behaviour - expert).mean((1, 2))
