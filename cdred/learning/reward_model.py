@@ -14,7 +14,8 @@ flow through z into dynamics and encoder, unless it detaches z.
 
 `losses` may be overridden as well, where the critic is another than TD-MPC2's (IQ-MPC), `planned`
 where the planner's reward takes more than (z, a), `prepare` to see the data before the first
-update, `own_optimizer` for an adversary, and `anneal` for schedules. docs/extending.md walks through an example.
+update, `own_optimizer` for an adversary, and `anneal` for schedules. docs/extending.md walks
+through an example.
 """
 
 from __future__ import annotations

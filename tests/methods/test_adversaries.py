@@ -89,7 +89,7 @@ def test_hype_matches_moments_and_its_reward_is_the_witness() -> None:
 def test_sail_weighs_the_adversary_by_the_support(form: str) -> None:
     model, x, batch = made("sail", gradient_penalty=0.0, reward_form=form, support_sigma=0.7)
     model.unit.fill_(2.5)
-    loss, reward, metrics = model.loss(torch.zeros(2, 8, 16), batch.action, batch, WEIGHTS)
+    loss, reward, _ = model.loss(torch.zeros(2, 8, 16), batch.action, batch, WEIGHTS)
     flat = x.flatten(0, 1).double().numpy()
     error = (forward(model.predictor, 0, flat) - forward(model.target, 0, flat)) ** 2
     error = error.mean(-1).reshape(2, 8)

@@ -1,5 +1,5 @@
-"""Adversarial rewards: a discriminator D of the expert's and the agent's (z, a), trained against the
-policy (GAIL, arXiv 1606.03476; off-policy and with a gradient penalty: DAC, arXiv 1809.02925).
+"""Adversarial rewards: a discriminator D of the expert's and the agent's (z, a), trained against
+the policy (GAIL, arXiv 1606.03476; off-policy, with a gradient penalty: DAC, arXiv 1809.02925).
 
     L = - E_expert[log D] - E_behaviour[log(1 - D)] + penalty * E[(|grad f| - 1)^2],  D = sigmoid(f)
 """

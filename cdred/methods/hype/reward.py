@@ -4,8 +4,9 @@ The reward f is the witness of the difference of both streams' moments, with a g
 
     L = E_behaviour[f] - E_expert[f] + penalty * E[(|grad f| - 1)^2],
 
-and the actor-critic learns from a mixture of the expert's and its own data, all of whose rewards are
-those of the present f. No episode starts from a demonstration: that is FILTER (arXiv 2303.14623).
+and the actor-critic learns from a mixture of the expert's and its own data, all of whose rewards
+are those of the present f. No episode starts from a demonstration: that is FILTER's (arXiv
+2303.14623).
 """
 
 from __future__ import annotations

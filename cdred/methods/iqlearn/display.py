@@ -6,5 +6,5 @@ from cdred.learning.display import Display
 
 DISPLAY = Display(
     label="IQ-Learn",
-    summary="inverse soft Q learning without a model (IQ-Learn), from demonstrations without rewards",
+    summary="model-free inverse soft Q learning (IQ-Learn), from demonstrations without rewards",
 )
