@@ -25,12 +25,12 @@ def demonstrations() -> list[Episode]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model_free", [False, True], ids=["iqmpc", "iqlearn-sac"])
-def test_inverse_soft_q_learns(model_free: bool, demonstrations: list[Episode]) -> None:
-    settings = methods.find("iqmpc").settings.preset(
-        "small", steps=5000, eval_every=1000, eval_episodes=10, model_free=model_free
+@pytest.mark.parametrize("method", ["iqmpc", "iqlearn"])
+def test_inverse_soft_q_learns(method: str, demonstrations: list[Episode]) -> None:
+    settings = methods.find(method).settings.preset(
+        "small", steps=5000, eval_every=1000, eval_episodes=10
     )
-    _, history = train(TASK, "iqmpc", settings, 0, demonstrations, CPU)
+    _, history = train(TASK, method, settings, 0, demonstrations, CPU)
     successes = [point["success"] for point in history.curve]
     assert successes[-1] >= 0.7, successes
 

@@ -23,8 +23,9 @@ NAMES = methods.folders()
 
 
 def test_they_are_the_folders() -> None:
-    assert NAMES == ("bc", "cdred", "cfil", "iqmpc", "red", "true_reward")
-    assert methods.names() == ["bc", "cdred", "cfil", "iqmpc", "red"]
+    imitating = ["bc", "cdred", "cfil", "gail", "hype", "iqlearn", "iqmpc", "red", "sail"]
+    assert NAMES == (*imitating, "true_reward")
+    assert methods.names() == imitating
     assert methods.find("expert") is methods.find("expert")
     assert methods.find("expert").name == "true_reward"  # its name in earlier results
 

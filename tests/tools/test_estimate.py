@@ -49,7 +49,9 @@ def test_work_is_that_of_the_matrix_products() -> None:
     assert plan == 0
 
 
-@pytest.mark.parametrize("method", ["true_reward", "cdred", "red", "iqmpc", "cfil"])
+@pytest.mark.parametrize(
+    "method", ["true_reward", "cdred", "red", "iqmpc", "cfil", "gail", "sail", "hype"]
+)
 def test_every_method_has_its_work_counted(method: str) -> None:
     update, plan = estimate.work("cartpole-balance", method, settings(method))
     assert update > 0 and plan == 0
