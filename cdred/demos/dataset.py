@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cdred import manifest
+from cdred.demos import files, hdf5
+from cdred.demos.recorded import Expected, Recorded
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.saving import write_csv
+
+if TYPE_CHECKING:
+    import h5py
 
 
 def write(
@@ -74,31 +82,50 @@ def write(
     )  # fmt: skip
 
 
-def read(directory: Path, limit: int | None = None) -> list[Episode]:
-    """Read the first `limit` episodes (all if None) of a Minari dataset in `directory/data`.
+def read(
+    directory: Path, task: str, obs: str = "state", limit: int | None = None, horizon: int = 1
+) -> list[Episode]:
+    """Read the first `limit` episodes (all if None) of a Minari dataset in `directory/data`, as a
+    learner of the task sees them, by sub-sequences of `horizon` steps.
 
-    Raises CdredError when there are fewer.
+    Raises CdredError when there are fewer, or one does not fit.
     """
-    from minari import MinariDataset
+    where, expected = str(directory), Expected(task, obs, horizon=horizon)
+    with files.one_line(where, "a Minari dataset"):
+        recorded = enumerate(islice(recordings(where, directory / "data", task), limit))
+        episodes = [one.episode(f"{where}, episode {k}", k, expected) for k, one in recorded]
+    if len(episodes) < (limit or 1):
+        raise CdredError(f"{directory}: {limit or 1} episodes asked for, {len(episodes)} are there")
+    return episodes
 
-    dataset = MinariDataset(directory.resolve() / "data")
-    count = dataset.total_episodes if limit is None else limit
-    if count > dataset.total_episodes:
-        raise CdredError(
-            f"{directory}: {count} episodes asked for, {dataset.total_episodes} are there"
-        )
-    indices = range(count)
-    return [
-        Episode(
-            np.asarray(data.observations),
-            np.asarray(data.actions, np.float32),
-            np.asarray(data.rewards, np.float32),
-            bool(extra["success"]) if "success" in extra else None,
-            int(extra["seed"]),
-        )
-        for data, extra in zip(
-            dataset.iterate_episodes(indices),
-            dataset.storage.get_episode_metadata(indices),
-            strict=True,
-        )
-    ]
+
+def recordings(where: str, data: Path, task: str) -> Iterator[Recorded]:
+    """Yield the episodes of the Minari dataset in the directory `data`.
+
+    Minari itself would build the environment that a dataset names, whatever code that is. Raises
+    CdredError when the dataset is of another task; ValueError, among others, when it cannot be
+    read.
+    """
+    metadata = files.read_json(data / "metadata.json")
+    if (layout := metadata.get("data_format")) != "hdf5":
+        raise ValueError(f"its data_format is {files.brief(layout)}; hdf5 is read")
+    made_for = json.loads(metadata.get("environment", "{}")).get("task", task)
+    if made_for != task:
+        raise CdredError(f"{where}: demonstrations of {files.brief(made_for)}, not of {task}")
+    with hdf5.opened(data / "main_data.hdf5") as stored:
+        count = metadata.get("total_episodes")
+        if set(stored) != {f"episode_{k}" for k in range(len(stored))} or count != len(stored):
+            raise ValueError(f"its episodes are not the {files.brief(count)} that its metadata has")
+        for k in range(len(stored)):
+            yield _recording(hdf5.group(stored, f"episode_{k}"), metadata.get("observation_space"))
+
+
+def _recording(episode: h5py.Group, space: Any) -> Recorded:
+    success = hdf5.attribute(episode, "success")
+    if success is None and "infos" in episode:
+        success = hdf5.array(hdf5.group(episode, "infos"), "success")
+    obs, action, reward = (
+        hdf5.array(episode, name) for name in ("observations", "actions", "rewards")
+    )
+    ends = tuple((name, hdf5.array(episode, name)) for name in ("terminations", "truncations"))
+    return Recorded(obs, action, reward, success, hdf5.attribute(episode, "seed"), ends, space)

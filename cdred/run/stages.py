@@ -133,10 +133,12 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
-    episodes = dataset.read(plan.root / job.inputs[0].path, entry.demo_episodes)
+    obs = plan.config.demos[entry.demos].obs
+    horizon = getattr(entry.settings, "horizon", 1)  # of methods that learn a model
+    folder = plan.root / job.inputs[0].path
+    episodes = dataset.read(folder, job.task, obs, entry.demo_episodes, horizon)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
     monitor.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
-    obs = plan.config.demos[entry.demos].obs
     agent, history = train(
         job.task, entry.method, entry.settings, job.seed, episodes, device, monitor, obs
     )

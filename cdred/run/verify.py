@@ -123,8 +123,8 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
     from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
 
-    recorded = dataset.read(root / path)
     params = m["params"]
+    recorded = dataset.read(root / path, m["task"], params["obs"])
     every = params["only"] == "all" and params["min_return"] is None
     tried = derive_seeds(params["seed"], selection.PURPOSE, params["episodes"] * selection.ROUNDS)
     seeds = [e.seed for e in recorded]

@@ -46,6 +46,7 @@ class Task:
     measure: Measure
     sizes: Sizes | None
     action_repeat: int = 2
+    control_mode: str | None = None  # of suites whose robots know several
 
     @property
     def sized(self) -> bool:

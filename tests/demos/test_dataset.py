@@ -14,12 +14,14 @@ from cdred.demos import dataset
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 
+TASK = "cup-catch"
+
 
 def episodes() -> list[Episode]:
     rng = np.random.default_rng(0)
     return [
         Episode(
-            rng.normal(size=(11, 4)).astype(np.float32),
+            rng.normal(size=(11, 8)).astype(np.float32),
             rng.uniform(-1, 1, (10, 2)).astype(np.float32),
             rng.uniform(0, 2, 10).astype(np.float32), success, seed,
         )
@@ -35,14 +37,20 @@ def write(directory: Path) -> Path:
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     directory = write(tmp_path / "d")
-    for expected, found in zip(episodes(), dataset.read(directory), strict=True):
-        np.testing.assert_array_equal(expected.obs, found.obs)
-        np.testing.assert_array_equal(expected.action, found.action)
-        np.testing.assert_array_equal(expected.reward, found.reward)
-        assert (expected.success, expected.seed) == (found.success, found.seed)
-    assert [e.seed for e in dataset.read(directory, limit=2)] == [11, 12]
+    for expected, actual in zip(episodes(), dataset.read(directory, TASK), strict=True):
+        np.testing.assert_array_equal(expected.obs, actual.obs)
+        np.testing.assert_array_equal(expected.action, actual.action)
+        np.testing.assert_array_equal(expected.reward, actual.reward)
+        assert (expected.success, expected.seed) == (actual.success, actual.seed)
+    assert [e.seed for e in dataset.read(directory, TASK, limit=2)] == [11, 12]
     with pytest.raises(CdredError, match="4 episodes asked for, 3 are there"):
-        dataset.read(directory, limit=4)
+        dataset.read(directory, TASK, limit=4)
+    with pytest.raises(
+        CdredError, match=r"episode 0: does not fit .* 10 steps, less than the horizon of 11"
+    ):
+        dataset.read(directory, TASK, horizon=11)
+    with pytest.raises(CdredError, match="demonstrations of cup-catch, not of cup-spin"):
+        dataset.read(directory, "cup-spin")
 
 
 def test_minari_reads_it_with_its_provenance(tmp_path: Path) -> None:
@@ -70,6 +78,6 @@ def test_demonstrations_of_pixels_stay_bytes(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (4, 9, 64, 64), np.uint8)
     episode = Episode(frames, np.zeros((3, 2), np.float32), np.zeros(3, np.float32), None, 5)
     dataset.write(tmp_path, [episode], "cup-catch", "seen", {"expert": "abc"})
-    (found,) = dataset.read(tmp_path)
-    assert found.obs.dtype == np.uint8
-    np.testing.assert_array_equal(found.obs, frames)
+    (actual,) = dataset.read(tmp_path, TASK, "rgb")
+    assert actual.obs.dtype == np.uint8
+    np.testing.assert_array_equal(actual.obs, frames)

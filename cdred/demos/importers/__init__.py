@@ -5,22 +5,17 @@ One module a format, each with `read(file, name, task)`, which yields `Recorded`
 
 from __future__ import annotations
 
-import pickle as standard_pickle
 from collections.abc import Iterable
 from pathlib import Path
 
-from cdred.demos import dataset
+from cdred.demos import dataset, files
 from cdred.demos.importers import maniskill2, minari, pickle
-from cdred.demos.importers.recorded import check, strided
+from cdred.demos.recorded import Expected, Recorded, strided
 from cdred.demos.selection import Selection
 from cdred.envs.episodes import Episode
 from cdred.errors import CdredError
 
 FORMATS = {module.__name__.rpartition(".")[2]: module for module in (minari, maniskill2, pickle)}
-# What numpy, h5py and the formats themselves raise on files that are not what they should be.
-_UNREADABLE = (
-    OSError, KeyError, ValueError, TypeError, IndexError, standard_pickle.UnpicklingError,
-)  # fmt: skip
 
 
 def read(
@@ -31,33 +26,30 @@ def read(
 
     Raises CdredError naming what is missing, cannot be read, or does not fit the task.
     """
-    file = root / path
-    if not file.exists() and FORMATS[source] is not minari:  # which also takes ids
-        raise CdredError(f"{path}: no such file")
-    try:
-        recorded = enumerate(FORMATS[source].read(file, path, task))
-        episodes = ((k, one.episode(k)) for k, one in recorded)
-        return _selected(path, task, episodes, selection, stride)
-    except _UNREADABLE as exc:
-        reason = " ".join(str(exc).split()) or type(exc).__name__
-        raise CdredError(f"{path}: cannot be read as {source}: {reason}") from None
+    file, module = root / path, FORMATS[source]
+    with files.one_line(path, source):
+        if not file.exists() and module is not minari:  # which also takes ids
+            raise CdredError(f"{path}: no such file")
+        expected = Expected(task, selection.obs, stride)
+        return _selected(path, module.read(file, path, task), expected, selection)
 
 
 def read_published(where: str, folder: Path, task: str, selection: Selection) -> list[Episode]:
     """Read the selected episodes of demonstrations that cdred published, pulled into `folder`."""
-    return _selected(where, task, enumerate(dataset.read(folder)), selection, stride=1)
+    with files.one_line(where, "a Minari dataset"):
+        recorded = dataset.recordings(where, folder / "data", task)
+        return _selected(where, recorded, Expected(task, selection.obs), selection)
 
 
 def _selected(
-    where: str, task: str, episodes: Iterable[tuple[int, Episode]], selection: Selection,
-    stride: int,
-) -> list[Episode]:  # fmt: skip
+    where: str, recorded: Iterable[Recorded], expected: Expected, selection: Selection
+) -> list[Episode]:
     """The first episodes that are accepted, each checked before."""
     kept: list[Episode] = []
-    for k, episode in episodes:
-        check(f"{where}, episode {k}", episode, task, selection.obs)
+    for k, one in enumerate(recorded):
+        episode = one.episode(f"{where}, episode {k}", k, expected)
         if selection.accepts(episode):
-            kept.append(strided(episode, stride))
+            kept.append(strided(episode, expected.stride))
         if len(kept) == selection.episodes:
             return kept
     rule = f" that are as required ({selection.rule})" if selection.rule else ""

@@ -2,38 +2,56 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-from cdred.demos.importers.recorded import Recorded
+from cdred.demos import files, hdf5
+from cdred.demos.recorded import Recorded
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
+
+REPLAY = "python -m mani_skill2.trajectory.replay_trajectory"
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
     """Yield the episodes of a file.
 
-    They must hold state observations: `mani_skill2.trajectory.replay_trajectory -o state` adds
-    them, and changes the control mode.
+    They must hold state observations and actions of the task's control mode, which ManiSkill2's
+    own replay_trajectory adds and changes.
     """
+    described = files.read_json(file.with_suffix(".json"))
+    info = described["env_info"]
+    if info["env_id"] != find(task).simulator:
+        made_for = files.brief(info["env_id"])
+        raise CdredError(f"{name}: demonstrations of {made_for}, not of {task}")
+    general = (info.get("env_kwargs") or {}).get("control_mode")
+    with hdf5.opened(file) as stored:
+        for k, e in enumerate(described["episodes"]):
+            _check_control(f"{name}, episode {k}", {general, e.get("control_mode")}, name, task)
+            yield _recording(hdf5.group(stored, f"traj_{e['episode_id']}"), name, e)
+
+
+def _check_control(where: str, stated: set[Any], name: str, task: str) -> None:
+    """Raise CdredError unless an episode's control mode is stated, and the task's."""
+    needed = find(task).control_mode
+    for mode in (stated - {None}) or {"missing"}:
+        if mode != needed:
+            raise CdredError(
+                f"{where}: control_mode {files.brief(mode)}, not {needed}; {REPLAY} "
+                f"--traj-path {name} -c {needed} -o state --save-traj changes it"
+            )
+
+
+def _recording(trajectory: Any, name: str, described: dict[str, Any]) -> Recorded:
     import h5py
 
-    described = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
-    env_id = described["env_info"]["env_id"]
-    if env_id != find(task).simulator:
-        raise CdredError(f"{name}: demonstrations of {env_id}, not of {task}")
-    with h5py.File(file) as stored:
-        for e in described["episodes"]:
-            trajectory = stored[f"traj_{e['episode_id']}"]
-            if not isinstance(trajectory.get("obs"), h5py.Dataset):
-                raise CdredError(
-                    f"{name}: no state observations; python -m mani_skill2.trajectory."
-                    f"replay_trajectory --traj-path {name} -o state --save-traj makes them"
-                )
-            rewards = trajectory.get("rewards")
-            yield Recorded(
-                trajectory["obs"][:], trajectory["actions"][:],
-                None if rewards is None else rewards[:], trajectory["success"][:],
-                e.get("episode_seed"),
-            )  # fmt: skip
+    if not isinstance(trajectory.get("obs"), h5py.Dataset):
+        raise CdredError(
+            f"{name}: no state observations; {REPLAY} --traj-path {name} -o state --save-traj "
+            f"makes them"
+        )
+    obs, action, reward, success = (
+        hdf5.array(trajectory, field) for field in ("obs", "actions", "rewards", "success")
+    )
+    return Recorded(obs, action, reward, success, described.get("episode_seed"))

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from cdred.demos.importers.recorded import Recorded
+from cdred.demos import dataset, files
+from cdred.demos.recorded import Recorded
 from cdred.errors import CdredError
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
     """Yield the episodes in a dataset's directory, or of its id, downloaded if it is not here."""
+    folder = file if file.is_dir() else _downloaded(name)
+    data = folder / "data" if (folder / "data").is_dir() else folder
+    return dataset.recordings(name, data, task)
+
+
+def _downloaded(name: str) -> Path:
+    """The directory of the dataset with an id."""
     import minari
+    from minari.storage.datasets_root_dir import get_dataset_path
 
     try:
-        if file.is_dir():
-            data = file / "data" if (file / "data").is_dir() else file
-            dataset = minari.MinariDataset(data.resolve())
-        else:
-            dataset = minari.load_dataset(name, download=True)
+        folder: Path = get_dataset_path(name)
+        if not (folder / "data").is_dir():
+            minari.download_dataset(name)
+        return folder
     except Exception as exc:  # of whatever fetches it
         raise CdredError(
-            f"{name}: no Minari dataset here, and not to be had: {' '.join(str(exc).split())[:150]}"
+            f"{name}: no Minari dataset here, and not to be had: {files.brief(exc, 150)}"
         ) from None
-    made_for = json.loads(dataset.storage.metadata.get("environment", "{}")).get("task", task)
-    if made_for != task:
-        raise CdredError(f"{name}: demonstrations of {made_for}, not of {task}")
-    indices = range(dataset.total_episodes)
-    for e, extra in zip(
-        dataset.iterate_episodes(indices), dataset.storage.get_episode_metadata(indices),
-        strict=True,
-    ):  # fmt: skip
-        success = extra.get("success", (e.infos or {}).get("success"))
-        yield Recorded(e.observations, e.actions, e.rewards, success, extra.get("seed"))

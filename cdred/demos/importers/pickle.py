@@ -1,69 +1,295 @@
 """Pickles of arrays, in the layouts of the authors' code and of IQ-Learn, read without running
-anything that they hold."""
+anything that they hold.
+
+A pickle is a program. This reader knows those of its instructions that make numbers, text, lists,
+tuples and dicts, and builds numpy's arrays itself from their bytes: numpy's own functions trust the
+state that a file gives them, and follow pointers that its author chose.
+"""
 
 from __future__ import annotations
 
+import math
 import pickle
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from cdred.demos.importers.recorded import Recorded
+from cdred.demos import files
+from cdred.demos.recorded import REAL, Recorded
 from cdred.errors import CdredError
 
 _OBS = ("states", "observations", "obs")
+_AFTER = ("next_states", "next_observations", "next_obs")
+_ACTION = ("actions", "action")
+_REWARD = ("rewards", "reward")
+_ENDS = ("dones", "terminals", "terminations", "truncations")
+_OPTIONAL = (*_REWARD, *_ENDS, "success", "seed", "lengths")
+_FIELDS = (*_OBS, *_AFTER, *_ACTION, *_OPTIONAL)
+_PLAIN = re.compile(r"[biuf][1248]|[SU]\d{1,9}")  # the dtypes of numbers, flags and text
+DEPTH = 4  # of lists in lists: the most that a field's array has dimensions
 
 
-class _Plain(pickle.Unpickler):
-    """An unpickler of numbers, text, lists, dicts and numpy arrays, which refuses all else before
-    it runs."""
+# ---- what numpy's functions stand for in a pickle ------------------------------------------------
 
-    _ALLOWED = frozenset(
-        (f"numpy{core}", name)
-        for core, names in (
-            ("", ("ndarray", "dtype")),
-            (".core.multiarray", ("_reconstruct", "scalar")),
-            ("._core.multiarray", ("_reconstruct", "scalar")),
-            (".core.numeric", ("_frombuffer",)),
-            ("._core.numeric", ("_frombuffer",)),
+
+class _Dtype:
+    """A dtype of numbers or text, and its byte order."""
+
+    def __init__(self, code: str, *_: Any) -> None:
+        if not _PLAIN.fullmatch(code):
+            raise ValueError(f"an array of dtype {files.brief(code, 20)}, not of numbers or text")
+        self.dtype = np.dtype(code)
+
+    def build(self, state: Any) -> None:
+        _, order, *structure = state
+        if any(part is not None for part in structure[:3]):
+            raise ValueError("an array of a structured dtype")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+class _Array:
+    """An array: its dtype, shape and bytes."""
+
+    values: NDArray[Any]
+
+    def build(self, state: Any) -> None:
+        _, shape, dtype, fortran, content = state
+        self._set(content, dtype, shape, "F" if fortran else "C")
+
+    @classmethod
+    def of(cls, content: Any, dtype: Any, shape: Any, order: Any = "C") -> _Array:
+        array = cls()
+        array._set(content, dtype, shape, order)
+        return array
+
+    def _set(self, content: Any, dtype: Any, shape: Any, order: Any) -> None:
+        if not isinstance(content, bytes) or not isinstance(dtype, _Dtype):
+            raise ValueError("an array that does not consist of bytes and a dtype")
+        fits = len(shape) <= 2 * DEPTH and all(0 <= n <= len(content) for n in shape)
+        if not fits or math.prod(shape) * dtype.dtype.itemsize != len(content):
+            raise ValueError("an array whose shape does not fit its bytes")
+        self.values = np.ndarray(shape, dtype.dtype, content, order=order)
+
+
+def _scalar(dtype: Any, content: Any) -> Any:
+    return _Array.of(content, dtype, ()).values[()]
+
+
+def _empty() -> dict[str, Any]:
+    return {}
+
+
+def _encoded(text: str, encoding: str) -> bytes:
+    """Bytes, as protocols before 3 have them."""
+    if encoding != "latin1":
+        raise ValueError(f"bytes as {files.brief(encoding, 20)}")
+    return text.encode("latin1")
+
+
+_STANDING_FOR: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): None,  # an argument of _reconstruct
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): lambda *_: _Array(),
+    ("numpy.core.multiarray", "scalar"): _scalar,
+    ("numpy.core.numeric", "_frombuffer"): _Array.of,
+    ("collections", "OrderedDict"): _empty,
+    ("_codecs", "encode"): _encoded,
+}
+_CALLABLE = [function for function in _STANDING_FOR.values() if function is not None]
+
+
+# ---- the instructions ----------------------------------------------------------------------------
+
+
+class _Bounded:
+    """A stream that refuses to read beyond its end: memory is taken for what is there alone."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self.stream, self.left = stream, size
+
+    def read(self, count: int) -> bytes:
+        if count > self.left:
+            raise ValueError("cut short, or damaged")
+        self.left -= count
+        return self.stream.read(count)
+
+    def readline(self) -> bytes:
+        line = self.stream.readline()
+        self.left -= len(line)
+        return line
+
+
+class _Instructions(dict[int, Any]):
+    def __missing__(self, code: int) -> Any:
+        raise ValueError(f"instruction {code:#04x} is not one of plain data")
+
+
+class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that the file asks for
+    """An unpickler of numbers, text, lists, tuples, dicts with names as keys, and arrays."""
+
+    stack: list[Any]
+    pop_mark: Callable[[], list[Any]]
+
+    dispatch = _Instructions(
+        (code[0], pickle._Unpickler.dispatch[code[0]])
+        for code in (
+            *(pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK),
+            *(pickle.DUP, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT, pickle.BININT),
+            *(pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.LONG4),
+            *(pickle.FLOAT, pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING),
+            *(pickle.SHORT_BINSTRING, pickle.UNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE),
+            *(pickle.BINUNICODE8, pickle.BINBYTES, pickle.SHORT_BINBYTES, pickle.BINBYTES8),
+            *(pickle.EMPTY_LIST, pickle.LIST, pickle.APPEND, pickle.APPENDS, pickle.EMPTY_TUPLE),
+            *(pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_DICT),
+            *(pickle.GET, pickle.BINGET, pickle.LONG_BINGET, pickle.PUT, pickle.BINPUT),
+            *(pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GLOBAL, pickle.STACK_GLOBAL),
         )
-        for name in names
-    ) | {("collections", "OrderedDict"), ("_codecs", "encode")}
+    )
+
+    def __init__(self, stream: _Bounded, name: str) -> None:
+        super().__init__(stream)
+        self.name = name
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._ALLOWED:
+        known = (module.replace("numpy._core.", "numpy.core."), name)  # of numpy 2
+        if known not in _STANDING_FOR:
+            asked = files.brief(f"{module}.{name}", 80)
             raise CdredError(
-                f"{getattr(self, 'source', 'pickle')}: refused: it asks for {module}.{name}, which "
-                f"is code; only numbers, text, lists, dicts and numpy arrays are read"
+                f"{self.name}: refused: it asks for {asked}, which is code; only numbers, text, "
+                f"lists, dicts and numpy arrays are read"
             )
-        if module.startswith("numpy._core"):  # of numpy 2
-            module = module.replace("numpy._core", "numpy.core")
-        return super().find_class(module, name)
+        return _STANDING_FOR[known]
+
+    def _call(self) -> None:
+        arguments, function = self.stack.pop(), self.stack.pop()
+        if function not in _CALLABLE:
+            raise ValueError("it calls what is not a function")
+        self.stack.append(function(*arguments))
+
+    def _build(self) -> None:
+        state, built = self.stack.pop(), self.stack[-1]
+        if not isinstance(built, _Array | _Dtype):
+            raise ValueError("it sets the state of what is not an array")
+        built.build(state)
+
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self.stack.append({})
+        self._set(items)
+
+    def _set(self, items: list[Any]) -> None:
+        """Other keys than text could be chosen to collide."""
+        target = self.stack[-1]
+        if type(target) is not dict or not all(type(key) is str for key in items[::2]):
+            raise ValueError("a dict whose keys are not text")
+        target.update(zip(items[::2], items[1::2], strict=True))
+
+    def _set_one(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set([key, value])
+
+    dispatch |= {
+        pickle.BYTEARRAY8[0]: pickle._Unpickler.dispatch[pickle.BINBYTES8[0]],
+        pickle.REDUCE[0]: _call,
+        pickle.BUILD[0]: _build,
+        pickle.DICT[0]: _dict,
+        pickle.SETITEM[0]: _set_one,
+        pickle.SETITEMS[0]: lambda self: self._set(self.pop_mark()),
+    }
+
+
+# ---- the layouts ---------------------------------------------------------------------------------
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
     """Yield the episodes of a file that holds lists by field, or a list of episodes."""
-    with file.open("rb") as stored:
-        reader = _Plain(stored)
-        reader.source = name  # type: ignore[attr-defined]
-        data = reader.load()
+    size = files.check_regular(file)
+    with file.open("rb") as stream:
+        data = _Reader(_Bounded(stream, size), name).load()
+    for e in _episodes(data):
+        yield _recorded(e, size)
+
+
+def _episodes(data: Any) -> Iterator[dict[str, Any]]:
     if isinstance(data, dict):
-        fields = {key: data[key] for key in data if key != "lengths"}
-        count = len(_field(fields, *_OBS))
-        data = [{key: values[k] for key, values in fields.items()} for k in range(count)]
-    for e in data:
-        obs, action = np.asarray(_field(e, *_OBS)), np.asarray(_field(e, "actions", "action"))
-        if len(obs) == len(action):  # the last observation stands apart
-            after = np.asarray(_field(e, "next_states", "next_observations", "next_obs"))
-            obs = np.concatenate([obs, after[-1:]])
-        rewards = e.get("rewards", e.get("reward"))
-        yield Recorded(obs, action, rewards, e.get("success"), e.get("seed"))
+        fields = {key: _items(key, values) for key, values in data.items() if key in _FIELDS}
+        counts = {key: len(values) for key, values in fields.items()}
+        _field(fields, *_OBS)
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"fields of different numbers of episodes: {files.brief(counts)}")
+        data = [
+            dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)
+        ]
+    if not isinstance(data, list | tuple):
+        raise ValueError(f"a {type(data).__name__}; a dict of lists or a list of dicts is read")
+    for k, e in enumerate(data):
+        if not isinstance(e, dict):
+            raise ValueError(f"episode {k} is a {type(e).__name__}, not a dict")
+        yield e
+
+
+def _items(key: str, values: Any) -> list[Any]:
+    if isinstance(values, _Array) and values.values.ndim:
+        return list(values.values)
+    if not isinstance(values, list | tuple):
+        raise ValueError(f"{key}: a {type(values).__name__}; a list by episode is read")
+    return list(values)
+
+
+def _recorded(e: dict[str, Any], size: int) -> Recorded:
+    def array(*names: str) -> Any:
+        return _Dense(size).array(_field(e, *names))
+
+    obs, action = np.asarray(array(*_OBS)), np.asarray(array(*_ACTION))
+    if obs.shape[:1] == action.shape[:1]:  # the last observation stands apart
+        after = np.asarray(array(*_AFTER))
+        if not np.array_equal(obs[1:], after[:-1], equal_nan=True):
+            raise ValueError("an observation is not the one that follows the action before")
+        obs = np.concatenate([obs, after[-1:]])
+    optional = {key: array(key) for key in _OPTIONAL if key in e}
+    if (length := optional.get("lengths", len(action))) != len(action):
+        raise ValueError(f"an episode of length {files.brief(length)} with {len(action)} actions")
+    (reward,) = [optional[key] for key in _REWARD if key in optional] or [None]
+    ends = tuple((key, optional[key]) for key in _ENDS if key in optional)
+    return Recorded(obs, action, reward, optional.get("success"), optional.get("seed"), ends)
+
+
+class _Dense:
+    """The arrays of lists: of as many numbers as the file has bytes, since each takes one at least
+    (a list that holds another many times is larger than the file that describes it)."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+
+    def array(self, value: Any, depth: int = 0) -> Any:
+        """A number or an array of numbers; None as it is."""
+        if isinstance(value, bool | int | float) or (value is None and depth == 0):
+            return value
+        if isinstance(value, _Array):
+            value = value.values
+        if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in REAL:
+            self._take(value.size)
+            return value
+        if not isinstance(value, list | tuple):
+            kind = getattr(value, "dtype", type(value).__name__)
+            raise ValueError(f"{kind} among numbers")
+        if depth == DEPTH:
+            raise ValueError(f"lists in more than {DEPTH} lists")
+        self._take(len(value))
+        return np.array([self.array(item, depth + 1) for item in value])
+
+    def _take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            raise ValueError("lists of more numbers than the file has bytes")
 
 
 def _field(data: dict[str, Any], *names: str) -> Any:
     for name in names:
         if name in data:
             return data[name]
-    raise KeyError(f"none of {', '.join(names)} among {', '.join(map(str, data))}")
+    raise ValueError(f"none of {', '.join(names)} among {files.brief(', '.join(data))}")

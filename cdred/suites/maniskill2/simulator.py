@@ -19,8 +19,6 @@ from cdred.suites.rendering import missing_library
 if TYPE_CHECKING:
     import gymnasium
 
-# As in TD-MPC2: positions where the gripper need not turn.
-_CONTROL = {7: "pd_ee_delta_pose", 4: "pd_ee_delta_pos"}  # by action_dim
 # What must be downloaded: the name that ManiSkill2's own command takes, and where it puts it.
 _ASSETS = {
     "PickSingleYCB-v0": ("ycb", "mani_skill2_ycb/info_pick_v0.json"),
@@ -72,7 +70,7 @@ class ManiSkill2(Simulator):
                 with _drawing(view is not None):
                     env = spec.make(
                         obs_mode="state", reward_mode="dense",
-                        control_mode=_CONTROL[task.action_dim], **picture,
+                        control_mode=task.control_mode, **picture,
                     )  # fmt: skip
             except FileNotFoundError:  # a download that was broken off
                 reason = _download(_ASSETS[task.simulator][0], mani_skill2.ASSET_DIR)

@@ -6,7 +6,9 @@ from cdred.suites import Sizes, Suite, Task
 
 EPISODE_LENGTH = 100
 
-# Names in the simulator, and the sizes under TD-MPC2's control modes (simulator.py).
+# As in TD-MPC2: positions where the gripper need not turn.
+_CONTROL = {7: "pd_ee_delta_pose", 4: "pd_ee_delta_pos"}  # by action_dim
+# Names in the simulator, and the sizes under these control modes.
 _TABLE = {
     "lift-cube": ("LiftCube-v0", 42, 4),
     "pick-cube": ("PickCube-v0", 51, 4),
@@ -19,7 +21,13 @@ SUITE = Suite(
     "ManiSkill2",
     "success",
     {
-        name: Task("maniskill2", simulator, "success", Sizes(obs_dim, action_dim, EPISODE_LENGTH))
+        name: Task(
+            "maniskill2",
+            simulator,
+            "success",
+            Sizes(obs_dim, action_dim, EPISODE_LENGTH),
+            control_mode=_CONTROL[action_dim],
+        )
         for name, (simulator, obs_dim, action_dim) in _TABLE.items()
     },
     packages=("mani_skill2", "sapien"),
