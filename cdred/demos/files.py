@@ -26,7 +26,8 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     except (CdredError, ModuleNotFoundError):
         raise
     except Exception as exc:  # libraries raise anything on data that they do not expect
-        raise CdredError(f"{where}: cannot be read as {kind}: {brief(exc)}") from None
+        reason = brief(exc) + (" is missing" if type(exc) is KeyError else "")
+        raise CdredError(f"{where}: cannot be read as {kind}: {reason}") from None
 
 
 def brief(value: object, most: int = 200) -> str:

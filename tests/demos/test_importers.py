@@ -75,3 +75,21 @@ def test_actions_of_another_control_mode(tmp_path: Path, described: dict[str, An
     trajectories(tmp_path / "t.h5")
     (tmp_path / "t.json").write_text(text)
     assert "control_mode pd_joint_pos, not" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "t.h5: cannot be read as maniskill2: 'env_info' is missing"),
+        (b"[7]", "t.json: not a JSON object"),
+        (b'{"env_info": {"env_id": 7}}', "demonstrations of 7, not of lift-cube"),
+        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": null}', "cannot be read as maniskill2"),
+        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": [7]}', "cannot be read as maniskill2"),
+    ],
+)  # fmt: skip
+def test_descriptions_of_something_else(tmp_path: Path, content: bytes, reason: str) -> None:
+    trajectories(tmp_path / "t.h5")
+    (tmp_path / "t.json").write_bytes(content)
+    assert reason in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+    (tmp_path / "t.json").unlink()
+    assert "No such file" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")

@@ -80,10 +80,17 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "too few bytes": (_rewards(_array(b"A" * 40, np.dtype("f8"), (6,))), _SHAPE),
     "too many bytes": (_rewards(_array(b"A" * 48, np.dtype("f8"), (10**12,))), _SHAPE),
     "a negative shape": (_rewards(_array(b"A" * 48, np.dtype("f8"), (-2, -3))), _SHAPE),
-    "a shape of nothing": (_rewards(_array(b"", np.dtype("f8"), (2**62, 0))), _SHAPE),
+    "a shape of nothing": (_rewards(_array(b"", np.dtype("f8"), (2**62, 0))), "rewards are 0, not 6"),
     "thousands of dimensions": (_rewards(_array(b"A" * 8, np.dtype("f8"), (1,) * 10_000)), _SHAPE),
     "a list for bytes": (_rewards(_array([1.0] * 6, np.dtype("f8"), (6,))), "consist of bytes"),
     "half an array": (_rewards(Reduced(RECONSTRUCT, (np.ndarray, (0,), b"b"))), "has no attribute"),
+    "a shape of nothing by field": (
+        pickle.dumps({"obs": _array(b"", np.dtype("f8"), (10**9, 0)), "action": []}), "0 are there"
+    ),
+    "episodes many times": (
+        pickle.dumps([{"obs": o, "action": a, "reward": r} for o, a, r in [([[0.0] * 39] * 7, [[0.0] * 4] * 6, [0] * 6)]] * 99),
+        "more numbers than the file has bytes",
+    ),
     "lists of lists": (_rewards(_bomb()), "lists in more than 4 lists"),
     "lists many times": (_rewards([[_bomb(2)] * 1000] * 1000), "more numbers than the file has bytes"),
     "a list in itself": (_rewards(_itself()), "lists in more than 4 lists"),

@@ -69,6 +69,8 @@ class _Array:
     def _set(self, content: Any, dtype: Any, shape: Any, order: Any) -> None:
         if not isinstance(content, bytes) or not isinstance(dtype, _Dtype):
             raise ValueError("an array that does not consist of bytes and a dtype")
+        if not content:
+            shape = (0,)  # whatever it is called: a shape such as (10**9, 0) takes no bytes
         fits = len(shape) <= 2 * DEPTH and all(0 <= n <= len(content) for n in shape)
         if not fits or math.prod(shape) * dtype.dtype.itemsize != len(content):
             raise ValueError("an array whose shape does not fit its bytes")
@@ -210,8 +212,9 @@ def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
     size = files.check_regular(file)
     with file.open("rb") as stream:
         data = _Reader(_Bounded(stream, size), name).load()
+    dense = _Dense(size)
     for e in _episodes(data):
-        yield _recorded(e, size)
+        yield _recorded(e, dense)
 
 
 def _episodes(data: Any) -> Iterator[dict[str, Any]]:
@@ -240,9 +243,9 @@ def _items(key: str, values: Any) -> list[Any]:
     return list(values)
 
 
-def _recorded(e: dict[str, Any], size: int) -> Recorded:
+def _recorded(e: dict[str, Any], dense: _Dense) -> Recorded:
     def array(*names: str) -> Any:
-        return _Dense(size).array(_field(e, *names))
+        return dense.array(_field(e, *names))
 
     obs, action = np.asarray(array(*_OBS)), np.asarray(array(*_ACTION))
     if obs.shape[:1] == action.shape[:1]:  # the last observation stands apart
@@ -259,8 +262,8 @@ def _recorded(e: dict[str, Any], size: int) -> Recorded:
 
 
 class _Dense:
-    """The arrays of lists: of as many numbers as the file has bytes, since each takes one at least
-    (a list that holds another many times is larger than the file that describes it)."""
+    """The arrays of lists: of as many numbers in all as the file has bytes, since each takes one at
+    least. (A list that holds another many times is larger than the file that describes it.)"""
 
     def __init__(self, most: int) -> None:
         self.left = most
