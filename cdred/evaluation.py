@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cdred.envs.episodes import Episode
+from cdred.envs.tasks import check_trusted
+from cdred.learning import results as results_file
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
 
@@ -31,8 +33,10 @@ def evaluate(
 def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path = VIDEO) -> Episode:
     """Play one episode of the agent as it is evaluated, and film it to `path` (.mp4).
 
-    Raises CdredError when its task cannot be played or rendered on this machine.
+    Raises CdredError when its task cannot be played or rendered on this machine, or is one of
+    somebody's own whose module was not imported yet.
     """
+    check_trusted(agent.task)
     from cdred.envs.video import film
 
     (episode,) = play(agent, agent.task, 1, seed, "film")
@@ -65,9 +69,7 @@ def film_first(task: str, episodes: list[Episode], steps: int, directory: Path) 
 
 
 def write(directory: Path, content: dict[str, Any]) -> None:
+    """Write `results`. Raises CdredError when a return among them is no number."""
+    results_file.check(content, results_file.FILE)
     text = json.dumps(content, indent=1, sort_keys=True)
-    (directory / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-
-
-def read(directory: Path) -> dict[str, Any]:
-    return dict(json.loads((directory / "evaluation.json").read_text(encoding="utf-8")))
+    (directory / results_file.FILE).write_text(text + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Manifests: what an artifact is, what it was made from, and the hash of every byte of it.
 
-Standard library alone: the engines read manifests while they plan.
+Standard library and pydantic alone: the engines read manifests while they plan.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import hashlib
 import json
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
+
+from cdred import documents
+from cdred.documents import Document, Name, Seed, Sha256
 from cdred.errors import CdredError
 
 NAME = "manifest.json"
 FORMAT = 2  # of format 1 `code` was one hash of whole folders
-REQUIRED = {"stage", "task", "entry", "seed", "digest", "params", "code", "inputs", "files"}
 # What results depend on beside our own code. Every suite may be absent.
 PACKAGES = (
     "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
@@ -24,6 +27,26 @@ PACKAGES = (
 )  # fmt: skip
 # Written into artifact directories by the engines.
 ADDED = frozenset({".snakemake_timestamp", ".gitignore"})
+
+
+class Manifest(Document):
+    """The fields of a manifest."""
+
+    format: Literal[1, 2]
+    stage: Literal["expert", "demos", "imitate", "evaluate", "report"]
+    task: Annotated[str, Field(max_length=200)]
+    entry: Name
+    seed: Seed
+    digest: Sha256
+    params: dict[str, Any]
+    code: Sha256 | dict[str, Sha256]
+    inputs: dict[Name, Sha256]
+    files: dict[Name, Sha256] = Field(min_length=1)
+    # The circumstances, which are no part of its identity.
+    packages: dict[Name, str] = Field(default_factory=dict)
+    device: str = "cpu"
+    machine: str = ""
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 
 def digest_of(value: Any) -> str:
@@ -50,7 +73,7 @@ def packages() -> dict[str, str]:
 
 
 def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
+    with documents.open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -70,16 +93,19 @@ def write(directory: Path, fields: dict[str, Any]) -> None:
     (directory / NAME).write_text(text + "\n", encoding="utf-8")
 
 
+def load(directory: Path) -> dict[str, Any]:
+    """An artifact's manifest. Raises CdredError when it is not there, or no manifest."""
+    content = documents.read_json(directory / NAME)
+    documents.check(Manifest, content, str(directory / NAME))
+    return content
+
+
 def read(directory: Path) -> dict[str, Any] | None:
-    """An artifact's manifest, or None where there is none that can be read."""
+    """As `load`, or None where there is none that can be read."""
     try:
-        content = json.loads((directory / NAME).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return load(directory)
+    except CdredError:
         return None
-    if not isinstance(content, dict) or not content.keys() >= REQUIRED:
-        return None
-    tables = (content[name] for name in ("params", "inputs", "files"))
-    return content if all(isinstance(table, dict) for table in tables) else None
 
 
 def missing_files(directory: Path, content: dict[str, Any]) -> list[str]:
@@ -93,9 +119,10 @@ def verify(directory: Path, made_by: str) -> dict[str, Any]:
     Raises CdredError naming the first file that is missing or differs, and `made_by`, the command
     that makes it.
     """
-    content = read(directory)
-    if content is None:
-        raise CdredError(f"{directory / NAME}: missing or not readable; `{made_by}` makes it")
+    try:
+        content = load(directory)
+    except CdredError as exc:
+        raise CdredError(f"{exc}; `{made_by}` makes it") from None
     expected, hashes = content["files"], hash_tree(directory)
     for name in sorted(expected.keys() | hashes.keys()):
         if name not in hashes:

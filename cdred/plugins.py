@@ -10,11 +10,15 @@ import importlib
 import os
 import re
 import sys
+import sysconfig
+from pathlib import Path
 from typing import Any
 
 from cdred.errors import CdredError, nearest
 
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+
+_loaded: set[str] = set()
 
 
 def resolve(name: str, group: str) -> str | None:
@@ -25,6 +29,22 @@ def resolve(name: str, group: str) -> str | None:
     from importlib import metadata  # only here: it takes longer to import than the rest
 
     return next((e.value for e in metadata.entry_points(group=group) if e.name == name), None)
+
+
+def is_trusted(reference: str) -> bool:
+    """Tell whether a function may be called because a file names it, which must not choose that:
+    its user loaded it before, or imported its module, which is no part of what is installed."""
+    return reference in _loaded or _is_users_own(sys.modules.get(reference.partition(":")[0]))
+
+
+def _is_users_own(module: Any) -> bool:
+    file = getattr(module, "__file__", None)
+    if file is None:
+        return False
+    paths = sysconfig.get_paths()
+    installed = {paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    installed.add(os.path.dirname(__file__))
+    return not any(Path(file).resolve().is_relative_to(Path(p).resolve()) for p in installed)
 
 
 def load(reference: str) -> Any:
@@ -43,4 +63,5 @@ def load(reference: str) -> Any:
     if not hasattr(module, name):
         valid = [known for known in vars(module) if not known.startswith("_")]
         raise CdredError(f"{reference}: {module_name} has no {name!r}; {nearest(name, valid)}")
+    _loaded.add(reference)
     return getattr(module, name)

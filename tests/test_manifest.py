@@ -10,6 +10,7 @@ import pytest
 from support.project import CHECKOUT
 
 from cdred import manifest
+from cdred.errors import CdredError
 from cdred.plan import code
 
 PUBLISHED = CHECKOUT / "tests/data/published-0.1.tar.xz"
@@ -46,15 +47,58 @@ def _digest(folder: Path) -> str:
     return str(content["digest"])
 
 
+SHA = "0" * 64
+GOOD = {
+    "format": 2, "stage": "expert", "task": "cup-catch", "entry": "expert", "seed": 0,
+    "digest": SHA, "params": {"steps": 1}, "code": {"cdred/a.py": SHA}, "inputs": {},
+    "files": {"pretrained_model/config.json": SHA},
+}  # fmt: skip
+
+
+def test_a_good_manifest_is_read_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / manifest.NAME).write_text(json.dumps(GOOD))
+    assert manifest.read(tmp_path) == GOOD
+
+
 @pytest.mark.parametrize(
-    "broken",
-    ["", "null", "[]", "{}", '{"stage": 1}', "\x00", '{"files": 3, ALL}', '{"params": [], ALL}'],
-)
-def test_what_is_no_manifest_is_none(broken: str, tmp_path: Path) -> None:
-    rest = {name: {} for name in manifest.REQUIRED if f'"{name}"' not in broken}
-    text = broken.replace("ALL", json.dumps(rest)[1:-1])
-    (tmp_path / manifest.NAME).write_text(text)
+    ("change", "reason"),
+    [
+        *(({name: None}, f"{name}[:.]") for name in GOOD),
+        ({"format": 99}, "format: must be 1 or 2"),
+        ({"stage": "publish"}, "stage: must be 'expert', 'demos'"),
+        ({"seed": True}, "seed: must be a valid integer"),
+        ({"seed": -1}, "seed: "),
+        ({"entry": "../x"}, "entry: not a relative path"),
+        ({"digest": "0"}, "digest: "),
+        ({"code": "f" * 63}, "code"),
+        ({"files": {}}, "files: "),
+        ({"threads": 10**9}, "threads: "),
+        ({"packages": []}, "packages: "),
+        ({"inputs": {"artifacts/../../x": SHA}}, "not a relative path"),
+        *(
+            ({"files": {name: SHA}}, "not a relative path")
+            for name in ("", "/x", "C:/x", "../x", "a//b", "a/./b", "a\\b", "x" * 300, "NUL", "a/com1.csv",
+                         "a/", "*.csv", "<b>.csv", "a b", "a.", "$HOME", "d/" * 600 + "x")
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_no_manifest_is_refused_by_its_field(
+    change: dict, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / manifest.NAME).write_text(json.dumps(GOOD | change))
     assert manifest.read(tmp_path) is None
+    with pytest.raises(CdredError, match=reason) as caught:
+        manifest.verify(tmp_path, "cdred expert")
+    assert str(caught.value).startswith(f"{tmp_path / manifest.NAME}: ")
+    assert "\n" not in str(caught.value) and "`cdred expert` makes it" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_manifest_that_lacks_a_field_is_refused(name: str, tmp_path: Path) -> None:
+    rest = {key: value for key, value in GOOD.items() if key != name}
+    (tmp_path / manifest.NAME).write_text(json.dumps(rest))
+    with pytest.raises(CdredError, match=f"{name}: Field required"):
+        manifest.load(tmp_path)
 
 
 def test_a_table_of_code_that_is_anybodys_reads_nothing_elsewhere(tmp_path: Path) -> None:

@@ -23,13 +23,17 @@ def repository(text: str) -> tuple[str, str | None]:
     return name, revision or None
 
 
-def import_own_methods() -> None:
-    """Import the methods of one's own that params.yaml names, if there is one that is valid.
+def import_own_modules() -> None:
+    """Import the modules of one's own that params.yaml names, if there is one that is valid.
 
-    An agent of such a method is loaded only then: no file may choose what is imported.
+    An agent of such a method, or for such a task, is loaded only then: no file may choose what is
+    imported.
     """
+    from cdred import plugins
     from cdred.config import load
     from cdred.errors import CdredError
 
     with contextlib.suppress(CdredError):
-        load()
+        for task in load().experiment.tasks:  # which imports the methods
+            if plugins.REFERENCE.fullmatch(task):
+                plugins.load(task)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cdred.cli.arguments import Commands, add_tolerance, import_own_methods
+from cdred.cli.arguments import Commands, add_tolerance, import_own_modules
 from cdred.errors import CdredError
 from cdred.plan import Plan
 
@@ -67,7 +67,7 @@ def verify(args: argparse.Namespace) -> int:
         relative = path.relative_to(Path.cwd()).as_posix()
     except ValueError:
         raise CdredError(f"{args.artifact}: outside of this checkout ({Path.cwd()})") from None
-    import_own_methods()
+    import_own_modules()
     return 0 if verification.verify(Path(), relative, args.tolerance) else 1
 
 

@@ -59,7 +59,7 @@ def pull(args: argparse.Namespace) -> None:
     name, revision = repository(args.repository)
     pulled = pull(name, "dataset" if args.dataset else "model", revision)
     p = pulled.publication
-    print(f"pulled      {name}: {p['kind']} of {p['task']}, release {p['release']}, intact")
+    print(f"pulled      {name}: {p.kind} of {p.task}, release {p.release}, intact")
     print(f"revision    {pulled.commit}")
     print(f"folder      {pulled.folder}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cdred.cli.arguments import Commands, add_tolerance, import_own_methods, repository
+from cdred.cli.arguments import Commands, add_tolerance, import_own_modules, repository
 from cdred.envs.tasks import file_name
 from cdred.errors import CdredError, nearest
 from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
@@ -68,7 +68,7 @@ def evaluate(args: argparse.Namespace) -> int:
             raise CdredError(f"evaluate: --{name} has no meaning with --checkpoint, which knows it")
     from cdred.run.verify import verify_pulled
 
-    import_own_methods()
+    import_own_modules()
     return 0 if verify_pulled(*repository(args.checkpoint), args.tolerance) else 1
 
 

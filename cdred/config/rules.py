@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cdred import suites
-from cdred.config.messages import Where
+from cdred.config.messages import Where, short
 from cdred.config.schema import (
     Config,
     Demos,
@@ -23,6 +23,7 @@ from cdred.envs.tasks import find, lookup, names
 from cdred.learning.settings import Settings, Use
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
+NAMESPACE = re.compile(r"(?=.{1,42}$)[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
 
 
 def check(c: Config, where: Where) -> None:
@@ -35,6 +36,12 @@ def check(c: Config, where: Where) -> None:
     for name, run in c.runs.items():
         check_run(name, run, c, where)
     check_experiment(c, where)
+    if c.hub.namespace is not None and not NAMESPACE.fullmatch(c.hub.namespace):
+        where.fail(
+            ("hub", "namespace"),
+            f"{short(c.hub.namespace)!r}: not a user or organisation of the Hub: letters, digits "
+            f"and '_', joined by single '-' or '.', 42 at most",
+        )
     used = {c.demos[c.runs[run].demos].expert for run in c.experiment.runs}
     for name, expert in c.experts.items():
         check_expert(name, expert, c.experiment.tasks if name in used else [], where)

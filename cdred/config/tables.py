@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from cdred import methods
+from cdred import documents, methods
 from cdred.config.messages import Where
 from cdred.config.schema import Config, Demos, Entry, Expert, Run, TrainedExpert
 from cdred.errors import CdredError, nearest
@@ -52,6 +52,8 @@ def named(data: Any, table: str, where: Where, build: Any) -> dict[str, Any]:
     for name in data:
         if not NAME.fullmatch(name):
             where.fail((table, name), f"not a valid entry name: {NAME_RULE}")
+        if not documents.is_portable(name):
+            where.fail((table, name), "not a valid entry name: a device has it on some systems")
         if len(name) > LONGEST_NAME:
             where.fail((table, name), f"longer than {LONGEST_NAME} letters, and it names files")
     return {

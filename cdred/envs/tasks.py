@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 
-from cdred import suites
+from cdred import plugins, suites
 from cdred.errors import CdredError, nearest
 from cdred.suites import Task
 
@@ -24,6 +24,19 @@ def find(name: str) -> Task:
     if (task := lookup(name)) is not None:
         return task
     raise CdredError(f"no task is called {name!r}; {nearest(name, names())}")
+
+
+def check_trusted(name: str) -> None:
+    """Refuse a task that an agent or artifact names, which must not choose what is imported.
+
+    Raises CdredError when it is `module:function` of a module that its user did not import.
+    """
+    if plugins.REFERENCE.fullmatch(name) and not plugins.is_trusted(name):
+        module = name.partition(":")[0]
+        raise CdredError(
+            f"its task is {name}, of a module of somebody's own; import {module} first, if you "
+            f"trust it"
+        )
 
 
 def names() -> list[str]:

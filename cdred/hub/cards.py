@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +9,11 @@ import numpy as np
 
 from cdred import methods
 from cdred.envs.tasks import find
+from cdred.learning import results
 from cdred.learning.display import display_of
+from cdred.learning.results import Results
 from cdred.plan import Job, Plan
+from cdred.report.rows import read_demonstrations
 from cdred.report.statistics import bootstrap_interval
 
 PAPER = (
@@ -28,16 +29,15 @@ def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str
     return _model(plan, job, publication, folder)
 
 
-def metrics(evaluation: dict[str, Any]) -> dict[str, float]:
+def metrics(evaluation: Results) -> dict[str, float]:
     """The metrics of an evaluation, by the names of the model index."""
-    episodes = evaluation["episodes"]
-    returns = [e["return"] for e in episodes]
+    returns = evaluation.returns
     low, high = bootstrap_interval([returns])
     values = {
         "mean_return": float(np.mean(returns)), "mean_return_95_low": low,
         "mean_return_95_high": high, "episodes": float(len(returns)),
     }  # fmt: skip
-    known = [e["success"] for e in episodes if e["success"] is not None]
+    known = evaluation.successes
     return values | ({"success_rate": float(np.mean(known))} if known else {})
 
 
@@ -45,8 +45,8 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
     from huggingface_hub import EvalResult, ModelCardData
 
     spec = find(job.task)
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    measured = metrics(json.loads((folder / "evaluation.json").read_text(encoding="utf-8")))
+    evaluation = results.read(folder)
+    method, measured = evaluation.method, metrics(evaluation)
     names = {
         "mean_return": "mean return", "mean_return_95_low": "mean return, 95 % interval, low",
         "mean_return_95_high": "mean return, 95 % interval, high", "episodes": "episodes",
@@ -56,7 +56,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
     demonstrations = publication["links"].get("demonstrations", "")
     data = ModelCardData(
         license=plan.config.hub.license, library_name="cdred",
-        pipeline_tag="reinforcement-learning", tags=_tags(job, config["method"]),
+        pipeline_tag="reinforcement-learning", tags=_tags(job, method),
         model_name=repository.split("/")[1],
         datasets=[demonstrations.split("/datasets/")[1]] if demonstrations else None,
         eval_results=[
@@ -69,7 +69,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
         ],
     )  # fmt: skip
     interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
-    summary = display_of(methods.find(config["method"])).summary
+    summary = display_of(methods.find(method)).summary
     success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
     film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---
@@ -102,10 +102,7 @@ def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) ->
     from huggingface_hub import DatasetCardData
 
     spec = find(job.task)
-    with (folder / "episodes.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    returns = [float(row["return"]) for row in rows]
-    low, high = bootstrap_interval([returns])
+    returns = [episode.episode_return for episode in read_demonstrations(folder)]
     repository, release = publication["repository"], publication["release"]
     data = DatasetCardData(
         license=plan.config.hub.license, task_categories=["reinforcement-learning"],
@@ -118,11 +115,12 @@ def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) ->
 
 # {repository.split("/")[1]}
 
-{len(rows)} demonstrations of **{job.task}** ({spec.suite}): full episodes with {obs} observations
-as a [Minari](https://minari.farama.org) dataset, for imitation without rewards. {PAPER}.
+{len(returns)} demonstrations of **{job.task}** ({spec.suite}): full episodes with {obs}
+observations as a [Minari](https://minari.farama.org) dataset, for imitation without rewards.
+{PAPER}.
 
-Mean return {np.mean(returns):.1f} ({_interval(low, high)}), from {min(returns):.1f} to
-{max(returns):.1f}. Each episode with its seed is in [episodes.csv](episodes.csv).
+{_returns(returns)}
+Each episode with its seed is in [episodes.csv](episodes.csv).
 
 ```python
 from cdred import pull
@@ -132,6 +130,14 @@ dataset = MinariDataset(pull("{repository}", "dataset", "{release}").folder / "d
 ```
 
 {_provenance(publication)}{_figures(folder, job)}"""
+
+
+def _returns(returns: list[float | None]) -> str:
+    known = [value for value in returns if value is not None]
+    if len(known) < len(returns):
+        return "Their returns are unknown, as rewards were not recorded."
+    mean = f"Mean return {np.mean(known):.1f} ({_interval(*bootstrap_interval([known]))})"
+    return f"{mean}, from {min(known):.1f} to\n{max(known):.1f}."
 
 
 def _interval(low: float, high: float) -> str:

@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from cdred import __version__, manifest
+from cdred.envs.tasks import file_name
 from cdred.errors import CdredError
 from cdred.evaluation import VIDEO
 from cdred.hub import cards
-from cdred.hub.pull import CARD, PUBLICATION, one_line, place
+from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, one_line, place
 from cdred.plan import Job, Plan
 from cdred.plan.lineage import Manifests, chain
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
-FROM_CHECKOUT = ("params.yaml", "requirements.lock")
 ATTEMPTS, WAIT = 4, 1.0  # of calls that the Hub client does not repeat itself; seconds, doubled
 
 
@@ -47,7 +47,7 @@ class Publication:
         if self.known is not None:
             return self.known
         seed = f"-seed-{self.job.seed}" if self.job.stage == "imitate" else ""
-        return f"{self.namespace}/cdred-{self.job.task}-{self.job.entry}{seed}"
+        return f"{self.namespace}/cdred-{file_name(self.job.task)}-{self.job.entry}{seed}"
 
     @property
     def url(self) -> str:
@@ -58,7 +58,8 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
     """Choose what to publish for `artifacts` (default: all agents of the experiment): they and all
     that they were made from, inputs first.
 
-    Raises CdredError when there is no namespace, or an artifact is not one of the experiment.
+    Raises CdredError when there is no namespace, an artifact is not one of the experiment, or the
+    Hub would not take a name.
     """
     namespace = plan.config.hub.namespace
     if namespace is None:
@@ -76,7 +77,24 @@ def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
                 )
         chosen = [by_path[path] for path in artifacts]
     needed = {job.path: job for one in chosen for job in _with_inputs(one)}
-    return [Publication(job, namespace) for job in needed.values() if _publishable(plan, job)]
+    return [
+        _named(Publication(job, namespace)) for job in needed.values() if _publishable(plan, job)
+    ]
+
+
+def _named(one: Publication) -> Publication:
+    """A publication whose name is one of the Hub, and so of a folder too. Raises CdredError."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils._validators import validate_repo_id
+
+    try:
+        validate_repo_id(one.repository)
+    except HFValidationError:
+        raise CdredError(
+            f"{one.repository}: not a name of the Hub, which has 96 characters at most: letters, "
+            f"digits, and single '-', '_' or '.' between them; rename the entry in params.yaml"
+        ) from None
+    return one
 
 
 def _with_inputs(job: Job) -> Iterator[Job]:

@@ -14,16 +14,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from cdred import manifest
+from pydantic import Field
+
+from cdred import documents, manifest
+from cdred.documents import Document, Name, Seed, Sha256
 from cdred.errors import CdredError
+from cdred.evaluation import VIDEO
+from cdred.learning import results
+from cdred.plan.lineage import Manifests, check_derivation, check_identity
 
 PUBLICATION = "publication.json"
 CARD = "README.md"
 UNLISTED = {PUBLICATION, CARD, ".gitattributes"}
 # Weights are safetensors, demonstrations Minari's HDF5, the rest is text, figures and films.
 SUFFIXES = {".csv", ".hdf5", ".json", ".lock", ".mp4", ".safetensors", ".svg", ".yaml"}
+# The stage of each kind of publication, its kind of repository, and what its artifact must hold.
+KINDS = {
+    "expert": ("expert", "model", ("config.json", "model.safetensors")),
+    "demonstrations": ("demos", "dataset", ("data/main_data.hdf5", "episodes.csv")),
+    "agent": ("imitate", "model", ("config.json", "model.safetensors")),
+}
+FROM_CHECKOUT = ("params.yaml", "requirements.lock")
 # Where artifacts keep what PyTorchModelHubMixin looks for at the top of a repository.
 WEIGHTS = "pretrained_model/"
 
@@ -31,6 +44,21 @@ WEIGHTS = "pretrained_model/"
 def place(name: str) -> str:
     """The place of an artifact's file in its repository."""
     return name.removeprefix(WEIGHTS)
+
+
+class Publication(Document):
+    """The content of publication.json."""
+
+    format: Literal[1]
+    release: Annotated[str, Field(max_length=200)]
+    kind: Literal["expert", "demonstrations", "agent"]
+    artifact: Name
+    task: Annotated[str, Field(max_length=200)]
+    entry: Name
+    seed: Seed
+    digest: Sha256
+    lineage: list[Name]
+    files: dict[Name, Sha256] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -43,22 +71,31 @@ class Pulled:
     folder: Path
 
     @cached_property
-    def publication(self) -> dict[str, Any]:
-        return dict(json.loads((self.folder / PUBLICATION).read_text(encoding="utf-8")))
+    def publication(self) -> Publication:
+        return documents.read(self.folder / PUBLICATION, Publication)
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        own = manifest.read(self.folder)
-        assert own is not None, "checked by pull"
-        return own
+        return manifest.load(self.folder)
 
-    def lineage(self, stage: str) -> dict[str, Any] | None:
-        """The manifest of its input made by `stage`, or of its evaluation; None without one."""
-        for path in self.publication["lineage"]:
-            above = json.loads((self.folder / path).read_text(encoding="utf-8"))
-            if above["stage"] == stage:
-                return dict(above)
-        return None
+    @cached_property
+    def lineage(self) -> Manifests:
+        """The manifests of its inputs and evaluation, by the path of the artifact."""
+        return {
+            path: manifest.load(self.folder / "lineage" / path)
+            for path in map(_artifact, self.publication.lineage)
+        }
+
+    @property
+    def evaluation(self) -> dict[str, Any] | None:
+        """The manifest of its evaluation; None without one."""
+        of_it = (m for m in self.lineage.values() if self.publication.artifact in m["inputs"])
+        return next((m for m in of_it if m["stage"] == "evaluate"), None)
+
+
+def _artifact(name: str) -> str:
+    """The path of the artifact whose manifest a publication holds as `name`."""
+    return name.removeprefix("lineage/").removesuffix(f"/{manifest.NAME}")
 
 
 def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
@@ -77,7 +114,7 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
         )
     folder = Path(first).parent  # of a snapshot in the cache, named by its commit
     commit = folder.name
-    names = _names(where, folder)
+    names = _names(where, kind, folder)
     if not all((folder / name).exists() for name in names):
         with one_line(where, kind):
             listed = huggingface_hub.HfApi().list_repo_files(
@@ -108,38 +145,82 @@ def folder_of(root: Path, name: str, revision: str | None) -> Path:
     return pull(name, "model", revision).folder
 
 
-def _names(where: str, folder: Path) -> list[str]:
-    """The files that a publication lists. Raises CdredError unless all are of harmless kinds."""
-    try:
-        publication = json.loads((folder / PUBLICATION).read_text(encoding="utf-8"))
-        names = [*publication["files"]]
-        lineage = publication["lineage"]
-    except (ValueError, KeyError, TypeError):
-        raise CdredError(f"{where}: {PUBLICATION}: not one of cdred's; refused") from None
-    if missing := {manifest.NAME, *lineage} - set(names):
-        raise CdredError(f"{where}: {PUBLICATION}: does not list {min(missing)}; refused")
-    for name in names:
-        path = PurePosixPath(name)
-        if path.suffix not in SUFFIXES or path.is_absolute() or ".." in path.parts:
-            kinds = ", ".join(sorted(SUFFIXES))
-            raise CdredError(f"{where}: {name}: refused; of what cdred publishes all is {kinds}")
+def _names(where: str, kind: str, folder: Path) -> list[str]:
+    """The files that a publication lists. Raises CdredError unless it is one, of this kind of
+    repository, and all of them are of harmless kinds."""
+    with _refused(where, folder):
+        publication = documents.read(folder / PUBLICATION, Publication)
+        if kind != KINDS[publication.kind][1]:
+            raise CdredError(f"{PUBLICATION}: kind: {publication.kind}, in a {kind} repository")
+        for name in publication.lineage:
+            if name != f"lineage/{_artifact(name)}/{manifest.NAME}":
+                raise CdredError(f"{PUBLICATION}: lineage: {name} is no artifact's manifest")
+        names = [*publication.files]
+        if missing := {manifest.NAME, *publication.lineage} - set(names):
+            raise CdredError(f"{PUBLICATION}: does not list {min(missing)}")
+        for name in names:
+            if PurePosixPath(name).suffix not in SUFFIXES:
+                kinds = ", ".join(sorted(SUFFIXES))
+                raise CdredError(f"{name}: of what cdred publishes all is {kinds}")
     return names
 
 
 def _check(where: str, pulled: Pulled) -> None:
-    expected = pulled.publication["files"]
+    """Refuse a repository, with a CdredError, any file of which is not what its publication, the
+    manifest of its artifact, or that of its evaluation states."""
+    expected = pulled.publication.files
     for name, sha256 in expected.items():
         file = pulled.folder / name
         if not file.exists():
             raise CdredError(f"{where}: {name}: missing; pull it again where there is a network")
-        if manifest.hash_file(file) != sha256:
-            raise CdredError(f"{where}: {name}: differs from its hash in {PUBLICATION}; refused")
-    own = manifest.read(pulled.folder)
-    if own is None:
-        raise CdredError(f"{where}: {manifest.NAME}: not an artifact's manifest; refused")
-    for name, sha256 in own["files"].items():
-        if expected.get(place(name)) != sha256:
-            raise CdredError(f"{where}: {place(name)}: differs from its manifest; refused")
+        with _refused(where, pulled.folder):
+            if manifest.hash_file(file) != sha256:
+                raise CdredError(f"{name}: differs from its hash in {PUBLICATION}")
+    with _refused(where, pulled.folder):
+        _check_manifests(pulled)
+        stated = dict.fromkeys((manifest.NAME, *pulled.publication.lineage, *FROM_CHECKOUT), "")
+        stated |= {place(name): sha256 for name, sha256 in pulled.manifest["files"].items()}
+        if pulled.evaluation is not None:
+            files = pulled.evaluation["files"]
+            stated |= {name: files[name] for name in (results.FILE, VIDEO) if name in files}
+        for name in sorted(expected.keys() | stated.keys() - set(FROM_CHECKOUT)):
+            if name not in stated and not name.startswith("figures/"):
+                raise CdredError(f"{name}: no manifest states it")
+            if stated.get(name) and stated[name] != expected.get(name):
+                raise CdredError(f"{name}: differs from its manifest")
+
+
+def _check_manifests(pulled: Pulled) -> None:
+    """Refuse manifests, with a CdredError, that are not those of the artifact and of all that it
+    was made from, each as the next was made from it."""
+    publication, own, lineage = pulled.publication, pulled.manifest, pulled.lineage
+    stage, _, needed = KINDS[publication.kind]
+    stated = {"stage": stage} | publication.model_dump(include={"task", "entry", "seed", "digest"})
+    for key, value in stated.items():
+        if own[key] != value:
+            raise CdredError(f"{manifest.NAME}: {key}: {own[key]}, {PUBLICATION} states {value}")
+    files = {place(name) for name in own["files"]}
+    if lacking := [name for name in needed if name not in files]:
+        raise CdredError(f"{manifest.NAME}: files: lacks {lacking[0]}")
+    known = lineage | {publication.artifact: own}
+    at = {path: f"lineage/{path}/{manifest.NAME}" for path in lineage}
+    at[publication.artifact] = manifest.NAME
+    for path, one in known.items():
+        check_identity(path, one)
+        for name, sha256 in one["inputs"].items():
+            if name not in known or publication.files[at[name]] != sha256:
+                raise CdredError(f"{at[path]}: made from another {name} than the one listed")
+        check_derivation(at[path], one, known)
+
+
+@contextlib.contextmanager
+def _refused(where: str, folder: Path) -> Iterator[None]:
+    """Name the repository in what is wrong with its files."""
+    try:
+        yield
+    except CdredError as exc:
+        text = str(exc).removeprefix(f"{folder}/")
+        raise CdredError(f"{where}: {text}; refused") from None
 
 
 @contextlib.contextmanager

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Annotated, Any, Self, cast
 
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_model, save_model
+from pydantic import Field
+from safetensors.torch import save_model
 from torch import Tensor, nn
 
-from cdred.envs.tasks import find
+from cdred import documents
+from cdred.documents import Document
+from cdred.envs.tasks import PIXEL_SHAPE, check_trusted, find, lookup
 from cdred.errors import CdredError
-from cdred.learning import derived, registry
+from cdred.learning import derived, registry, weights
 from cdred.learning.planner import Planner
 from cdred.learning.reward_model import RewardModel
 from cdred.learning.settings import Settings, WorldModelSettings
@@ -33,6 +35,16 @@ FORMER_SETTINGS = frozenset(
         *WorldModelSettings.model_fields,
     }
 )
+
+
+class Arguments(Document):
+    """The content of config.json: the arguments of `Agent`."""
+
+    task: Annotated[str, Field(max_length=200)]
+    method: Annotated[str, Field(max_length=200)]
+    obs_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)]
+    action_dim: Annotated[int, Field(ge=1)]
+    settings: dict[str, Any]
 
 
 class Networks(nn.Module):
@@ -58,18 +70,9 @@ class Agent(nn.Module):
         self.task, self.method = task, self.spec.name
         self.obs_shape, self.action_dim = obs_shape, action_dim
         self.settings = _settings(self.spec, settings)
-        self.model: Networks
+        self.model = _networks(self.spec, self.settings, obs_shape, action_dim)
         self.reward_model: RewardModel | None = None
-        reward_model = registry.load(self.spec.reward_model)
-        if reward_model is None:
-            networks = registry.load(self.spec.networks)
-            self.model = networks(self.settings, obs_shape, action_dim)
-        else:
-            assert isinstance(self.settings, WorldModelSettings)
-            self.model = cast(
-                Networks,
-                WorldModel(self.settings, obs_shape, action_dim, scalar_q=reward_model.inverse),
-            )
+        if (reward_model := registry.load(self.spec.reward_model)) is not None:
             self.reward_model = reward_model(self.settings, obs_shape, action_dim)
         self._planner: Planner | None = None
 
@@ -77,7 +80,8 @@ class Agent(nn.Module):
     def from_pretrained(cls, folder: str | Path) -> Self:
         """The agent in a folder, or in an artifact's `pretrained_model`, ready to act.
 
-        Raises CdredError when it is not there or not whole.
+        Raises CdredError when it is not there or not whole, does not fit its task, or its weights
+        are not those that its settings ask for, all finite.
         """
         place = Path(folder)
         if (place / FOLDER).is_dir():
@@ -86,11 +90,13 @@ class Agent(nn.Module):
             if not (place / name).is_file():
                 raise CdredError(f"{place}: no {name}: not the folder of an agent")
         try:
-            agent = cls(**_arguments(place / CONFIG))
-            load_model(agent, place / WEIGHTS, strict=True)
+            arguments = _arguments(place / CONFIG)
+            _check_weights(place / WEIGHTS, arguments)
+            agent = cls(**arguments)
+            weights.load_into(agent, place / WEIGHTS)
         except CdredError as exc:
-            raise CdredError(f"{place}: {exc}") from None
-        except Exception as exc:  # of whatever is wrong with two files that others may have made
+            raise CdredError(f"{place}: {str(exc).removeprefix(f'{place}/')}") from None
+        except Exception as exc:  # of whatever a method makes of the settings that somebody wrote
             reason = " ".join(str(exc).split())[:150]
             raise CdredError(f"{place}: cannot be loaded: {reason}") from None
         return agent.eval()
@@ -156,6 +162,7 @@ class Agent(nn.Module):
         if self._planner is None:
             assert self.reward_model is not None
             assert isinstance(self.settings, WorldModelSettings)
+            check_trusted(self.task)
             gamma = derived.discount(find(self.task).episode_length, self.settings)
             self._planner = Planner(
                 self.world_model, self.reward_model, self.settings, gamma, self.action_dim
@@ -174,15 +181,53 @@ class Agent(nn.Module):
         (directory / CONFIG).write_text(text, encoding="utf-8")
 
 
+def _networks(
+    spec: registry.Method, settings: Settings, obs_shape: list[int], action_dim: int
+) -> Networks:
+    """The networks of an agent but for its reward model's."""
+    reward_model = registry.load(spec.reward_model)
+    if reward_model is None:
+        return cast(Networks, registry.load(spec.networks)(settings, obs_shape, action_dim))
+    assert isinstance(settings, WorldModelSettings)
+    inverse = reward_model.inverse
+    return cast(Networks, WorldModel(settings, obs_shape, action_dim, scalar_q=inverse))
+
+
 def _settings(spec: registry.Method, given: dict[str, Any]) -> Settings:
     """The method's settings of plain data; those of other methods that earlier versions saved are
-    left out."""
+    left out. Raises CdredError when one is unknown, or out of bounds."""
     own = spec.settings.model_fields
-    return spec.settings(**{k: v for k, v in given.items() if k in own or k not in FORMER_SETTINGS})
+    kept = {k: v for k, v in given.items() if k in own or k not in FORMER_SETTINGS}
+    return documents.check(spec.settings, kept, "settings")
 
 
 def _arguments(file: Path) -> dict[str, Any]:
-    """The constructor's arguments in a config.json; other keys are a library's own."""
-    data = json.loads(file.read_text(encoding="utf-8"))
-    names = [name for name in inspect.signature(Agent).parameters if name in data]
-    return {name: data[name] for name in names}
+    """The constructor's arguments in a config.json; other keys are a library's own.
+
+    Raises CdredError when they are not what they must be, or do not fit the task.
+    """
+    arguments = documents.read(file, Arguments)
+    task = lookup(arguments.task)
+    if task is not None and task.sized:
+        shape = [task.obs_dim] if len(arguments.obs_shape) == 1 else [*PIXEL_SHAPE]
+        for name, actual, expected in (
+            ("obs_shape", arguments.obs_shape, shape),
+            ("action_dim", arguments.action_dim, task.action_dim),
+        ):
+            if actual != expected:
+                raise CdredError(
+                    f"{file}: {name}: {actual}, those of {arguments.task} are {expected}"
+                )
+    return arguments.model_dump()
+
+
+def _check_weights(file: Path, arguments: dict[str, Any]) -> None:
+    """Refuse weights, with a CdredError, that are not of these arguments, before memory is taken
+    for sizes that somebody wrote."""
+    try:
+        weights.check_fit(file, lambda: Agent(**arguments))
+    except NotImplementedError:  # of flows, which compute masks as they are built
+        spec = registry.of_saved(arguments["method"])
+        sizes = _settings(spec, arguments["settings"]), arguments["obs_shape"]
+        build = lambda: _networks(spec, *sizes, arguments["action_dim"])  # noqa: E731
+        weights.check_fit(file, build, "model.")

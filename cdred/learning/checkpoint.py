@@ -19,6 +19,8 @@ def load_expert(folder: Path, task: str, obs: str, name: str) -> Agent:
     except CdredError as exc:
         reason = str(exc).removeprefix(f"{folder}: ").removeprefix("cannot be loaded: ")
         raise CdredError(f"checkpoint {name}: cannot be loaded: {reason}") from None
+    if agent.task != task:
+        raise CdredError(f"checkpoint {name}: an agent for {agent.task}, not for {task}")
     spec = find(task)
     state = agent.obs == "state"
     for what, has, needed in (
@@ -30,5 +32,4 @@ def load_expert(folder: Path, task: str, obs: str, name: str) -> Agent:
             raise CdredError(
                 f"checkpoint {name}: does not fit {task}: {what} {has}, the task's are {needed}"
             )
-    agent.task = task
     return agent

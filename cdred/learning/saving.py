@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cdred import documents
+from cdred.errors import CdredError
 from cdred.learning import scripted
 from cdred.learning.agent import FOLDER, Agent
 from cdred.learning.scripted import ScriptedExpert
@@ -25,11 +26,23 @@ def write(directory: Path, agent: Agent | ScriptedExpert, history: History | Non
     write_csv(directory / "metrics.csv", history.metrics if history else [])
 
 
-def load(directory: Path) -> Agent | ScriptedExpert:
-    """Load the agent or expert of a training stage's artifact, ready to act."""
+def load(directory: Path, task: str) -> Agent | ScriptedExpert:
+    """Load the agent or expert of a training stage's artifact, ready to act.
+
+    Raises CdredError when it is not whole, or not for this task.
+    """
     if (directory / scripted.FILE).exists():
-        return ScriptedExpert(json.loads((directory / scripted.FILE).read_text())["task"])
-    return Agent.from_pretrained(directory)
+        saved = documents.read(directory / scripted.FILE, scripted.Saved)
+        _check_task(directory, saved.task, task)
+        return ScriptedExpert(task)
+    agent = Agent.from_pretrained(directory)
+    _check_task(directory, agent.task, task)
+    return agent
+
+
+def _check_task(directory: Path, made_for: str, task: str) -> None:
+    if made_for != task:
+        raise CdredError(f"{directory}: an agent for {made_for}, not for {task}")
 
 
 def write_csv(path: Path, rows: list[dict[str, Any]]) -> None:

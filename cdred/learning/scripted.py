@@ -10,11 +10,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdred.documents import Document
 from cdred.envs.tasks import find
+from cdred.errors import CdredError
 from cdred.learning.registry import EXPERT
-from cdred.suites import scripted_policy
+from cdred.suites import scripted_policy, suite
 
 FILE = "scripted.json"
+
+
+class Saved(Document):
+    """The content of FILE."""
+
+    task: str
 
 
 class ScriptedExpert:
@@ -23,6 +31,8 @@ class ScriptedExpert:
     method, obs = EXPERT, "state"  # in tables it stands for what trains experts
 
     def __init__(self, task: str) -> None:
+        if not suite(find(task).suite).scripted:
+            raise CdredError(f"{task} has no scripted policy")
         self.task = task
         self._policy = scripted_policy(find(task))
 

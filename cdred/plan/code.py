@@ -28,7 +28,9 @@ RUNS = tuple(
 )  # fmt: skip
 # Common ground of both sides: error messages, manifests (whose format has a number of its own) and
 # the version. Nothing that is computed depends on them.
-COMMON = ("cdred", "cdred.__main__", "cdred.errors", "cdred.manifest", "cdred.plugins")
+COMMON = (
+    "cdred", "cdred.__main__", "cdred.documents", "cdred.errors", "cdred.manifest", "cdred.plugins",
+)  # fmt: skip
 # Packages of alternatives: of their folders only those count that a job names.
 BRANCHES = ("cdred.methods", "cdred.suites")
 

@@ -26,7 +26,11 @@ def state(plan: Plan, job: Job) -> tuple[str, list[str]]:
 
 def _without_manifest(directory: Path) -> Iterator[str]:
     if (directory / manifest.NAME).exists():
-        yield f"its {manifest.NAME} cannot be read"
+        try:
+            manifest.load(directory)
+        except CdredError as exc:
+            reason = str(exc).removeprefix(f"{directory / manifest.NAME}: ")
+            yield f"its {manifest.NAME} cannot be read: {reason}"
     elif directory.is_dir() and any(file.is_file() for file in directory.rglob("*")):
         yield f"it has lost its {manifest.NAME}"
 
@@ -111,10 +115,9 @@ def _contents(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def _read(directory: Path) -> dict[str, Any]:
-    content = manifest.read(directory)
-    if content is None:
+    if not (directory / manifest.NAME).exists():
         raise CdredError(f"{directory}: no such artifact; name a directory with a manifest.json")
-    return content
+    return manifest.load(directory)
 
 
 def _only(content: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:

@@ -49,6 +49,9 @@ def obstacle(data: Data) -> str:
     runs, seeds = ({row[key] for row in agents} for key in ("run", "seed"))
     if len(agents) < len(runs) * len(seeds) * len(data.tasks):
         return "not every run is there on every task with every seed"
+    unknown = list(dict.fromkeys(r["task"] for r in agents if r["expert_score"] is None))
+    if unknown:
+        return f"the expert's score is unknown on {', '.join(unknown)}"
     without = list(dict.fromkeys(r["task"] for r in agents if r["expert_share"] is None))
     if without:
         return f"no expert has a score above 0 on {', '.join(without)}"

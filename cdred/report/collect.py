@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from typing import TYPE_CHECKING
 
+from cdred.errors import CdredError
+from cdred.learning import registry, results
 from cdred.report import aggregates, published, run_rows
-from cdred.report.rows import GOAL, HALF, Data, Row, expert_levels, read_csv, score
+from cdred.report.rows import (
+    GOAL,
+    HALF,
+    Data,
+    Row,
+    expert_levels,
+    read_demonstrations,
+    read_numbers,
+    score,
+)
 
 if TYPE_CHECKING:
-    from cdred.report.experiment import Artifact, Experiment
+    from cdred.report.experiment import Artifact, Entry, Experiment
+
+# The columns of numbers that these tables always have.
+CURVE = ("step", "update", "return_mean", "return_min", "return_max")
+METRICS = ("step", "update", "grad_norm", "grad_norm_max")
 
 
 def collect(experiment: Experiment) -> Data:
@@ -19,7 +33,8 @@ def collect(experiment: Experiment) -> Data:
     tasks = experiment.tasks
     # Stable: experts first.
     for artifact in sorted(experiment.artifacts, key=lambda one: tasks.index(one.task)):
-        _add(data, artifact)
+        _add(data, artifact, experiment.entries)
+    _check_columns(data)
     _compare_with_experts(data)
     data.runs.extend(run_rows.collect(experiment, data))
     data.published.extend(published.compare(experiment, data))
@@ -27,16 +42,17 @@ def collect(experiment: Experiment) -> Data:
     return data
 
 
-def _add(data: Data, artifact: Artifact) -> None:
+def _add(data: Data, artifact: Artifact, entries: dict[str, Entry]) -> None:
     """Add the rows of one artifact, and its lineage."""
     identity = {"task": artifact.task, "run": artifact.entry, "seed": artifact.seed}
     if artifact.stage == "evaluate":
-        _add_evaluation(data, artifact, identity)
+        entry = entries[artifact.entry]
+        _add_evaluation(data, artifact, identity, entry.method if entry.trained else None)
     elif artifact.stage in ("expert", "imitate"):
-        data.curves.extend(identity | row for row in read_csv(artifact.folder / "curve.csv"))
-        data.diagnostics.extend(
-            identity | _numbers(row) for row in read_csv(artifact.folder / "metrics.csv")
-        )
+        curve = read_numbers(artifact.folder / "curve.csv", CURVE)
+        metrics = read_numbers(artifact.folder / "metrics.csv", METRICS, ascending="update")
+        data.curves.extend(identity | row | identity for row in curve)
+        data.diagnostics.extend(identity | row | identity for row in metrics)
     elif artifact.stage == "demos":
         _add_demos(data, artifact)
     data.lineage.append(
@@ -48,17 +64,32 @@ def _add(data: Data, artifact: Artifact) -> None:
 
 
 def _add_demos(data: Data, artifact: Artifact) -> None:
-    episodes = read_csv(artifact.folder / "episodes.csv")
-    returns = [float(row["return"]) for row in episodes]
-    known = [row["success"] == "True" for row in episodes if row.get("success")]
+    episodes = read_demonstrations(artifact.folder)
+    returns = [e.episode_return for e in episodes if e.episode_return is not None]
+    known = len(returns) == len(episodes)
+    successes = [e.success for e in episodes if e.success is not None]
     data.demos.append(
         {
             "task": artifact.task, "demos": artifact.entry, "expert": artifact.ancestor("expert"),
-            "episodes": len(returns), "return_mean": statistics.fmean(returns),
-            "return_min": min(returns), "return_max": max(returns),
-            "success": statistics.fmean(known) if known else None,
+            "episodes": len(episodes), "return_mean": statistics.fmean(returns) if known else None,
+            "return_min": min(returns) if known else None,
+            "return_max": max(returns) if known else None,
+            "success": statistics.fmean(successes) if successes else None,
         }
     )  # fmt: skip
+
+
+def _check_columns(data: Data) -> None:
+    """Refuse metrics, with a CdredError, of seeds of a run that do not hold the same."""
+    columns: dict[tuple[str, str], Row] = {}
+    for row in data.diagnostics:
+        first = columns.setdefault((row["task"], row["run"]), row)
+        if row.keys() != first.keys():
+            name = min(row.keys() ^ first.keys())
+            raise CdredError(
+                f"{row['run']} on {row['task']}: of seeds {first['seed']} and {row['seed']} one "
+                f"alone has {name} in its metrics.csv; make both by the same code"
+            )
 
 
 def _compare_with_experts(data: Data) -> None:
@@ -68,9 +99,10 @@ def _compare_with_experts(data: Data) -> None:
     for row in data.summary:
         expert = level[row["task"], row["expert"] or row["demos"]]
         row["expert_score"] = expert
-        row["expert_share"] = score(row) / expert if expert > 0 else None
+        compared = expert if expert is not None and expert > 0 else None
+        row["expert_share"] = score(row) / compared if compared else None
         for name, share in (("half_step", HALF), ("goal_step", GOAL)):
-            row[name] = _first_step(data.curves, row, share * expert) if expert > 0 else None
+            row[name] = _first_step(data.curves, row, share * compared) if compared else None
 
 
 def _first_step(curves: list[Row], agent: Row, goal: float) -> int | None:
@@ -82,14 +114,22 @@ def _first_step(curves: list[Row], agent: Row, goal: float) -> int | None:
     return None
 
 
-def _add_evaluation(data: Data, artifact: Artifact, identity: Row) -> None:
-    evaluation = json.loads((artifact.folder / "evaluation.json").read_text(encoding="utf-8"))
-    returns = [e["return"] for e in evaluation["episodes"]]
-    known = [e["success"] for e in evaluation["episodes"] if e["success"] is not None]
-    identity["method"] = evaluation["method"]
-    for k, episode in enumerate(evaluation["episodes"]):
+def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str | None) -> None:
+    """Add the rows of an evaluation. `method`: its agent's, None if somebody else trained it."""
+    file, evaluation = artifact.folder / results.FILE, results.read(artifact.folder)
+    if evaluation.task != artifact.task:
+        raise CdredError(f"{file}: task: {evaluation.task}, not {artifact.task}")
+    actual = registry.of_saved(evaluation.method).name
+    if method not in (actual, None):
+        raise CdredError(f"{file}: method: {actual}, not {method}")
+    returns, known = evaluation.returns, evaluation.successes
+    identity["method"] = actual
+    for k, episode in enumerate(evaluation.episodes):
         # `seed` is the agent's in every table.
-        own = {"episode_seed" if key == "seed" else key: value for key, value in episode.items()}
+        own = {
+            "length": episode.length, "return": episode.episode_return,
+            "episode_seed": episode.seed, "success": episode.success,
+        }  # fmt: skip
         data.episodes.append(identity | {"episode": k} | own)
     data.summary.append(
         identity
@@ -108,8 +148,3 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row) -> None:
     if film.is_file():
         path = f"{artifact.path}/{film.name}"
         data.films.append(identity | {"return": returns[0], "path": path, "file": film})
-
-
-def _numbers(row: dict[str, str]) -> Row:
-    counts = {name: int(row[name]) for name in ("step", "update")}
-    return counts | {name: float(value) for name, value in row.items() if name not in counts}

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from cdred import methods
 from cdred.envs.tasks import find
 from cdred.report import aggregates, published
 from cdred.report.catalogue import TABLES
+from cdred.report.markup import code, plain
 from cdred.report.rows import GOAL, Data, Row, is_expert
 
 if TYPE_CHECKING:
@@ -71,7 +74,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         "demo_rows": [
             [
                 r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
-                f"{r['return_mean']:.1f}", _range(r),
+                _return(r["return_mean"]), _range(r),
             ]
             for r in data.demos
         ],
@@ -96,23 +99,29 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         ],
         "tree": _tree(experiment.artifacts),
         "lineage_rows": [
-            [f"`{r['artifact']}`", f"`{r['digest'][:12]}`", f"`{r['command']}`"]
+            [code(r["artifact"]), code(r["digest"][:12]), code(r["command"])]
             for r in data.lineage
         ],
-        "csv_files": ", ".join(f"`{name}.csv`" for name in TABLES),
+        "csv_files": Markup(", ").join(code(f"{name}.csv") for name in TABLES),
     }  # fmt: skip
 
 
-def _verdicts(data: Data) -> list[str]:
+def _verdicts(data: Data) -> list[Markup]:
     """One sentence per imitating agent: whether it reached the goal."""
     lines = []
     for r in data.summary:
         if is_expert(r):
             continue
         what = find(r["task"]).measure
-        name = f"**{r['run']}** on {r['task']}, seed {r['seed']}"
+        name = f"**{plain(r['run'])}** on {plain(r['task'])}, seed {r['seed']}"
         if r["expert_share"] is None:
-            lines.append(f"{name}: its expert has 0 {what}; nothing to compare with.")
+            level = r["expert_score"]
+            reason = (
+                f"the {what} of its expert is unknown"
+                if level is None
+                else f"its expert has {level:g} {what}"
+            )
+            lines.append(Markup(f"{name}: {reason}; nothing to compare with."))
             continue
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
         reached = _score(r) if what == "success" else f"mean return {_score(r)}"
@@ -120,9 +129,11 @@ def _verdicts(data: Data) -> list[str]:
         unit = methods.find(r["method"]).unit
         first = f"; its learning curve first did at {unit} {step:,}" if step else ""
         lines.append(
-            f"{name}: {reached} over {r['episodes']} episodes, "
-            f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %"
-            f"{first}."
+            Markup(
+                f"{name}: {reached} over {r['episodes']} episodes, "
+                f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %"
+                f"{first}."
+            )
         )
     return lines
 
@@ -210,26 +221,26 @@ def _films(data: Data) -> dict[str, list[Row]]:
     }
 
 
-def _tree(artifacts: Iterable[Artifact]) -> list[str]:
+def _tree(artifacts: Iterable[Artifact]) -> list[Markup]:
     """The artifacts as a nested list: each below its input, with its evaluation beside it."""
     artifacts = list(artifacts)
     made = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 
-    def below(parent: Artifact | None, depth: int) -> list[str]:
-        lines = []
+    def below(parent: Artifact | None, depth: int) -> list[Markup]:
+        lines: list[Markup] = []
         for artifact in artifacts:
             if artifact.stage == "evaluate" or parent is not (
                 artifact.inputs[0] if artifact.inputs else None
             ):
                 continue
-            name = f"{made[artifact.stage]} **{artifact.entry}**"
+            name = f"{made[artifact.stage]} **{plain(artifact.entry)}**"
             name += f", seed {artifact.seed}" if artifact.stage == "imitate" else ""
-            name += f" on {artifact.task}" if parent is None else ""
-            line = f"{'  ' * depth}- {name} `{artifact.digest[:12]}`"
+            name += f" on {plain(artifact.task)}" if parent is None else ""
+            line = f"{'  ' * depth}- {name} {code(artifact.digest[:12])}"
             for other in artifacts:
                 if other.stage == "evaluate" and other.inputs[0] is artifact:
-                    line += f" → evaluation `{other.digest[:12]}`"
-            lines += [line, *below(artifact, depth + 1)]
+                    line += f" → evaluation {code(other.digest[:12])}"
+            lines += [Markup(line), *below(artifact, depth + 1)]
         return lines
 
     return below(None, 0)
@@ -241,7 +252,13 @@ def _score(row: Row) -> str:
     return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
 
 
+def _return(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.1f}"
+
+
 def _range(row: Row) -> str:
+    if row["return_min"] is None:
+        return "unknown"
     return f"{row['return_min']:.1f} to {row['return_max']:.1f}"
 
 

@@ -13,7 +13,7 @@ from cdred.learning.display import Figure, display_of
 from cdred.report import aggregate_figures
 from cdred.report.catalogue import DIAGNOSTICS, losses
 from cdred.report.plotting import collected, line, logarithmic, over_steps
-from cdred.report.rows import is_expert, score
+from cdred.report.rows import is_expert, known_score, score
 from cdred.report.svg import COLOURS, INK, SIZE, Panel, draw
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _learning_curves(data: Data, task: str) -> Panel:
                 dash = DASHES[order[run["run"]] // len(COLOURS) % len(DASHES)]
                 line(axes, rows, name, "step", color=colour[run["run"]], ls=dash, label=run["run"])
         for row in data.demos:
-            if row["task"] == task:
+            if row["task"] == task and known_score(row) is not None:
                 text = f"{row['demos']} (demos) {score(row):{form}}"
                 axes.axhline(score(row), color=INK, alpha=0.6, ls=":", label=text)
         axes.set(ylabel=name, ylim=(None if lowest < 0 else 0, None))

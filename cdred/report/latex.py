@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from cdred.report.rows import Data, Row
 
 MISSING = "n/a"
+_SPECIAL = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
 
 
 def write(data: Data, out: Path) -> None:
@@ -65,4 +69,4 @@ def _table(head: list[str], rows: list[list[Any]], columns: str) -> str:
 
 
 def _escaped(cell: Any) -> str:
-    return str(cell).replace(" %", r"\,\%").replace("_", r"\_")
+    return str(cell).translate(_SPECIAL).replace(r" \%", r"\,\%")

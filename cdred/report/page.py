@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
+from cdred import documents
 from cdred.report import context
 from cdred.report.catalogue import task_page
 from cdred.report.figures import Figures, colours
+from cdred.report.markup import code, plain
 from cdred.report.rows import Data, Row
 from cdred.report.svg import Panel
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 
 NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never|")
 
+FILM = 2**26  # bytes of a film, at most
+
 
 def write(experiment: Experiment, data: Data, drawn: Figures, out: Path) -> None:
     """Write report.md, report.html, and of an experiment with several tasks a page for each."""
@@ -30,7 +35,7 @@ def write(experiment: Experiment, data: Data, drawn: Figures, out: Path) -> None
     whole = context.context(experiment, data) | shared
     _fill("report.md", whole | _MARKDOWN | {"drawn": drawn}, out / "report.md")
     main = drawn.overview() if several else drawn
-    linked = context.answer(data, lambda task: f"[{task}]({task_page(task)})")
+    linked = context.answer(data, lambda task: Markup(f"[{plain(task)}]({task_page(task)})"))
     _fill("report.html", whole | _HTML | {"drawn": main, "answer": linked}, out / "report.html")
     for task in data.tasks if several else []:
         part = context.context(experiment, data.only(task)) | shared | {"drawn": drawn.only(task)}
@@ -48,11 +53,10 @@ def _fill(template: str, variables: dict[str, Any], file: Path) -> None:
 
 
 def _environment() -> Environment:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-    from markupsafe import Markup
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    environment = Environment(
-        loader=PackageLoader("cdred.report"), autoescape=select_autoescape(["html.j2"]),
+    environment = Environment(  # of Markdown as of HTML, nothing that is filled in is markup
+        loader=PackageLoader("cdred.report"), autoescape=True, finalize=plain,
         trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined,
     )  # fmt: skip
     render = _to_html()
@@ -83,46 +87,48 @@ def _to_html() -> Callable[[str], str]:
 # ---- the parts of Markdown and of HTML -----------------------------------------------------
 
 
-def _table(head: list[str], rows: list[list[Any]]) -> str:
+def _table(head: list[str], rows: list[list[Any]]) -> Markup:
     """A Markdown table; columns of numbers are aligned to the right."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[plain(cell) for cell in row] for row in rows]
     numbers = [all(NUMBER.fullmatch(row[k]) for row in cells) for k in range(len(head))]
-    lines = [head, ["---:" if number else "---" for number in numbers], *cells]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    rules = ["---:" if number else "---" for number in numbers]
+    lines: list[Iterable[str]] = [[plain(name) for name in head], rules, *cells]
+    return Markup("\n".join("| " + " | ".join(line) + " |" for line in lines))
 
 
-def _shorter_table(head: list[str], rows: list[list[Any]]) -> str:
+def _shorter_table(head: list[str], rows: list[list[Any]]) -> Markup:
     """As `_table`, without a task that is the same in all rows: the page's."""
     if head[0] == "task" and len(rows) > 0 and len({row[0] for row in rows}) == 1:
         head, rows = head[1:], [row[1:] for row in rows]
     return _table(head, rows)
 
 
-def _film_table(films: list[Row]) -> str:
+def _film_table(films: list[Row]) -> Markup:
     return _table(
         ["run", "seed", "return", "film"],
-        [[f["run"], f["seed"], f"{f['return']:.1f}", f"`{f['path']}`"] for f in films],
+        [[f["run"], f["seed"], f"{f['return']:.1f}", code(f["path"])] for f in films],
     )
 
 
-def _grid(cells: Iterable[str], kind: str = "") -> str:
+def _grid(cells: Iterable[str], kind: str = "") -> Markup:
     """A block without empty lines, which would end it in Markdown."""
-    return "\n".join([f'<div class="{f"grid {kind}".strip()}">', *cells, "</div>"])
+    return Markup("\n".join([f'<div class="{f"grid {kind}".strip()}">', *cells, "</div>"]))
 
 
-def _inlined(panels: Iterable[Panel]) -> str:
+def _inlined(panels: Iterable[Panel]) -> Markup:
     cells = [f"<figure>{panel.svg}</figure>" for panel in panels]
     return _grid(cells, {1: "one", 2: "two", 4: "four"}.get(len(cells), ""))
 
 
-def _embedded(films: list[Row]) -> str:
+def _embedded(films: list[Row]) -> Markup:
     def cell(film: Row) -> str:
-        content = base64.b64encode(film["file"].read_bytes()).decode()
-        label = html.escape(f"Film of {film['run']} on {film['task']}, seed {film['seed']}")
+        content = base64.b64encode(documents.read_bytes(film["file"], FILM)).decode()
+        run, seed = plain(film["run"]), film["seed"]
         return (
-            f'<figure class="run-{film["run"]}"><video autoplay loop muted playsinline controls '
-            f'aria-label="{label}" src="data:video/mp4;base64,{content}"></video>'
-            f"<figcaption><strong>{film['run']}</strong>, seed {film['seed']}: "
+            f'<figure class="run-{run}"><video autoplay loop muted playsinline controls '
+            f'aria-label="Film of {run} on {plain(film["task"])}, seed {seed}" '
+            f'src="data:video/mp4;base64,{content}"></video>'
+            f"<figcaption><strong>{run}</strong>, seed {seed}: "
             f"return {film['return']:.1f}</figcaption></figure>"
         )
 
@@ -132,14 +138,16 @@ def _embedded(films: list[Row]) -> str:
 _MARKDOWN: dict[str, Any] = {
     "table": _table,
     "films": _film_table,
-    "figures": lambda panels: "\n".join(f"![{p.label}]({p.file})" for p in panels),
-    "details": lambda summary, caller: f"### {summary}\n\n{caller()}",
+    "figures": lambda panels: Markup("\n").join(
+        Markup(f"![{plain(panel.label)}]({panel.file})") for panel in panels
+    ),
+    "details": lambda summary, caller: Markup(f"### {plain(summary)}\n\n{caller()}"),
 }
 _HTML: dict[str, Any] = {
     "table": _shorter_table,
     "films": _embedded,
     "figures": _inlined,
-    "details": lambda summary, caller: (
-        f"<details><summary>{summary}</summary>\n\n{caller()}\n\n</details>\n"
+    "details": lambda summary, caller: Markup(
+        f"<details><summary>{plain(summary)}</summary>\n\n{caller()}\n\n</details>\n"
     ),
 }

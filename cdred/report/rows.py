@@ -4,17 +4,25 @@ training, trained agent, and run."""
 from __future__ import annotations
 
 import csv
+import io
+import math
+import re
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from cdred import documents
 from cdred.envs.tasks import find
+from cdred.errors import CdredError
 from cdred.report.catalogue import TABLES
 
 Row = dict[str, Any]
 
 GOAL = 0.9  # of what the expert reaches: what counts as having imitated it
 HALF = 0.5
+LARGEST = 2**30  # bytes of a table: 500,000 rows of metrics
+COLUMN = re.compile(r"[A-Za-z_]\w*")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how text begins that a spreadsheet computes
 
 
 @dataclass(frozen=True)
@@ -51,30 +59,104 @@ class Data:
         return Data(**rows)
 
 
-def expert_levels(data: Data) -> dict[tuple[str, str], float]:
-    """The scores that agents are compared with, by task and expert.
+def expert_levels(data: Data) -> dict[tuple[str, str], float | None]:
+    """The scores that agents are compared with, by task and expert; None where it is unknown.
 
     Who imitates what others recorded is held against the recordings, as their expert is not here:
     then by the name of the demonstrations.
     """
-    level = {(r["task"], r["run"]): score(r) for r in data.summary if is_expert(r)}
-    return level | {(r["task"], r["demos"]): score(r) for r in data.demos if not r["expert"]}
+    level = {(r["task"], r["run"]): known_score(r) for r in data.summary if is_expert(r)}
+    return level | {(r["task"], r["demos"]): known_score(r) for r in data.demos if not r["expert"]}
 
 
 def is_expert(row: Row) -> bool:
     return not row["demos"]
 
 
-def score(row: Row) -> float:
+def known_score(row: Row) -> float | None:
     """The row's score, as its task is measured: the share of episodes that succeed, or the mean
-    return. An episode that is not known to have succeeded has not."""
-    column = "success" if find(row["task"]).measure == "success" else "return_mean"
-    return float(row.get(column) or 0.0)
+    return; None where it is unknown."""
+    value = row.get("success" if find(row["task"]).measure == "success" else "return_mean")
+    return None if value is None else float(value)
+
+
+def score(row: Row) -> float:
+    """As `known_score`. An episode that is not known to have succeeded has not."""
+    return known_score(row) or 0.0
+
+
+class Demonstration(NamedTuple):
+    """An episode of demonstrations; None for what was not recorded."""
+
+    episode_return: float | None
+    success: bool | None
+
+
+def read_demonstrations(folder: Path) -> list[Demonstration]:
+    """The list of an artifact's episodes. Raises CdredError when it is not as it must be."""
+    file, outcomes = folder / "episodes.csv", {"True": True, "False": False, "": None}
+    rows = read_csv(file)
+    if not rows or "return" not in rows[0]:
+        raise CdredError(f"{file}: lists no returns of episodes")
+    episodes = []
+    for k, row in enumerate(rows, 1):
+        if (success := row.get("success", "")) not in outcomes:
+            raise CdredError(f"{file}, row {k}: success: must be True, False or empty")
+        unknown = row["return"] in ("", "nan")
+        value = None if unknown else _number(row["return"], f"{file}, row {k}: return")
+        episodes.append(Demonstration(value, outcomes[success]))
+    return episodes
+
+
+def read_numbers(file: Path, columns: tuple[str, ...], ascending: str = "") -> list[Row]:
+    """The rows of a table of finite numbers, `columns` among them, the first two of them whole, and
+    one perhaps `ascending` from above 0; success alone may be empty, where it is unknown.
+
+    Raises CdredError naming the row and column of the first number that is not.
+    """
+    rows: list[Row] = []
+    for k, row in enumerate(read_csv(file), 1):
+        if missing := [name for name in columns if name not in row]:
+            raise CdredError(f"{file}: has no column {missing[0]}")
+        numbers: Row = {
+            name: None
+            if name == "success" and not text
+            else _number(text, f"{file}, row {k}: {name}")
+            for name, text in row.items()
+        }
+        for name in columns[:2]:
+            if not isinstance(numbers[name], int):
+                raise CdredError(f"{file}, row {k}: {name}: must be a whole number")
+        if ascending and numbers[ascending] <= (rows[-1][ascending] if rows else 0):
+            raise CdredError(f"{file}, row {k}: {ascending}: not above that of the row before")
+        rows.append(numbers)
+    return rows
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = int(text) if re.fullmatch(r"-?\d{1,18}", text) else float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise CdredError(f"{where}: must be a finite number")
+    return value
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    """The rows of a table. Raises CdredError unless it has one head of names, and as many cells in
+    each row."""
+    text = documents.read_text(path, LARGEST)
+    try:
+        head, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except csv.Error as exc:
+        raise CdredError(f"{path}: not a table: {exc}") from None
+    if len(set(head)) < len(head) or not all(COLUMN.fullmatch(name) for name in head):
+        raise CdredError(f"{path}: not a table: its head is not one of names")
+    for k, row in enumerate(rows, 1):
+        if len(row) != len(head):
+            raise CdredError(f"{path}, row {k}: {len(row)} cells below {len(head)} names")
+    return [dict(zip(head, row, strict=True)) for row in rows]
 
 
 def write(data: Data, out: Path) -> None:
@@ -89,4 +171,9 @@ def write_csv(file: Path, rows: list[Row]) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.DictWriter(opened, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """A value that a spreadsheet shows as it is."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value

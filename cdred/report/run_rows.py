@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import statistics
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cdred import methods
 from cdred.envs.tasks import find
+from cdred.learning.weights_file import kinds_in
 from cdred.report.rows import Data, Row, expert_levels
 from cdred.report.statistics import bootstrap_interval
 
@@ -36,7 +36,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
         returns = [_of(data.episodes, task, run, agent["seed"], "return") for agent in agents]
         low, high = bootstrap_interval(returns)
         mean = statistics.fmean(agent["return_mean"] for agent in agents)
-        level = expert_score[task, first["expert"] or first["demos"]]
+        level = expert_score[task, first["expert"] or first["demos"]] or 0.0  # 0: none, or unknown
         known = [agent["success"] for agent in agents if agent["success"] is not None]
         success = statistics.fmean(known) if known else None
         outcomes = [
@@ -106,13 +106,8 @@ def _cost(experiment: Experiment, data: Data, agent: Row, artifact: Artifact) ->
         "agent_steps": steps,
         "environment_steps": steps * find(task).action_repeat,
         "updates": int(updates[-1]) if updates else 0,
-        "parameters": _parameters(model) if there else 0,
+        "parameters": sum(math.prod(kind.shape) for kind in kinds_in(model).values())
+        if there
+        else 0,
         "checkpoint_bytes": model.stat().st_size if there else 0,
     }
-
-
-def _parameters(model: Path) -> int:
-    from safetensors import safe_open
-
-    with safe_open(model, framework="np") as file:
-        return sum(math.prod(file.get_slice(name).get_shape()) for name in file.keys())  # noqa: SIM118

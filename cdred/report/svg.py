@@ -19,6 +19,7 @@ SIZE = (4.7, 3.3)  # inches; as many pixels wide as a phone, so that text is leg
 LEGEND = (4, 0.21)  # rows for which there is room in that; inches of each more
 STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a dollar sign is one
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same layout on every machine
     "font.size": 11,
     "axes.titlesize": 11,

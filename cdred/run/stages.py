@@ -122,7 +122,7 @@ def _accept(plan: Plan, job: Job, out: Path) -> None:
     from cdred.learning import saving
     from cdred.run import acceptance
 
-    agent, demanded = saving.load(out).to(_device(plan.config)), plan.config.expert
+    agent, demanded = saving.load(out, job.task).to(_device(plan.config)), plan.config.expert
     score = acceptance.score(agent, job.task, demanded.episodes)
     logger.info(acceptance.judge(job, demanded, score))
 
@@ -160,7 +160,7 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
         from cdred.learning import saving
 
         folder = plan.root / job.inputs[0].path
-        agent = saving.load(folder).to(device)
+        agent = saving.load(folder, job.task).to(device)
         episodes = selection.collect(
             agent, job.task, chosen, str(entry.expert), monitor, _parallel(plan)
         )
@@ -202,7 +202,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
-    agent = saving.load(plan.root / job.inputs[0].path).to(device)
+    agent = saving.load(plan.root / job.inputs[0].path, job.task).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
     monitor.begin(label, find(job.task).episode_length, "step", device_name(device))
     episodes = evaluation.evaluate(

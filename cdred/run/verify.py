@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cdred import manifest
+from cdred import documents, manifest
+from cdred.config.schema import Episodes, Evaluation, Obs
+from cdred.documents import Document, Seed
 from cdred.envs.episodes import Episode
+from cdred.envs.tasks import check_trusted
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
 from cdred.plan import code, output_path
@@ -41,6 +44,16 @@ def reproductions(path: str, manifests: Manifests, root: Path) -> list[str]:
     return [evaluation] if known is not None and known["inputs"].get(path) == here else []
 
 
+class _Demonstrations(Document):
+    """The parameters of demonstrations by which their episodes are chosen."""
+
+    episodes: Episodes
+    obs: Obs
+    seed: Seed
+    only: Literal["all", "successful"]
+    min_return: float | None
+
+
 def differences(root: Path, m: dict[str, Any]) -> list[str]:
     """The circumstances that differ from those of the artifact; without any its bits must come
     back."""
@@ -50,7 +63,8 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
     }
     other = [] if _same_code(root, m["code"]) else ["code"]
     other += [key for key, value in here.items() if m.get(key) != value]
-    return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
+    packages = m.get("packages", {})
+    return other + [name for name, version in packages.items() if machine.version(name) != version]
 
 
 def _same_code(root: Path, recorded: Any) -> bool:
@@ -71,8 +85,10 @@ class Reproduction:
         self.path, self.differences = path, differences(root, m)
         prepare(m.get("threads", 1))
         self.recorded, self.again, same_bits = play()
-        scale = float(np.abs(self.recorded).max())
-        self.off = np.abs(self.again - self.recorded)
+        unknown = np.isnan(self.recorded) & np.isnan(self.again)
+        scale = float(np.abs(self.recorded[~np.isnan(self.recorded)]).max(initial=0.0))
+        off = np.where(unknown, 0.0, np.abs(self.again - self.recorded))
+        self.off = np.where(np.isnan(off), np.inf, off)
         self.exact = bool(same_bits and not self.off.any())
         self.allowed = 0.0 if not self.differences else tolerance * scale
         self.holds = bool((self.off <= self.allowed).all()) and (
@@ -81,7 +97,7 @@ class Reproduction:
 
     def lines(self) -> Iterator[str]:
         count = len(self.recorded)
-        what = f"mean return {self.recorded.mean():.1f}, played again {self.again.mean():.1f}"
+        what = f"mean return {_mean(self.recorded)}, played again {_mean(self.again)}"
         if self.exact:
             yield f"reproduced  {self.path}: all {count} episodes exactly ({what})"
             return
@@ -94,28 +110,39 @@ class Reproduction:
         yield f"            ({what})"
 
 
+def _mean(returns: NDArray[Any]) -> str:
+    """The mean return as text; environments and recordings may lack rewards."""
+    return f"{returns.mean():.1f}" if np.isfinite(returns).all() else "unknown"
+
+
 def _evaluation(root: Path, path: str, m: dict[str, Any]) -> Played:
     from cdred.learning import saving
 
     (agent_path,) = m["inputs"]
-    return _evaluate(path, saving.load(root / agent_path), root / path, m)
+    check_trusted(m["task"])
+    return _evaluate(path, saving.load(root / agent_path, m["task"]), root / path, m)
 
 
 def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Played:
     """The evaluation of manifest `m`, recorded in a directory, and the same played by `agent`."""
     from cdred import evaluation
+    from cdred.learning import registry, results
 
-    recorded, chosen = evaluation.read(recorded_in), m["params"]
+    recorded = results.read(recorded_in)
+    chosen = documents.check(Evaluation, m["params"], f"{name}/{manifest.NAME}: params")
+    _agree(name, "task", recorded.task, m["task"], agent.task)
+    method = registry.of_saved(recorded.method).name
+    _agree(name, "method", method, agent.method)
+    _agree(name, "episodes", len(recorded.episodes), chosen.episodes)
     agent = agent.to(_device(m))
-    episodes = evaluation.evaluate(agent, m["task"], chosen["episodes"], chosen["seed"])
-    again = evaluation.results(agent, m["task"], episodes)
-    returns = np.array([e["return"] for e in recorded["episodes"]])
+    episodes = evaluation.evaluate(agent, m["task"], chosen.episodes, chosen.seed)
+    returns = np.array(recorded.returns)
     _agree(
-        name, "episodes and seeds", *([e["seed"] for e in r["episodes"]] for r in (recorded, again))
+        name, "episodes and seeds", [e.seed for e in recorded.episodes], [e.seed for e in episodes]
     )
-    _agree(name, "mean return", recorded["return_mean"], float(np.mean(returns)))
-    rest = [[(e["length"], e["success"]) for e in r["episodes"]] for r in (recorded, again)]
-    return returns, _returns(episodes), rest[0] == rest[1]
+    _agree(name, "mean return", recorded.return_mean, float(np.mean(returns)))
+    rest = [(e.length, e.success) for e in recorded.episodes]
+    return returns, _returns(episodes), rest == [(len(e.action), e.success) for e in episodes]
 
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
@@ -123,14 +150,15 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
     from cdred.demos import dataset, selection
     from cdred.learning.seeding import derive_seeds
 
-    params = m["params"]
-    recorded = dataset.read(root / path, m["task"], params["obs"])
-    every = params["only"] == "all" and params["min_return"] is None
-    tried = derive_seeds(params["seed"], selection.PURPOSE, params["episodes"] * selection.ROUNDS)
+    check_trusted(m["task"])
+    params = documents.check(_Demonstrations, m["params"], f"{path}/{manifest.NAME}: params")
+    recorded = dataset.read(root / path, m["task"], params.obs)
+    every = params.only == "all" and params.min_return is None
+    tried = derive_seeds(params.seed, selection.PURPOSE, params.episodes * selection.ROUNDS)
     seeds = [e.seed for e in recorded]
     follow = tried if every else [seed for seed in tried if seed in seeds]
-    _agree(path, "episodes and seeds", seeds, follow[: params["episodes"]])
-    again = selection.observe(m["task"], params["obs"], recorded)
+    _agree(path, "episodes and seeds", seeds, follow[: params.episodes])
+    again = selection.observe(m["task"], params.obs, recorded)
     pairs = zip(recorded, again, strict=True)
     same = all(np.array_equal(a.obs, b.obs) for a, b in pairs)
     return _returns(recorded), _returns(again), same
@@ -138,11 +166,11 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
 
 def _device(m: dict[str, Any]) -> Any:
     """Where an artifact is played again: on the CPU if it was made there."""
-    return select("cpu" if m["device"] == "cpu" else "auto", machine.take_gpu)
+    return select("cpu" if m.get("device", "cpu") == "cpu" else "auto", machine.take_gpu)
 
 
-def _agree(path: str, what: str, recorded: Any, follows: Any) -> None:
-    if recorded != follows:
+def _agree(path: str, what: str, recorded: Any, *follows: Any) -> None:
+    if any(recorded != other for other in follows):
         raise CdredError(
             f"{path}: its {what} are not those that follow from its manifest and files"
         )
@@ -181,10 +209,11 @@ def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any =
 
     pulled = pull(where, "model", revision)
     name = f"{where}@{pulled.commit[:12]}"
-    m = pulled.lineage("evaluate")
-    if m is None or not (pulled.folder / "evaluation.json").exists():
+    m = pulled.evaluation
+    if m is None:
         raise CdredError(f"{name}: holds no evaluation to compare with")
-    say(f"intact      {name}: {len(pulled.publication['files'])} files")
+    check_trusted(m["task"])
+    say(f"intact      {name}: {len(pulled.publication.files)} files")
     agent = Agent.from_pretrained(pulled.folder)
     play = partial(_evaluate, name, agent, pulled.folder, m)
     outcome = Reproduction(Path(cdred.__file__).parents[1], name, m, tolerance, play)

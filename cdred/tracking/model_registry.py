@@ -100,14 +100,14 @@ def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
 def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> str:
     from mlflow.exceptions import MlflowException
 
-    from cdred import evaluation
+    from cdred.learning import results as results_file
 
     client, name = delivery.client, model_name(job)
-    results = evaluation.read(plan.root / plan.evaluate(job).path)
+    results = results_file.read(plan.root / plan.evaluate(job).path)
     tags = {
         "cdred.digest": job.digest, "cdred.artifact": job.path.as_posix(), "task": job.task,
-        "run": job.entry, "seed": str(job.seed), "method": results["method"],
-        "return_mean": f"{results['return_mean']:.6g}", "episodes": str(len(results["episodes"])),
+        "run": job.entry, "seed": str(job.seed), "method": results.method,
+        "return_mean": f"{results.return_mean:.6g}", "episodes": str(len(results.episodes)),
     }  # fmt: skip
     with contextlib.suppress(MlflowException):  # it is there already, or the next call tells why
         client.create_registered_model(name, description=f"Agents of {job.task}, made by cdred")
@@ -122,14 +122,14 @@ def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> s
         run_id, model_id = _log(plan, job, delivery, requirements, tags)
         version = client.create_model_version(
             name, f"models:/{model_id}", run_id, tags, model_id=model_id,
-            description=f"{results['method']} on {job.task}, seed {job.seed}: return "
-            f"{results['return_mean']:.1f} over {len(results['episodes'])} episodes",
+            description=f"{results.method} on {job.task}, seed {job.seed}: return "
+            f"{results.return_mean:.1f} over {len(results.episodes)} episodes",
         )  # fmt: skip
     alias = f"seed-{job.seed}"
     client.set_registered_model_alias(name, alias, version.version)
     return (
         f"{'unchanged ' if same else 'registered'}  models:/{name}@{alias}, version "
-        f"{version.version}: {job.path}, return {results['return_mean']:.1f}"
+        f"{version.version}: {job.path}, return {results.return_mean:.1f}"
     )
 
 

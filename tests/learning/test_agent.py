@@ -68,14 +68,39 @@ def test_a_folder_or_an_artifact_s_folder(copy: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (lambda d: d["settings"].update(zetta=1), "cannot be loaded: .*zetta"),
-        (lambda d: d["settings"].update(latent_dim=24), "cannot be loaded: "),
-        (lambda d: d["settings"].update(latent_dim=10**9), "cannot be loaded: .*latent_dim"),
-        (lambda d: d["settings"].update(zeta="high"), "cannot be loaded: .*zeta"),
+        (lambda d: d["settings"].update(zetta=1), "settings: zetta: Extra inputs are not"),
+        (
+            lambda d: d["settings"].update(latent_dim=24),
+            "F32 of 16x17, its config.json asks for F32",
+        ),
+        (
+            lambda d: d["settings"].update(latent_dim=10**9),
+            "latent_dim: must be less than or equal",
+        ),
+        (
+            lambda d: d["settings"].update(latent_dim=2**16, mlp_dim=2**16, num_q=100),
+            "asks for F32",
+        ),
+        (lambda d: d["settings"].update(zeta="high"), "settings: zeta: must be a valid number"),
+        (lambda d: d["settings"].update(zeta=None), "settings: zeta: must be a valid number"),
+        (lambda d: d["settings"].update(presets={}), "settings: presets: Extra inputs are not"),
         (lambda d: d.update(method="cdrd"), "no method is called 'cdrd'; did you mean 'cdred'"),
         (lambda d: d.update(method="antigravity:x"), "import antigravity first, if you trust it"),
-        (lambda d: d.update(settings=None), "cannot be loaded: "),
-        (lambda d: d.pop("task"), "cannot be loaded: .*task"),
+        (lambda d: d.update(settings=None), "config.json: settings: must be a valid dictionary"),
+        (lambda d: d.update(settings=[[[]]]), "config.json: settings: must be a valid dictionary"),
+        (
+            lambda d: d.update(obs_shape=[10**12]),
+            r"obs_shape: \[1000000000000\], those of cartpole",
+        ),
+        (lambda d: d.update(obs_shape=[5, 5, 5]), r"obs_shape: .* are \[9, 64, 64\]"),
+        (lambda d: d.update(action_dim=2), "action_dim: 2, those of cartpole-balance are 1"),
+        (lambda d: d.update(action_dim=True), "action_dim: must be a valid integer"),
+        (lambda d: d.update(task="cup-catch"), "obs_shape: .* those of cup-catch are"),
+        (
+            lambda d: d.update(method="cfil", settings={"mlp_dim": 2**16}),
+            "its config.json asks for",
+        ),
+        (lambda d: d.pop("task"), "config.json: task: Field required"),
     ],
 )
 def test_what_does_not_fit_is_refused(copy: Path, change: Callable, reason: str) -> None:
@@ -88,7 +113,7 @@ def test_what_does_not_fit_is_refused(copy: Path, change: Callable, reason: str)
 def test_files_that_are_missing_or_damaged_are_named(copy: Path) -> None:
     weights_file = copy / "model.safetensors"
     weights_file.write_bytes(weights_file.read_bytes()[:1000])
-    with pytest.raises(CdredError, match="cannot be loaded: "):
+    with pytest.raises(CdredError, match=r"model\.safetensors: not of safetensors, or cut short"):
         Agent.from_pretrained(copy)
     weights_file.unlink()
     with pytest.raises(CdredError, match=r"no model.safetensors: not the folder of an agent"):
@@ -106,8 +131,8 @@ def test_an_expert_must_fit_its_task(copy: Path) -> None:
     assert load_expert(copy, "cartpole-balance", "state", "mine").task == "cartpole-balance"
     for task, obs, reason in (
         ("cartpole-balance", "rgb", "observations state, the task's are rgb"),
-        ("acrobot-swingup", "state", "obs_dim 5, the task's are 6"),
-        ("mw-reach", "state", "action_dim 1, the task's are 4"),
+        ("acrobot-swingup", "state", "an agent for cartpole-balance, not for acrobot-swingup"),
+        ("cartpole-swingup", "state", "an agent for cartpole-balance, not for cartpole-swingup"),
     ):
         with pytest.raises(CdredError, match=reason):
             load_expert(copy, task, obs, "mine")

@@ -80,7 +80,8 @@ def write_results(job: Job, directory: Path) -> None:
             }
             for k, value in enumerate(RETURNS[job.entry])
         ]
-        found = {"method": method, "task": job.task, "episodes": episodes}
+        mean = float(np.mean([e["return"] for e in episodes]))
+        found = {"method": method, "task": job.task, "return_mean": mean, "episodes": episodes}
         (directory / "evaluation.json").write_text(json.dumps(found))
         if job.entry != "bc":
             (directory / "video.mp4").write_bytes(FILM + bytes([job.seed]))

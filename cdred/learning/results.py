@@ -1,0 +1,58 @@
+"""The results of an evaluation as `evaluation.json` holds them, read from anybody's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cdred import documents
+from cdred.documents import Document, Seed
+from cdred.errors import CdredError
+from cdred.learning import registry
+
+FILE = "evaluation.json"
+
+
+class EpisodeResult(Document):
+    """One episode; `success` is None where the suite does not know it."""
+
+    episode_return: float = Field(alias="return")
+    success: bool | None
+    length: Annotated[int, Field(ge=1)]
+    seed: Seed
+
+
+class Results(Document):
+    """Raw results per episode, and their mean."""
+
+    task: Annotated[str, Field(max_length=200)]
+    method: Annotated[str, Field(max_length=200)]
+    return_mean: float
+    episodes: Annotated[list[EpisodeResult], Field(min_length=1, max_length=100_000)]
+
+    @property
+    def returns(self) -> list[float]:
+        return [e.episode_return for e in self.episodes]
+
+    @property
+    def successes(self) -> list[bool]:
+        """Of the episodes of which it is known."""
+        return [e.success for e in self.episodes if e.success is not None]
+
+
+def read(directory: Path) -> Results:
+    """The results in a directory. Raises CdredError when they are missing or not as they must be,
+    or of a method that is not known here."""
+    return check(documents.read_json(directory / FILE), str(directory / FILE))
+
+
+def check(content: Any, where: str) -> Results:
+    """As `read`, of what was read from a file."""
+    results = documents.check(Results, content, where)
+    try:
+        registry.of_saved(results.method)
+    except CdredError as exc:
+        raise CdredError(f"{where}: {exc}") from None
+    return results
