@@ -3,15 +3,23 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+from cdred import documents
+from cdred.documents import Document
+from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 
 HEAD = ("artifact", "time", "attempts", "updates/s", "memory", "energy", "device", "host")
 ENERGY = HEAD.index("energy")
+LARGEST = 2**28  # bytes of a log
+Amount = Annotated[float, Field(ge=0, le=1e15)]
+Megabytes = Annotated[int, Field(ge=0, le=10**15)]
 
 
 def rows(plan: Plan) -> list[tuple[str, ...]]:
@@ -40,20 +48,36 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
     return table
 
 
+class Event(Document):
+    """A line of a runtime log."""
+
+    digest: str
+    host: str
+    pid: int
+    attempt: str
+    seconds: Amount
+    peak_memory_mb: Megabytes
+    device: str = ""
+    updates_per_second: Amount | None = None
+    peak_gpu_memory_mb: Megabytes | None = None
+    energy_joules: Amount | None = None
+    ms_per_action: Amount | None = None
+
+
 def read(root: Path, job: Job) -> list[dict[str, Any]]:
-    """The runtime log of exactly this job: same parameters, code and inputs."""
+    """The runtime log of exactly this job: same parameters, code and inputs. What is damaged in it
+    is left out, as a log must not cost what is made beside it."""
+    file, events = root / job.log.with_name("runtime.jsonl"), []
     try:
-        text = (root / job.log.with_name("runtime.jsonl")).read_text(encoding="utf-8")
-    except OSError:
+        lines = documents.read_bytes(file, LARGEST).splitlines()
+    except CdredError:
         return []
-    events = []
-    for line in text.splitlines():
-        try:
-            event = json.loads(line)
-        except ValueError:
-            continue  # cut short by a kill
-        if event["digest"] == job.digest:
-            events.append(event)
+    for line in lines:
+        with contextlib.suppress(CdredError):  # one may be cut short by a kill
+            text = line.decode("utf-8", "replace")
+            event = documents.check(Event, documents.parse(text, str(file)), str(file))
+            if event.digest == job.digest:
+                events.append(event.model_dump(exclude_unset=True))
     return events
 
 

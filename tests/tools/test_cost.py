@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from support.made_reports import read_csv
 from cdred import manifest, report
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
-from cdred.tools import cost_page
+from cdred.tools import cost, cost_page
 
 
 def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
@@ -61,3 +62,35 @@ def test_cost_is_read_from_the_logs_and_stays_out_of_the_report(
     assert (row["seconds"], row["attempts"], row["energy_joules"]) == ("100.0", "2", "7200.0")
     report.write(describe(plan), tmp_path)
     assert manifest.hash_tree(tmp_path) == manifest.hash_tree(single[1])
+
+
+def test_what_is_damaged_in_a_log_is_left_out(single: tuple[Plan, Path]) -> None:
+    plan = single[0]
+    job = plan.job("imitate", "cartpole-balance", "bc", 0)
+    file = (plan.root / job.log).with_name("runtime.jsonl")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    good = {
+        "digest": job.digest,
+        "host": "h",
+        "pid": 1,
+        "attempt": "a",
+        "seconds": 5.0,
+        "peak_memory_mb": 9,
+    }
+    damaged = [
+        b"", b"null", b"[]", b"{}", b"\xff", b"[" * 10**5, b"9" * 5000,
+        *(json.dumps(good | {name: None}).encode() for name in good),
+        *(json.dumps({k: v for k, v in good.items() if k != name}).encode() for name in good),
+        *(json.dumps(good | {"seconds": value}).encode() for value in (-1, "5", 1e300, [1], float("nan"))),
+        json.dumps(good | {"device": "\x1b[2J"}).encode(), json.dumps(good | {"pid": {}}).encode(),
+    ]  # fmt: skip
+    file.write_bytes(b"\n".join([*damaged, json.dumps(good).encode()]))
+    assert cost.read(plan.root, job) == [good]
+    cost_page.write(plan, plan.report)
+    file.unlink()
+    os.mkfifo(file)
+    assert cost.read(plan.root, job) == []
+    file.unlink()
+    file.mkdir()
+    assert cost.read(plan.root, job) == []
+    file.rmdir()
