@@ -202,7 +202,9 @@ def _check_manifests(pulled: Pulled) -> None:
     files = {place(name) for name in own["files"]}
     if lacking := [name for name in needed if name not in files]:
         raise CdredError(f"{manifest.NAME}: files: lacks {lacking[0]}")
-    known = lineage | {publication.artifact: own}
+    if publication.artifact in lineage:
+        raise CdredError(f"{PUBLICATION}: lineage: holds {publication.artifact} itself")
+    known = {publication.artifact: own} | lineage
     at = {path: f"lineage/{path}/{manifest.NAME}" for path in lineage}
     at[publication.artifact] = manifest.NAME
     for path, one in known.items():

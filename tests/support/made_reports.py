@@ -110,13 +110,16 @@ def write_results(job: Job, directory: Path) -> None:
 
 
 def make(
-    root: Path, write: Write = write_results, method: str = "cdred", **experiment: Any
-) -> tuple[Plan, Path]:
+    root: Path, write: Write = write_results, method: str = "cdred", recorded: bool = False,
+    **experiment: Any,
+) -> tuple[Plan, Path]:  # fmt: skip
     """A report over results written by hand, of the toy experiment changed by `experiment`, its run
-    `cdred` by `method`."""
+    `cdred` by `method`, its demonstrations those of others if they are `recorded`."""
     data, _ = overlays.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
     data["experiment"] |= experiment
     data["runs"]["cdred"]["method"] = method
+    if recorded:
+        data["demos"]["expert-2"] = {"source": "pickle", "path": "theirs.pkl", "episodes": 2}
     root.mkdir(exist_ok=True)
     (root / "cdred").symlink_to(CHECKOUT / "cdred")
     plan = Plan(config.validate(data, {}, "test"), root)
