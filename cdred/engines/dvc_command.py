@@ -22,6 +22,7 @@ import yaml
 from cdred.engines import dvc, sharing
 from cdred.errors import CdredError
 from cdred.plan import Plan
+from cdred.system.exit_status import exit_status
 
 # Options of `repro` with which it does not make everything.
 _PARTIAL = {"--dry", "-n", "--no-commit", "-s", "--single-item", "-d", "--downstream", "-P", "-R"}
@@ -29,14 +30,7 @@ _PARTIAL = {"--dry", "-n", "--no-commit", "-s", "--single-item", "-d", "--downst
 
 def main(arguments: list[str]) -> int:
     """Run a command of DVC. Returns its exit status, 2 where cdred refuses."""
-    try:
-        return _run(arguments)
-    except CdredError as exc:
-        print(f"cdred: {exc}", file=sys.stderr)
-        return 2
-    except OSError as exc:
-        print(f"cdred: {exc.filename}: cannot be written: {exc.strerror}", file=sys.stderr)
-        return 2
+    return exit_status(lambda: _run(arguments))
 
 
 def _run(arguments: list[str]) -> int:

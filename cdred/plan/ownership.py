@@ -40,9 +40,9 @@ def note_present(root: Path, paths: Iterable[Path]) -> None:
 def check_target(root: Path, path: Path) -> None:
     """Refuse to replace what this tool did not write, with a CdredError."""
     target = root / path
-    if not target.exists():
+    if not os.path.lexists(target):
         return
-    if target.is_file():
+    if not target.is_dir():  # also a link to nothing
         raise CdredError(f"{path}: exists and was not made by cdred; move it away")
     content = manifest.read(target)
     known = {manifest.NAME} | manifest.ADDED | _noted(root, path)

@@ -9,9 +9,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cdred.errors import without_secrets
+
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
 logger = logging.getLogger("cdred")
+
+
+class _Formatter(logging.Formatter):
+    """A formatter of lines without secrets."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(record))
 
 
 class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
@@ -33,13 +42,13 @@ def configure_logging(files: Iterable[Path | None], quiet: bool = False) -> None
     logging.raiseExceptions = False  # a log that cannot be written must not cost the work
     if not quiet:
         terminal = _AboveTheBar()
-        terminal.setFormatter(logging.Formatter("%(message)s"))
+        terminal.setFormatter(_Formatter("%(message)s"))
         logger.addHandler(terminal)
     for log in filter(None, files):
         log.parent.mkdir(parents=True, exist_ok=True)
         # Appended to: a job that was killed goes on, and so does its log.
         written = logging.FileHandler(log, encoding="utf-8")
-        written.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        written.setFormatter(_Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
         logger.addHandler(written)
 
 

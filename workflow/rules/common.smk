@@ -13,7 +13,7 @@ sys.path.insert(0, workflow.basedir)
 
 from cdred.engines import snakemake as engine
 from cdred.engines.snakemake import refuse
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
 from cdred.plan import Plan
 from cdred.plan.description import describe
 from cdred.report import catalogue
@@ -39,10 +39,8 @@ try:
     REPORT = catalogue.files(describe(PLAN))  # what a report of this experiment holds
     if workflow.is_main_process:
         VIEW.prepare()
-except CdredError as exc:
-    refuse(exc)
-except OSError as exc:
-    refuse(f"{exc.filename}: cannot be written: {exc.strerror}")
+except (CdredError, OSError) as exc:
+    refuse(reason(exc))
 
 THREADS = PLAN.config.compute.threads
 # The profile says how many GPUs jobs may use at once, and on a cluster which rules get one.
