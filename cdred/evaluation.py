@@ -13,13 +13,13 @@ from cdred.envs.tasks import check_trusted
 from cdred.learning import results as results_file
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
+from cdred.learning.results import VIDEO
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
     from cdred.learning.scripted import ScriptedExpert
 
 
-VIDEO = "video.mp4"
 
 
 def evaluate(
@@ -52,8 +52,8 @@ def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -
         "return_mean": float(np.mean([e.episode_return for e in episodes])),
         "episodes": [
             {
-                "return": e.episode_return, "success": e.success, "length": len(e.action),
-                "seed": e.seed,
+                "return": e.episode_return, "success_at_end": e.success,
+                "success_once": e.success_once, "length": len(e.action), "seed": e.seed,
             }
             for e in episodes
         ],

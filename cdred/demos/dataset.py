@@ -53,7 +53,8 @@ def write(
                 rewards=e.reward, terminations=np.zeros_like(last), truncations=last,
             )
         )  # fmt: skip
-        known = {} if e.success is None else {"success": e.success}
+        outcome = {"success_at_end": e.success, "success_once": e.success_once}
+        known = {name: value for name, value in outcome.items() if value is not None}
         metadata.append({"return": e.episode_return, **known, **provenance})
     storage.update_episodes(buffers)
     storage.update_episode_metadata(metadata)
@@ -74,7 +75,8 @@ def write(
         directory / "episodes.csv",
         [
             {
-                "episode": k, "seed": e.seed, "return": e.episode_return, "success": e.success,
+                "episode": k, "seed": e.seed, "return": e.episode_return,
+                "success_at_end": e.success, "success_once": e.success_once,
                 "length": len(e.action),
             }
             for k, e in enumerate(episodes)
@@ -121,11 +123,16 @@ def recordings(where: str, data: Path, task: str) -> Iterator[Recorded]:
 
 
 def _recording(episode: h5py.Group, space: Any) -> Recorded:
-    success = hdf5.attribute(episode, "success")
-    if success is None and "infos" in episode:
+    success = hdf5.attribute(episode, "success_at_end")
+    once = hdf5.attribute(episode, "success_once")
+    if success is None:  # versions before 0.2 wrote that of any state alone
+        once = hdf5.attribute(episode, "success") if once is None else once
+    if success is None and once is None and "infos" in episode:
         success = hdf5.array(hdf5.group(episode, "infos"), "success")
     obs, action, reward = (
         hdf5.array(episode, name) for name in ("observations", "actions", "rewards")
     )
     ends = tuple((name, hdf5.array(episode, name)) for name in ("terminations", "truncations"))
-    return Recorded(obs, action, reward, success, hdf5.attribute(episode, "seed"), ends, space)
+    return Recorded(
+        obs, action, reward, success, hdf5.attribute(episode, "seed"), ends, space, once
+    )

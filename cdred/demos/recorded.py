@@ -52,8 +52,9 @@ class Recorded:
     """An episode as a reader yields it; None for what was not recorded.
 
     Its arrays are numbers, arrays, or whatever has a `shape` and a `dtype` and becomes an array
-    when it is asked for. `ends`: by field, whether the episode ended at each step. `space`: the
-    space of its observations, as Minari writes it.
+    when it is asked for. `success`: of the last state, or of each. `ends`: by field, whether the
+    episode ended at each step. `space`: the space of its observations, as Minari writes it.
+    `success_once`: of any state, where `success` does not tell.
     """
 
     obs: Any
@@ -63,6 +64,7 @@ class Recorded:
     seed: Any = None
     ends: tuple[tuple[str, Any], ...] = ()
     space: Any = None
+    success_once: Any = None
 
     def episode(self, where: str, index: int, expected: Expected) -> Episode:
         """The episode; rewards that were not recorded become NaN, a missing seed its index.
@@ -94,11 +96,14 @@ class Recorded:
         observations = (
             _pixels(obs, self.space) if expected.obs == "rgb" else _finite("observations", obs)
         )
-        success = None
+        success = once = None
         if self.success is not None:
-            success = bool(_flags("success", self.success, (1, steps, steps + 1)).any())
+            flags = _flags("success", self.success, (1, steps, steps + 1))
+            success, once = bool(flags[-1]), bool(flags.any())
+        if self.success_once is not None:
+            once = bool(_flags("success_once", self.success_once, (1,))[0])
         seed = index if self.seed is None else _seed(self.seed)
-        return Episode(observations, actions, _rewards(self.reward, steps), success, seed)
+        return Episode(observations, actions, _rewards(self.reward, steps), success, seed, once)
 
 
 def _described(what: str, value: Any, shape: tuple[int, ...]) -> Any:
@@ -214,4 +219,4 @@ def strided(e: Episode, stride: int) -> Episode:
     end = count * stride
     action = e.action[:end].reshape(count, stride, -1).mean(1)
     reward = e.reward[:end].reshape(count, stride).sum(1)
-    return Episode(e.obs[: end + 1 : stride], action, reward, e.success, e.seed)
+    return Episode(e.obs[: end + 1 : stride], action, reward, e.success, e.seed, e.success_once)

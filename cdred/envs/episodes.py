@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Episode:
     """obs (T + 1, *obs_shape), float32 or pixels as uint8; action (T, action_dim) and reward (T,),
-    float32. `success`: whether any of its states is one, as Meta-World counts; None where the suite
-    does not define it."""
+    float32. `success`: whether its last state is one, as is published; `success_once`: whether any
+    is; None where the suite does not define it."""
 
     obs: NDArray[Any]
     action: NDArray[Any]
     reward: NDArray[Any]
     success: bool | None
     seed: int
+    success_once: bool | None = None
 
     @property
     def episode_return(self) -> float:
@@ -49,7 +50,7 @@ class Rollout:
         self.obs, _ = envs.reset(seed=[*seeds])  # type: ignore[arg-type]  # the last observations, (N, *obs_shape)
         self._obs = [[first] for first in self.obs]
         self._rewards: list[list[float]] = [[] for _ in seeds]
-        self._success: list[bool | None] = [None for _ in seeds]
+        self._success: list[list[bool]] = [[] for _ in seeds]  # of each step of which it is known
         self._running = set(range(len(seeds)))
         self.actions: list[NDArray[Any]] = []  # of each step, (N, action_dim)
 
@@ -65,7 +66,7 @@ class Rollout:
             self._obs[k].append(self.obs[k])
             self._rewards[k].append(float(reward[k]))
             if "success" in info and info["_success"][k]:
-                self._success[k] = bool(self._success[k]) or bool(info["success"][k])
+                self._success[k].append(bool(info["success"][k]))
             if terminated[k] or truncated[k]:
                 self._running.discard(k)
 
@@ -73,9 +74,9 @@ class Rollout:
         return [
             Episode(
                 np.stack(o), np.stack([a[k] for a in self.actions[: len(r)]]),
-                np.asarray(r, np.float32), success, seed,
+                np.asarray(r, np.float32), s[-1] if s else None, seed, any(s) if s else None,
             )
-            for k, (o, r, success, seed) in enumerate(
+            for k, (o, r, s, seed) in enumerate(
                 zip(self._obs, self._rewards, self._success, self.seeds, strict=True)
             )
         ]  # fmt: skip

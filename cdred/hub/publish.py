@@ -19,9 +19,9 @@ from typing import Any
 from cdred import __version__, manifest
 from cdred.envs.tasks import file_name
 from cdred.errors import CdredError
-from cdred.evaluation import VIDEO
 from cdred.hub import cards
 from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, one_line, place
+from cdred.learning import results
 from cdred.plan import Job, Plan
 from cdred.plan.lineage import Manifests, chain
 
@@ -163,7 +163,7 @@ def _write(
             lineage.append(f"lineage/{path}/{manifest.NAME}")
             copy(plan.root / path / manifest.NAME, lineage[-1])
     if evaluation is not None:
-        for name in ("evaluation.json", VIDEO):
+        for name in (results.FILE, results.VIDEO):
             if (plan.root / evaluation.path / name).exists():
                 copy(plan.root / evaluation.path / name, name)
     for figure in sorted((plan.root / plan.report.path).glob("*.svg")):

@@ -5,21 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import AliasChoices, Field
 
 from cdred import documents
 from cdred.documents import Document, Seed
 from cdred.errors import CdredError
 from cdred.learning import registry
 
-FILE = "evaluation.json"
+FILE, VIDEO = "evaluation.json", "video.mp4"
 
 
 class EpisodeResult(Document):
-    """One episode; `success` is None where the suite does not know it."""
+    """One episode; success of its last state, and of any, is None where the suite does not know it.
+
+    Versions before 0.2 wrote that of any alone, as `success`.
+    """
 
     episode_return: float = Field(alias="return")
-    success: bool | None
+    success_at_end: bool | None = None
+    success_once: bool | None = Field(validation_alias=AliasChoices("success_once", "success"))
     length: Annotated[int, Field(ge=1)]
     seed: Seed
 
@@ -38,8 +42,13 @@ class Results(Document):
 
     @property
     def successes(self) -> list[bool]:
-        """Of the episodes of which it is known."""
-        return [e.success for e in self.episodes if e.success is not None]
+        """Those of the last state, of the episodes of which it is known."""
+        return [e.success_at_end for e in self.episodes if e.success_at_end is not None]
+
+    @property
+    def successes_once(self) -> list[bool]:
+        """Those of any state."""
+        return [e.success_once for e in self.episodes if e.success_once is not None]
 
 
 def read(directory: Path) -> Results:

@@ -123,12 +123,14 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str |
     if method not in (actual, None):
         raise CdredError(f"{file}: method: {actual}, not {method}")
     returns, known = evaluation.returns, evaluation.successes
+    once = evaluation.successes_once
     identity["method"] = actual
     for k, episode in enumerate(evaluation.episodes):
         # `seed` is the agent's in every table.
         own = {
             "length": episode.length, "return": episode.episode_return,
-            "episode_seed": episode.seed, "success": episode.success,
+            "episode_seed": episode.seed, "success": episode.success_at_end,
+            "success_once": episode.success_once,
         }  # fmt: skip
         data.episodes.append(identity | {"episode": k} | own)
     data.summary.append(
@@ -140,6 +142,7 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str |
             "return_min": min(returns),
             "return_max": max(returns),
             "success": statistics.fmean(known) if known else None,
+            "success_once": statistics.fmean(once) if once else None,
             "expert": artifact.ancestor("expert"),
             "demos": artifact.ancestor("demos"),
         }

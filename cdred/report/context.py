@@ -36,13 +36,17 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
             for r in data.runs
             if experiment.entries[r["run"]].keeps_best
         ],
-        "success_head": ["success", "its 95 % interval"] if succeeds else [],
+        "success_head": ["success at the end", "its 95 % interval", "once"] if succeeds else [],
         "returns_rows": [
             [
                 r["task"], r["run"], r["method"], r["acts_by"], r["seeds"], r["episodes"],
                 f"{r['return_mean']:.1f}", f"{r['interval_low']:.1f} to {r['interval_high']:.1f}",
                 _range(r), _percent(r["expert_share"]),
-                *([_percent(r["success"]), _success_interval(r)] if succeeds else []),
+                *(
+                    [_percent(r["success"]), _success_interval(r), _percent(r["success_once"])]
+                    if succeeds
+                    else []
+                ),
             ]
             for r in data.runs
         ],
@@ -195,11 +199,15 @@ def _gradients(data: Data) -> list[list[Any]]:
     for task in data.tasks:
         for r in data.runs:
             if r["task"] == task:
-                norms = (_short(r["grad_norm_mean"]), _short(r["grad_norm_max"]))
+                norms = [
+                    _short(r[f"{name}_{of}"])
+                    for name in ("grad_norm_all", "grad_norm")
+                    for of in ("mean", "max")
+                ]
                 rows.append([task, r["run"], *norms, *measured])
         for name, mean, largest, source in published.gradient_norms(task):
             known = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
-            rows.append([task, f"{name}, published", *known, source])
+            rows.append([task, f"{name}, published", *known, "", "", source])
     return rows
 
 

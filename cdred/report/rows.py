@@ -86,7 +86,7 @@ def score(row: Row) -> float:
 
 
 class Demonstration(NamedTuple):
-    """An episode of demonstrations; None for what was not recorded."""
+    """An episode of demonstrations; None for what was not recorded. `success`: at its end."""
 
     episode_return: float | None
     success: bool | None
@@ -100,8 +100,8 @@ def read_demonstrations(folder: Path) -> list[Demonstration]:
         raise CdredError(f"{file}: lists no returns of episodes")
     episodes = []
     for k, row in enumerate(rows, 1):
-        if (success := row.get("success", "")) not in outcomes:
-            raise CdredError(f"{file}, row {k}: success: must be True, False or empty")
+        if (success := row.get("success_at_end", "")) not in outcomes:
+            raise CdredError(f"{file}, row {k}: success_at_end: must be True, False or empty")
         unknown = row["return"] in ("", "nan")
         value = None if unknown else _number(row["return"], f"{file}, row {k}: return")
         episodes.append(Demonstration(value, outcomes[success]))

@@ -48,6 +48,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
             for agent in agents
             if agent["success"] is not None
         ]
+        once = [agent["success_once"] for agent in agents if agent["success_once"] is not None]
         success_low, success_high = bootstrap_interval(outcomes) if outcomes else (None, None)
         reached = success if find(task).measure == "success" else mean
         rows.append(
@@ -59,6 +60,7 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
                 "return_min": min(agent["return_min"] for agent in agents),
                 "return_max": max(agent["return_max"] for agent in agents),
                 "success": success, "success_low": success_low, "success_high": success_high,
+                "success_once": statistics.fmean(once) if once else None,
                 "expert": first["expert"], "demos": first["demos"],
                 "expert_share": (reached or 0.0) / level if level > 0 else None,
             }
@@ -70,25 +72,35 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
 
 def _of(rows: list[Row], task: str, run: str, seed: int, column: str) -> list[Any]:
     identity = (task, run, seed)
-    return [row[column] for row in rows if (row["task"], row["run"], row["seed"]) == identity]
+    return [
+        row[column]
+        for row in rows
+        if (row["task"], row["run"], row["seed"]) == identity and column in row
+    ]
 
 
 def _gradients(data: Data, task: str, run: str, seeds: list[int]) -> Row:
-    """The gradient norm before clipping: its mean over all updates of all seeds, its maximum."""
+    """The gradient norm before clipping: its mean over all updates of all seeds, its maximum; of
+    the world model's parameters, and of all."""
+    return _norm(data, task, run, seeds, "grad_norm") | _norm(
+        data, task, run, seeds, "grad_norm_all"
+    )
+
+
+def _norm(data: Data, task: str, run: str, seeds: list[int], name: str) -> Row:
     means, largest = [], []
     for seed in seeds:
-        norms, updates = (
-            _of(data.diagnostics, task, run, seed, name) for name in ("grad_norm", "update")
-        )
+        norms = _of(data.diagnostics, task, run, seed, name)
+        updates = _of(data.diagnostics, task, run, seed, "update")
         if not norms:
             continue
         # A row is the mean of the updates since the row before; the last row has fewer.
         counts = [after - before for before, after in pairwise([0, *updates])]
         means.append(float(np.average(norms, weights=counts)))
-        largest += _of(data.diagnostics, task, run, seed, "grad_norm_max")
+        largest += _of(data.diagnostics, task, run, seed, f"{name}_max")
     return {
-        "grad_norm_mean": statistics.fmean(means) if means else None,
-        "grad_norm_max": max(largest, default=None),
+        f"{name}_mean": statistics.fmean(means) if means else None,
+        f"{name}_max": max(largest, default=None),
     }
 
 

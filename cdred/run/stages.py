@@ -237,7 +237,10 @@ def _parallel(plan: Plan) -> bool:
 
 def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
     for k, e in enumerate(episodes):
-        row = {"step": k, "return": e.episode_return, "length": len(e.action), "success": e.success}
+        row = {
+            "step": k, "return": e.episode_return, "length": len(e.action),
+            "success_at_end": e.success, "success_once": e.success_once,
+        }  # fmt: skip
         monitor.row("episodes", row)
     mean = sum(e.episode_return for e in episodes) / len(episodes)
     monitor.row("result", {"step": 0, "return_mean": mean})

@@ -141,8 +141,12 @@ def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Pl
         name, "episodes and seeds", [e.seed for e in recorded.episodes], [e.seed for e in episodes]
     )
     _agree(name, "mean return", recorded.return_mean, float(np.mean(returns)))
-    rest = [(e.length, e.success) for e in recorded.episodes]
-    return returns, _returns(episodes), rest == [(len(e.action), e.success) for e in episodes]
+    same = all(
+        (was.length, was.success_once) == (len(now.action), now.success_once)
+        and was.success_at_end in (now.success, None)  # older versions did not record it
+        for was, now in zip(recorded.episodes, episodes, strict=True)
+    )
+    return returns, _returns(episodes), same
 
 
 def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:

@@ -19,7 +19,10 @@ def test_pickles_of_arrays(tmp_path: Path, protocol: int) -> None:
         {"observations": e.obs.tolist(), "actions": e.action, "rewards": list(e.reward)}
         for e in episodes()
     ]
-    for layout in (iq_learns(episodes()), one_by_one):
+    by_position = [  # as the authors' code reads them, a step at a time
+        [list(e.obs[:-1]), list(e.action), e.reward.tolist(), list(e.obs[1:])] for e in episodes()
+    ]
+    for layout in (iq_learns(episodes()), one_by_one, by_position):
         (tmp_path / "d.pkl").write_bytes(pickle.dumps(layout, protocol))
         actual = collect(tmp_path, "pickle", "d.pkl")
         equal(actual, episodes())

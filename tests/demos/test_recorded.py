@@ -40,7 +40,7 @@ def test_what_was_recorded_is_taken_over() -> None:
     e = episode()
     np.testing.assert_array_equal(e.obs, GOOD["obs"].astype(np.float32))
     assert e.obs.dtype == e.action.dtype == e.reward.dtype == np.float32
-    assert (e.success, e.seed) == (True, 5)
+    assert (e.success, e.success_once, e.seed) == (False, True, 5)
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def test_a_folder_or_an_artifact_s_folder(copy: Path) -> None:
         (lambda d: d.update(task="cup-catch"), "obs_shape: .* those of cup-catch are"),
         (
             lambda d: d.update(method="cfil", settings={"mlp_dim": 2**16}),
-            "its config.json asks for",
+            "for which there is no place",
         ),
         (lambda d: d.pop("task"), "config.json: task: Field required"),
     ],

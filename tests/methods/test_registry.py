@@ -24,7 +24,7 @@ NAMES = methods.folders()
 
 def test_they_are_the_folders() -> None:
     imitating = ["bc", "cdred", "cfil", "gail", "hype", "iqlearn", "iqmpc", "red", "sail"]
-    assert NAMES == (*imitating, "true_reward")
+    assert (*imitating, "true_reward") == NAMES
     assert methods.names() == imitating
     assert methods.find("expert") is methods.find("expert")
     assert methods.find("expert").name == "true_reward"  # its name in earlier results

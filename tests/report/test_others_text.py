@@ -96,9 +96,9 @@ def collected(single: tuple[Plan, Path], path: str, change: Callable[[str], str]
         ({"episodes": []}, "episodes: List should have at least 1 item"),
         ({"episodes": [None]}, "episodes.0: "),
         *(
-            ({"episodes": [{"return": 1.0, "success": None, "length": 5, "seed": 0} | one]}, f"episodes.0.{key}")
+            ({"episodes": [{"return": 1.0, "success_at_end": None, "success_once": None, "length": 5, "seed": 0} | one]}, f"episodes.0.{key}")
             for one in ({"seed": "<b>"}, {"seed": -1}, {"seed": None}, {"return": "=cmd"}, {"return": None},
-                        {"return": True}, {"success": "yes"}, {"success": 1}, {"length": 0}, {"length": 1.5})
+                        {"return": True}, {"success_at_end": "yes"}, {"success_once": 1}, {"length": 0}, {"length": 1.5})
             for key in one
         ),
     ],
@@ -141,7 +141,7 @@ def test_a_table_of_numbers_is_one(
     assert reason in collected(single, path, lambda text: text.replace(old, new, 1))
 
 
-@pytest.mark.parametrize("content", ["", "episode\n0\n", "episode,return\n", "return\nx\n", "return,success\n1,yes\n"])  # fmt: skip
+@pytest.mark.parametrize("content", ["", "episode\n0\n", "episode,return\n", "return\nx\n", "return,success_at_end\n1,yes\n"])  # fmt: skip
 def test_a_list_of_demonstrations_is_one(single: tuple[Plan, Path], content: str) -> None:
     assert "episodes.csv" in collected(
         single, f"demos/{TASK}/expert-2/episodes.csv", lambda _: content
@@ -159,7 +159,9 @@ def test_returns_that_were_not_recorded_are_unknown(tmp_path: Path) -> None:
     def write(job: Job, directory: Path) -> None:
         write_results(job, directory)
         if job.stage == "demos":
-            (directory / "episodes.csv").write_text("episode,return,success\n0,nan,\n1,nan,\n")
+            (directory / "episodes.csv").write_text(
+                "episode,return,success_at_end\n0,nan,\n1,nan,\n"
+            )
 
     _, out = make(tmp_path / "project", write, recorded=True, seeds=[0, 1])
     text = (out / "report.md").read_text()

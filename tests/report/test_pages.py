@@ -235,7 +235,7 @@ def test_an_expert_without_return_leaves_nothing_to_compare(tmp_path: Path) -> N
         if job.stage == "evaluate":
             found = json.loads((directory / "evaluation.json").read_text())
             for episode in found["episodes"]:
-                episode |= {"return": 0.0, "success": job.entry == "cdred"}
+                episode |= {"return": 0.0, "success_at_end": job.entry == "cdred"}
             (directory / "evaluation.json").write_text(json.dumps(found))
 
     _, out = make(tmp_path / "project", write, seeds=[0, 1])

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +98,32 @@ def test_meta_world_is_the_benchmarks_own_with_the_goal_observed() -> None:
         steps = [raw.step(action), raw.step(action)]
         np.testing.assert_allclose(obs, steps[1][0], rtol=1e-5, atol=1e-6)
         assert reward == pytest.approx(sum(float(s[1]) for s in steps))
+
+
+@pytest.mark.parametrize("task", ["hopper-hop", "walker-run", "humanoid-walk"])
+def test_observations_are_in_dm_controls_order(task: str) -> None:
+    with contextlib.closing(make(task)) as env:
+        env.reset(seed=3)
+        obs, *_ = env.step(np.full(env.action_space.shape, 0.3, np.float32))
+        inner = env.unwrapped._env  # type: ignore[attr-defined]
+        parts = inner.task.get_observation(inner.physics)
+    assert list(parts) != sorted(parts)  # so the order matters here
+    expected = np.concatenate([np.ravel(part) for part in parts.values()])
+    np.testing.assert_allclose(obs, expected, rtol=1e-6)
+
+
+def test_success_is_that_of_the_last_state() -> None:
+    """The scripted policy reaches its goal, then it is sent away from it."""
+    from cdred.learning.scripted import ScriptedExpert
+
+    expert, steps = ScriptedExpert("mw-reach"), itertools.count()
+
+    def act(obs: Any) -> Any:
+        return expert.act(obs) if next(steps) < 70 else np.full((1, 4), -1.0, np.float32)
+
+    with contextlib.closing(make_vec("mw-reach", 1)) as envs:
+        (episode,) = rollout(act, envs, [0])
+    assert (episode.success, episode.success_once) == (False, True)
 
 
 def test_scripted_policies_succeed() -> None:

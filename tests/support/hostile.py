@@ -204,7 +204,7 @@ def _type(group: h5py.Group, _: Path) -> None:
 
 
 def _group(group: h5py.Group, _: Path) -> None:
-    del group.attrs["success"]
+    del group.attrs["success_at_end"]
     group.create_group("infos/success")
 
 
@@ -253,5 +253,5 @@ HDF5: dict[str, tuple[Change, str]] = {
     "two seeds": (_attribute("seed", [7, 8]), "its attribute 'seed' is not a number"),
     "a seed below zero": (_attribute("seed", -1), "seed: not from 0 to 2^63 - 1"),
     "a fraction": (_attribute("seed", 0.5), "seed: a float, not a whole number"),
-    "a success unknown": (_attribute("success", np.nan), "success: nan, neither true nor false"),
+    "a success unknown": (_attribute("success_at_end", np.nan), "success: nan, neither true nor false"),
 }  # fmt: skip

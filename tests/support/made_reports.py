@@ -48,6 +48,7 @@ def metrics(method: str, seed: int) -> Rows:
             for n, name in enumerate(names)
         }
         | {"grad_norm": float(k + seed), "grad_norm_max": 10.0 * k + seed}
+        | {"grad_norm_all": 2.0 * (k + seed), "grad_norm_all_max": 2 * (10.0 * k + seed)}
         for k, update in enumerate(UPDATES, 1)
     ]
 
@@ -74,7 +75,8 @@ def write_results(job: Job, directory: Path) -> None:
         episodes = [
             {
                 "return": value + 10 * (job.seed if method != EXPERT else 0),
-                "success": None,
+                "success_at_end": None,
+                "success_once": None,
                 "length": 500,
                 "seed": 70 + k,
             }

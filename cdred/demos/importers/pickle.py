@@ -28,6 +28,7 @@ _ACTION = ("actions", "action")
 _REWARD = ("rewards", "reward")
 _ENDS = ("dones", "terminals", "terminations", "truncations")
 _OPTIONAL = (*_REWARD, *_ENDS, "success", "seed", "lengths")
+_BY_POSITION = ("observations", "actions", "rewards", "next_observations")
 _FIELDS = (*_OBS, *_AFTER, *_ACTION, *_OPTIONAL)
 _PLAIN = re.compile(r"[biuf][1248]|[SU]\d{1,9}")  # the dtypes of numbers, flags and text
 DEPTH = 4  # of lists in lists: the most that a field's array has dimensions
@@ -208,7 +209,8 @@ class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that t
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
-    """Yield the episodes of a file that holds lists by field, or a list of episodes."""
+    """Yield the episodes of a file that holds lists by field, or a list of episodes: dicts, or as
+    CDRED's and IQ-MPC's authors write them, sequences by position."""
     size = files.check_regular(file)
     with file.open("rb") as stream:
         data = _Reader(_Bounded(stream, size), name).load()
@@ -230,8 +232,13 @@ def _episodes(data: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(data, list | tuple):
         raise ValueError(f"a {type(data).__name__}; a dict of lists or a list of dicts is read")
     for k, e in enumerate(data):
+        if isinstance(e, list | tuple) and len(e) == len(_BY_POSITION):
+            e = dict(zip(_BY_POSITION, e, strict=True))
         if not isinstance(e, dict):
-            raise ValueError(f"episode {k} is a {type(e).__name__}, not a dict")
+            raise ValueError(
+                f"episode {k} is a {type(e).__name__}; a dict, or a list of "
+                f"{', '.join(_BY_POSITION)}, is read"
+            )
         yield e
 
 

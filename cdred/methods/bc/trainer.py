@@ -54,7 +54,11 @@ class CloningTrainer(Trainer):
         norm = torch.nn.utils.clip_grad_norm_(self.agent.parameters(), s.grad_clip)
         self.optimizer.step()
         self.updates += 1
-        self.log.add(self.updates, self.step, {"bc_loss": loss.detach(), "grad_norm": norm})
+        self.log.add(
+            self.updates,
+            self.step,
+            {"bc_loss": loss.detach(), "grad_norm": norm, "grad_norm_all": norm},
+        )
 
     def state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict()}

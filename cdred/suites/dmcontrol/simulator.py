@@ -19,7 +19,8 @@ _DRAWS_ANYWAY = ("quadruped escape",)
 
 
 class DMControl(MujocoSimulator):
-    """The suite through shimmy, its observations flattened."""
+    """The suite through shimmy, its observations in one vector, in dm_control's own order: that of
+    TD-MPC2 and of the demonstrations that others recorded."""
 
     def build(self, task: Task, view: int | None) -> gymnasium.Env:
         # It sets shapes as numpy 2.5 deprecates it, while it steps.
@@ -27,7 +28,6 @@ class DMControl(MujocoSimulator):
         draws = view is not None or task.simulator in _DRAWS_ANYWAY
         with warnings.catch_warnings(), importing_mujoco(draws):
             warnings.simplefilter("ignore")  # glfw reports the missing display
-            import gymnasium
             from dm_control import _render, suite
             from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
@@ -40,7 +40,22 @@ class DMControl(MujocoSimulator):
             size = {"height": view or 0, "width": view or 0, "camera_id": camera}
             env: gymnasium.Env = DmControlCompatibilityV0(dm_env, view and "rgb_array", size)
             env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
-            return gymnasium.wrappers.FlattenObservation(env)
+            return _flattened(env, list(dm_env.observation_spec()))
+
+
+def _flattened(env: gymnasium.Env, names: list[str]) -> gymnasium.Env:
+    """Observations of these names, one after the other. (FlattenObservation sorts them.)"""
+    import numpy as np
+    from gymnasium.spaces import Box, Dict
+    from gymnasium.wrappers import TransformObservation
+
+    spaces = env.observation_space
+    assert isinstance(spaces, Dict)
+    size = sum(int(np.prod(spaces[name].shape or ())) for name in names)
+    space = Box(-np.inf, np.inf, (size,), np.float64)
+    return TransformObservation(
+        env, lambda obs: np.concatenate([np.ravel(obs[name]) for name in names]), space
+    )
 
 
 def _renders(module: object) -> bool:
