@@ -107,7 +107,7 @@ class Recorded:
 
 
 def _described(what: str, value: Any, shape: tuple[int, ...]) -> Any:
-    """A value of which no more is known than that its rows have a shape and are real numbers."""
+    """A value whose rows are real numbers of a shape. It is not read yet."""
     value = _real(f"{what}s", value)
     if len(value.shape) != len(shape) + 1 or tuple(value.shape[1:]) != shape:
         raise _UnfitError(f"an {what}'s shape is {tuple(value.shape[1:])}, not {shape}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,6 +36,13 @@ class Selection:
     def accepts(self, episode: Episode) -> bool:
         successful = self.only == "all" or bool(episode.success)
         return successful and (self.min_return is None or episode.episode_return >= self.min_return)
+
+    def undecided(self, episode: Episode) -> str | None:
+        """The field for lack of which it cannot be told whether an episode is accepted, if any."""
+        if self.only == "successful" and episode.success is None:
+            return "success"
+        unknown = self.min_return is not None and math.isnan(episode.episode_return)
+        return "rewards" if unknown else None
 
     @property
     def rule(self) -> str:

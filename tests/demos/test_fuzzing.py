@@ -94,3 +94,16 @@ def test_damaged_hdf5(tmp_path: Path) -> None:
         attempted(lambda: dataset.read(tmp_path / "d", TASK))
 
     assert failures(attempt, 1500) == []
+
+
+def test_damaged_descriptions(tmp_path: Path) -> None:
+    good = [minari(tmp_path / "d") / "data/metadata.json"]
+    good += [trajectories(tmp_path / "t.h5").with_suffix(".json")]
+    bases = [file.read_bytes() for file in good]
+
+    def attempt(k: int) -> None:
+        good[k % 2].write_bytes(mutated(bases[k % 2], random.Random(k)))
+        attempted(lambda: collect(tmp_path, "minari", "d"))
+        attempted(lambda: collect(tmp_path, "maniskill2", "t.h5", "lift-cube"))
+
+    assert failures(attempt, 1000) == []

@@ -64,6 +64,12 @@ def test_maniskill2_trajectories_of_something_else(tmp_path: Path) -> None:
     )
 
 
+def test_a_choice_by_what_was_not_recorded(tmp_path: Path) -> None:
+    trajectories(tmp_path / "t.h5")
+    message = refused(tmp_path, "maniskill2", "t.h5", "lift-cube", min_return=1.0)
+    assert message.startswith("t.h5, episode 0: its rewards were not recorded: whether it is as")
+
+
 @pytest.mark.parametrize("described", [{"control_mode": "pd_joint_pos"}, {"control_mode": None}])
 def test_actions_of_another_control_mode(tmp_path: Path, described: dict[str, Any]) -> None:
     trajectories(tmp_path / "t.h5", **described)

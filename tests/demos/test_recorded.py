@@ -1,4 +1,4 @@
-"""Which recorded episodes are of a task, and what refuses the others says."""
+"""The rules by which recorded episodes are of a task, and the reasons why others are refused."""
 
 from __future__ import annotations
 

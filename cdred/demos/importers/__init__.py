@@ -48,6 +48,11 @@ def _selected(
     kept: list[Episode] = []
     for k, one in enumerate(recorded):
         episode = one.episode(f"{where}, episode {k}", k, expected)
+        if (field := selection.undecided(episode)) is not None:
+            raise CdredError(
+                f"{where}, episode {k}: its {field} were not recorded: whether it is as required "
+                f"({selection.rule}) is not known"
+            )
         if selection.accepts(episode):
             kept.append(strided(episode, expected.stride))
         if len(kept) == selection.episodes:
