@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cdred import documents
 from cdred.demos import files
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def opened(file: Path) -> Iterator[h5py.File]:
     """
     import h5py
 
-    files.check_regular(file)
+    documents.open_regular(file).close()
     with h5py.File(file, "r") as stored:
         _check_tree(stored)
         yield stored

@@ -71,10 +71,10 @@ def test_an_environment_that_a_dataset_names_is_not_built(good: Path, tmp_path: 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "metadata.json: empty"),
-        (b"[" * 10_000, "metadata.json: not JSON"),
-        (b"null", "metadata.json: not a JSON object"),
-        (b"\xff", "metadata.json: not JSON"),
+        (b"", "metadata.json: not valid JSON"),
+        (b"[" * 10_000, "metadata.json: not valid JSON"),
+        (b"null", "metadata.json: holds no table"),
+        (b"\xff", "metadata.json: not UTF-8, at byte 0"),
         (b"{}", "its data_format is None; hdf5 is read"),
         (b'{"data_format": "arrow"}', "its data_format is arrow; hdf5 is read"),
         (b'{"data_format": "hdf5", "environment": 7}', "cannot be read as minari: "),

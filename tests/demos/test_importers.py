@@ -87,7 +87,7 @@ def test_actions_of_another_control_mode(tmp_path: Path, described: dict[str, An
     ("content", "reason"),
     [
         (b"{}", "t.h5: cannot be read as maniskill2: 'env_info' is missing"),
-        (b"[7]", "t.json: not a JSON object"),
+        (b"[7]", "t.json: holds no table"),
         (b'{"env_info": {"env_id": 7}}', "demonstrations of 7, not of lift-cube"),
         (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": null}', "cannot be read as maniskill2"),
         (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": [7]}', "cannot be read as maniskill2"),
@@ -98,4 +98,4 @@ def test_descriptions_of_something_else(tmp_path: Path, content: bytes, reason: 
     (tmp_path / "t.json").write_bytes(content)
     assert reason in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
     (tmp_path / "t.json").unlink()
-    assert "No such file" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+    assert "t.json: missing" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")

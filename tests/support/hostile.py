@@ -117,7 +117,7 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "a state of a list": (b"\x80\x02]}b.", "the state of what is not an array"),
     "an empty stack": (b"\x80\x02R.", "cannot be read as pickle"),
     "a screen cleared": (b"c\x1b[2J\nx\n.", "it asks for ?[2J.x"),
-    "nothing": (b"", "d.pkl: empty"),
+    "nothing": (b"", "cut short"),
     "a number": (pickle.dumps(7), "a int; a dict of lists or a list of dicts"),
     "cut": (pickle.dumps(iq_learns(episodes()))[:-300], "cut short"),
     "no protocol": (b"\x80\xff.", "unsupported pickle protocol"),

@@ -9,6 +9,7 @@ state that a file gives them, and follow pointers that its author chose.
 from __future__ import annotations
 
 import math
+import os
 import pickle
 import re
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from cdred import documents
 from cdred.demos import files
 from cdred.demos.recorded import REAL, Recorded
 from cdred.errors import CdredError
@@ -211,8 +213,8 @@ class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that t
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
     """Yield the episodes of a file that holds lists by field, or a list of episodes: dicts, or as
     CDRED's and IQ-MPC's authors write them, sequences by position."""
-    size = files.check_regular(file)
-    with file.open("rb") as stream:
+    with documents.open_regular(file) as stream:
+        size = os.fstat(stream.fileno()).st_size
         data = _Reader(_Bounded(stream, size), name).load()
     dense = _Dense(size)
     for e in _episodes(data):
