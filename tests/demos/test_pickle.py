@@ -34,7 +34,11 @@ def test_arrays_of_other_orders_and_dtypes(tmp_path: Path) -> None:
     layout = iq_learns(episodes())
     layout["states"] = [np.asfortranarray(a, ">f8") for a in layout["states"]]
     layout["rewards"] = [a.astype(np.float16)[::2].repeat(2) for a in layout["rewards"]]
-    layout |= {"seed": [np.int16(5), 6, np.uint64(7)], "names": [np.array("a"), np.array(b"b"), {}]}
+    layout |= {
+        "seed": [np.int16(5), 6, np.uint64(7)],
+        "reward": [[9]] * 3,
+        "names": [np.array("a"), np.array(b"b"), {}],
+    }
     for protocol in (2, 5):
         (tmp_path / "d.pkl").write_bytes(pickle.dumps(layout, protocol))
         actual = collect(tmp_path, "pickle", "d.pkl")
@@ -87,10 +91,12 @@ def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
     del missing["next_states"]
     assert "none of next_states, next_observations, next_obs among" in message(missing)
     padded = iq_learns(episodes()) | {"lengths": [6, 5, 6]}
-    assert "an episode of length 5 with 6 actions" in message(padded)
+    assert "episode 1: an episode of length 5 with 6 actions" in message(padded)
     shuffled = iq_learns(episodes())
     shuffled["states"][1] = shuffled["states"][1][::-1]
-    assert "is not the one that follows the action before" in message(shuffled)
+    assert "episode 1: an observation is not the one that follows the action before" in message(
+        shuffled
+    )
     uneven = iq_learns(episodes()) | {"dones": [[False] * 6]}
     assert "fields of different numbers of episodes: {'states': 3" in message(uneven)
     broken = iq_learns(episodes())

@@ -217,8 +217,12 @@ def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
         size = os.fstat(stream.fileno()).st_size
         data = _Reader(_Bounded(stream, size), name).load()
     dense = _Dense(size)
-    for e in _episodes(data):
-        yield _recorded(e, dense)
+    for k, e in enumerate(_episodes(data)):
+        try:
+            recorded = _recorded(e, dense)
+        except ValueError as exc:
+            raise ValueError(f"episode {k}: {exc}") from None
+        yield recorded
 
 
 def _episodes(data: Any) -> Iterator[dict[str, Any]]:
@@ -265,7 +269,7 @@ def _recorded(e: dict[str, Any], dense: _Dense) -> Recorded:
     optional = {key: array(key) for key in _OPTIONAL if key in e}
     if (length := optional.get("lengths", len(action))) != len(action):
         raise ValueError(f"an episode of length {files.brief(length)} with {len(action)} actions")
-    (reward,) = [optional[key] for key in _REWARD if key in optional] or [None]
+    reward = next((optional[key] for key in _REWARD if key in optional), None)
     ends = tuple((key, optional[key]) for key in _ENDS if key in optional)
     return Recorded(obs, action, reward, optional.get("success"), optional.get("seed"), ends)
 
