@@ -99,7 +99,7 @@ def test_an_agent_of_ones_own_as_expert(trained: Project, tmp_path: Path) -> Non
     change(project, experiment={"tasks": ["acrobot-swingup"]})
     line = refused(project, "cdred", "expert", "--task", "acrobot-swingup", "--expert", "expert")
     assert line.endswith(
-        "checkpoint mine: does not fit acrobot-swingup: obs_dim 5, the task's are 6"
+        "checkpoint mine: an agent for cartpole-balance, not for acrobot-swingup"
     )
     change(project, experiment={"tasks": ["cartpole-balance"]})
     change(project, experts={"expert": {"source": "checkpoint", "checkpoint": "someone/theirs"}})
