@@ -16,6 +16,7 @@ from typing import Any
 
 from cdred.errors import CdredError, nearest
 
+LONGEST = 70  # characters of a name, which names files together with that of an entry
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 _loaded: set[str] = set()
@@ -24,6 +25,8 @@ _loaded: set[str] = set()
 def resolve(name: str, group: str) -> str | None:
     """The reference `module:name` that `name` is, or that an installed entry point of `group`
     registers under it; None if it is neither."""
+    if len(name) > LONGEST:
+        return None
     if REFERENCE.fullmatch(name):
         return name
     from importlib import metadata  # only here: it takes longer to import than the rest

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from cdred.cli.arguments import Commands
+from cdred.config import PARAMS
 from cdred.errors import CdredError
 from cdred.plan import Plan
 
@@ -30,7 +31,10 @@ def use(args: argparse.Namespace) -> None:
     from cdred.engines import dvc
     from cdred.plan import overlays
 
+    edited = args.overlay and overlays.is_edited(PARAMS)
     plan = overlays.use(args.overlay, force=args.force) if args.overlay else Plan.load()
+    if edited:
+        print(f"params.yaml had been edited: its former content is in {overlays.BACKUP}")
     dvc.write(plan)
     print(
         f"experiment {plan.config.experiment.name}: {len(plan.jobs)} jobs, {len(plan.stale())} to "
@@ -40,8 +44,11 @@ def use(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> None:
     from cdred.engines import dvc
+    from cdred.run import memory
 
-    if dvc.check(Plan.load()):  # a `dvc repro` under way has read the old one
+    plan = Plan.load()
+    memory.check_plan(plan)
+    if dvc.check(plan):  # a `dvc repro` under way has read the old one
         raise CdredError(
             "dvc.yaml listed other jobs than params.yaml asks for and was brought in line; "
             "run `dvc repro` again"

@@ -7,12 +7,12 @@ from typing import Any, NoReturn, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from cdred.config.parsing import Place
+from cdred.config.parsing import Place, short
 from cdred.errors import CdredError, nearest
 
 M = TypeVar("M", bound=BaseModel)
 
-LONGEST = 100  # letters of a value, in a message
+LONGEST = 500  # characters of what is wrong
 
 _KINDS: dict[type, str] = {
     int: "a whole number", float: "a number", str: "text", bool: "true or false",
@@ -24,12 +24,6 @@ _EXPECTED = {
     "string_type": "text", "bool_type": "true or false", "list_type": "a list",
     "dict_type": "a mapping of keys",
 }  # fmt: skip
-
-
-def short(value: Any) -> str:
-    """A value as text, cut to what a line has room for."""
-    text = str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def kind(value: Any) -> str:
@@ -46,6 +40,7 @@ class Where:
 
     def __init__(self, places: Place, source: str) -> None:
         self.places, self.source = places, source
+        self.own_methods: list[str] = []  # the references `module:NAME` that runs name
 
     def fail(self, path: tuple[str, ...], message: str) -> NoReturn:
         known = path
@@ -53,7 +48,7 @@ class Where:
             known = known[:-1]
         where = self.places.get(known, self.source)
         keys = ".".join(short(key) for key in path) or "configuration"
-        raise CdredError(f"{where}: {keys}: {message}")
+        raise CdredError(f"{where}: {keys}: {short(message, LONGEST)}")
 
     def unknown(self, path: tuple[str, ...], what: str, name: Any, valid: list[str]) -> NoReturn:
         """Fail for a name that refers to nothing."""
@@ -72,7 +67,9 @@ class Where:
         try:
             return model.model_validate(data)
         except ValidationError as exc:
-            error = exc.errors(include_url=False)[0]
+            errors = exc.errors(include_url=False)
+            # Of a key that is misspelt and thereby missing, the misspelling is the error.
+            error = min(errors, key=lambda error: error["type"] != "extra_forbidden")
             self.explain(model, dict(error), path, role)
 
     def explain(
@@ -90,10 +87,14 @@ class Where:
         if name == "literal_error" and field is not None:
             self.unknown(here, loc[-1], value, [str(v) for v in get_args(field.annotation)])
         if name in _EXPECTED:
-            self.fail(here, f"expected {_EXPECTED[name]}, got {kind(value)}")
+            quotes = "; put it in quotes" if name == "string_type" and value is not None else ""
+            plain = not isinstance(value, dict | list)
+            self.fail(here, f"expected {_EXPECTED[name]}, got {kind(value)}{plain * quotes}")
         limits = bounds(field)
         if limits and isinstance(value, int | float):
             self.fail(here, f"{short(value)} is outside of {limits[0]:g} to {limits[1]:g}")
+        if name in ("string_pattern_mismatch", "string_too_short") and field is not None:
+            self.fail(here, f"{short(value)!r}: expected {field.description}")
         self.fail(here, f"{kind(value)}: {short(error['msg'])}")
 
 

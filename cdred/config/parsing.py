@@ -1,13 +1,15 @@
-"""YAML as plain data, with the line of each key.
+"""YAML as plain data, with the line of each key. The boundary where others' configurations come in.
 
-Scalars are read as YAML 1.2 reads them, as DVC does, so that both engines see the same values;
-what another version would read otherwise (`yes`, `010`, `1:30`, `1_000`, dates) is text, which a
-schema that expects a number then refuses. No tag creates an object.
+Scalars are read as YAML 1.2 reads them, as DVC does, so that both engines see the same values. A
+plain scalar that another version of YAML reads otherwise (`yes`, `010`, `1:30`, `1_000`, dates) is
+refused. No tag creates an object, and every size is bounded.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,59 +19,119 @@ from cdred.errors import CdredError
 
 Place = dict[tuple[str, ...], str]  # key path -> "file:line"
 
-LARGEST = 2**20  # bytes of a file
-MOST_NODES = 100_000  # of its values, aliases written out
+LARGEST = 2**18  # bytes of a file
+LONGEST_TEXT = 1000  # characters of a scalar
+MOST_NODES = 20_000  # of its values, aliases written out
 DEEPEST = 50
+LONGEST_ECHO = 80  # characters of a value, in a message
 
 _NULL = re.compile(r"~|null|Null|NULL|")
 _BOOL = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FLOAT = re.compile(
-    r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
+    r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-_LEADING_ZERO = re.compile(r"[-+]?0[0-9]")
+# What some versions of YAML read as a number, a truth or a date, and others as text or another.
+_DIGITS = re.compile(
+    r"([-+]?)(0b[01][01_]*|0o[0-7][0-7_]*|0x[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)"
+)
+_DECIMALS = re.compile(r"[-+]?[0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?")
+_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?")
+_TRUTH = re.compile(r"yes|on|no|off", re.IGNORECASE)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?")
 _TAG = "tag:yaml.org,2002:"
 _PLAIN = "plain"  # the tag of scalars without quotes or a tag of their own
 
 
+def short(value: Any, longest: int = LONGEST_ECHO) -> str:
+    """A value as text, cut to what a line has room for."""
+    text = str(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 class _Loader(yaml.SafeLoader):
-    """Leaves it to `plain` what plain scalars mean."""
+    """Composes nodes, no deeper and no more than are allowed; leaves it to `plain` what plain
+    scalars mean."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.count = self.depth = 0
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
             return f"{_TAG}merge" if value == "<<" else _PLAIN
         return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.count += 1
+        self.depth += 1
+        problem = None
+        if self.count > 2 * MOST_NODES:  # keys and values
+            problem = f"more than {MOST_NODES} values"
+        if self.depth > DEEPEST:
+            problem = f"nested more than {DEEPEST} deep"
+        if problem:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
 
 def read_yaml(path: Path) -> tuple[dict[str, Any], Place]:
     """A YAML mapping and the line of each of its keys.
 
-    Raises CdredError naming file and line: of a duplicate key, a tag, an alias of itself, or what
-    is no YAML.
+    Raises CdredError naming file and line: of a duplicate key, a tag, an alias of itself, a scalar
+    that versions of YAML read differently, or what is no YAML.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(LARGEST + 1)
-        text = content.decode("utf-8")
-    except FileNotFoundError:
-        raise CdredError(f"{path}: no such file; run cdred in the checkout's root") from None
-    except (OSError, UnicodeDecodeError) as exc:
-        raise CdredError(f"{path}: cannot be read: {exc}") from None
-    if len(content) > LARGEST:
-        raise CdredError(f"{path}: larger than {LARGEST} bytes: not a configuration")
-    try:
+    text = _text(path)
+    with _one_line(path, text):
         root = yaml.compose(text, Loader=_Loader)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f"{path}:{mark.line + 1}" if mark else str(path)
-        problem = getattr(exc, "problem", None) or "not readable"
-        raise CdredError(f"{where}: not valid YAML: {problem}") from None
-    except RecursionError:
-        raise CdredError(f"{path}: nested more than {DEEPEST} deep") from None
     if not isinstance(root, yaml.MappingNode):
         raise CdredError(f"{path}: expected a mapping of keys")
     reader = _Reader(path)
-    return reader.mapping(root, ()), reader.places
+    return reader.value(root, ()), reader.places
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.exists() and not path.is_file():
+            raise CdredError(f"{path}: cannot be read: not a regular file")
+        with path.open("rb") as file:
+            content = file.read(LARGEST + 1)
+    except FileNotFoundError:
+        raise CdredError(f"{path}: no such file; run cdred in the checkout's root") from None
+    except (OSError, ValueError) as exc:
+        raise CdredError(f"{short(path)}: cannot be read: {_reason(exc)}") from None
+    if len(content) > LARGEST:
+        raise CdredError(f"{path}: larger than {LARGEST} bytes: not a configuration")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        raise CdredError(f"{path}:{line}: not text in UTF-8; save it in that encoding") from None
+
+
+@contextmanager
+def _one_line(path: Path, text: str) -> Iterator[None]:
+    """Turn whatever the YAML library raises into a line with the place in the file."""
+    try:
+        yield
+    except Exception as exc:
+        line = None
+        if (mark := getattr(exc, "problem_mark", None)) is not None:
+            line = mark.line
+        elif isinstance(position := getattr(exc, "position", None), int):
+            line = text.count("\n", 0, position)
+        where = str(path) if line is None else f"{path}:{line + 1}"
+        problem = getattr(exc, "problem", None) or getattr(exc, "reason", None) or _reason(exc)
+        raise CdredError(f"{where}: not valid YAML: {short(problem, 120)}") from None
+
+
+def _reason(exc: Exception) -> str:
+    text = getattr(exc, "strerror", None) or str(exc) or type(exc).__name__
+    return short(" ".join(text.split()), 200)
 
 
 class _Reader:
@@ -78,6 +140,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path, self.count = path, 0
         self.places: Place = {(): str(path)}
+        self.inside: list[yaml.Node] = []  # the nodes around the one that is read
 
     def fail(self, node: yaml.Node, message: str) -> CdredError:
         return CdredError(f"{self.line(node)}: {message}")
@@ -89,48 +152,58 @@ class _Reader:
         self.count += 1
         if self.count > MOST_NODES:
             raise self.fail(node, f"more than {MOST_NODES} values, aliases written out")
-        if len(path) > DEEPEST:
-            raise self.fail(node, f"nested more than {DEEPEST} deep, or an alias of itself")
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, path)
+        if isinstance(node, yaml.ScalarNode):
+            return self.scalar(node)
+        if any(node is outer for outer in self.inside):
+            raise self.fail(node, "an alias of itself")
+        if len(self.inside) >= DEEPEST:
+            raise self.fail(node, f"nested more than {DEEPEST} deep, aliases written out")
+        self.inside.append(node)
+        data = self.mapping(node, path) if isinstance(node, yaml.MappingNode) else []
         if isinstance(node, yaml.SequenceNode):
             self.check_tag(node, "seq")
-            items = []
             for k, item in enumerate(node.value):
                 self.places[(*path, str(k))] = self.line(item)
-                items.append(self.value(item, (*path, str(k))))
-            return items
-        return self.scalar(node)
+                data.append(self.value(item, (*path, str(k))))
+        self.inside.pop()
+        return data
 
-    def mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> dict[str, Any]:
+    def mapping(self, node: yaml.MappingNode, path: tuple[str, ...]) -> Any:
         """Its own keys over those that `<<` merges."""
         self.check_tag(node, "map")
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise self.fail(key, f"{'.'.join(path) or 'configuration'}: a key must be a name")
             if key.tag == f"{_TAG}merge":
                 merged |= self.merged(value, path)
                 continue
-            here = (*path, key.value)
-            if key.value in own:
-                raise self.fail(key, f"{'.'.join(here)}: this key stands here twice")
-            if key.value in merged:
+            name = self.key(key, path)
+            here = (*path, name)
+            if name in own:
+                raise self.fail(key, f"{_dotted(here)}: this key stands here twice")
+            if name in merged:
                 self.forget(here)
             self.places[here] = self.line(key)
-            own[key.value] = self.value(value, here)
+            own[name] = self.value(value, here)
         return merged | own
+
+    def key(self, node: yaml.Node, path: tuple[str, ...]) -> str:
+        """A key, which is text to every version of YAML."""
+        if not isinstance(node, yaml.ScalarNode):
+            raise self.fail(node, f"{_dotted(path)}: a key must be a name")
+        name = self.scalar(node)
+        if not isinstance(name, str):
+            key = _dotted((*path, node.value))
+            raise self.fail(node, f"{key}: a key must be text; put it in quotes")
+        return name
 
     def merged(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, Any]:
         if isinstance(node, yaml.SequenceNode):  # the earlier ones win
             tables = [self.merged(item, path) for item in reversed(node.value)]
             return {key: value for table in tables for key, value in table.items()}
         if not isinstance(node, yaml.MappingNode):
-            raise self.fail(node, f"{'.'.join((*path, '<<'))}: merges mappings alone")
-        found = self.value(node, path)
-        assert isinstance(found, dict)
-        return found
+            raise self.fail(node, f"{_dotted((*path, '<<'))}: merges mappings only")
+        return dict(self.value(node, path))
 
     def forget(self, path: tuple[str, ...]) -> None:
         """The places in a merged value that another replaces."""
@@ -139,13 +212,25 @@ class _Reader:
 
     def check_tag(self, node: yaml.Node, kind: str) -> None:
         if node.tag != _TAG + kind:
-            raise self.fail(node, f"{node.tag.replace(_TAG, '!!')}: tags are not read")
+            tag = short(node.tag.replace(_TAG, "!!"))
+            raise self.fail(node, f"{tag if tag.isprintable() else 'a tag'}: tags are not read")
 
-    def scalar(self, node: yaml.Node) -> Any:
-        if node.tag == _PLAIN:
-            return plain(node.value)
-        self.check_tag(node, "str")
-        return str(node.value)
+    def scalar(self, node: yaml.ScalarNode) -> Any:
+        text = node.value
+        if len(text) > LONGEST_TEXT:
+            raise self.fail(node, f"{short(text)!r}: longer than {LONGEST_TEXT} characters")
+        if not text.isprintable():
+            raise self.fail(node, f"{short(text)!r}: has a line break or a control character")
+        if node.tag != _PLAIN:
+            self.check_tag(node, "str")
+            return text
+        if (reading := other_reading(text)) is not None:
+            raise self.fail(node, f"{short(text)}: {reading}")
+        return plain(text)
+
+
+def _dotted(path: tuple[str, ...]) -> str:
+    return ".".join(short(part) for part in path) or "configuration"
 
 
 def plain(text: str) -> Any:
@@ -156,6 +241,39 @@ def plain(text: str) -> Any:
         return text.lower() == "true"
     if _INT.fullmatch(text):
         return int(text) if len(text) < 100 else float("inf")
-    if _FLOAT.fullmatch(text) and not _LEADING_ZERO.match(text):
+    if _FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
+
+
+def other_reading(text: str) -> str | None:
+    """The reason why a scalar without quotes means different things to versions of YAML, and what
+    to write; None where all agree."""
+    if _INT.fullmatch(text) or _FLOAT.fullmatch(text):
+        return None
+    quotes = "put it in quotes if it is text"
+    if _TRUTH.fullmatch(text):
+        meant = "true" if text.lower() in ("yes", "on") else "false"
+        return f"{meant} to some versions of YAML; write {meant}, or {quotes}"
+    if _DATE.fullmatch(text):
+        return f"a date to some versions of YAML; {quotes}"
+    if numbers := _numbers(text):
+        meant = " or ".join(short(number) for number in numbers)
+        return f"{meant} to some versions of YAML; write {meant}, or {quotes}"
+    return None
+
+
+def _numbers(text: str) -> list[int | float]:
+    """The numbers that versions of YAML take a scalar for: octal, base 60, with `_`."""
+    bare = text.replace("_", "")
+    if _BASE_60.fullmatch(text):
+        sign, total = (-1 if bare.startswith("-") else 1), 0.0
+        for part in bare.lstrip("+-").split(":"):
+            total = 60 * total + float(part)
+        return [sign * (int(total) if total.is_integer() else total)]
+    if match := _DIGITS.fullmatch(text):
+        bases = [0] if match[2][:2].lower() in ("0b", "0o", "0x") else [10]
+        if bases == [10] and match[2].startswith("0") and not set(bare) & set("89"):
+            bases = [8, 10]
+        return list(dict.fromkeys(int(bare, base) for base in bases))
+    return [float(bare)] if _DECIMALS.fullmatch(text) else []

@@ -6,7 +6,8 @@ import re
 from collections.abc import Sequence
 
 from cdred import suites
-from cdred.config.messages import Where, short
+from cdred.config.messages import Where
+from cdred.config.parsing import short
 from cdred.config.schema import (
     Config,
     Demos,
@@ -18,12 +19,13 @@ from cdred.config.schema import (
     ScriptedExpert,
     TrainedExpert,
 )
-from cdred.config.tables import NAME, NAME_RULE
+from cdred.config.tables import check_name
 from cdred.envs.tasks import find, lookup, names
 from cdred.learning.settings import Settings, Use
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 NAMESPACE = re.compile(r"(?=.{1,42}$)[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*")
+MOST_AGENTS = 5_000  # of an experiment: the engines plan all of its jobs at each start
 
 
 def check(c: Config, where: Where) -> None:
@@ -53,8 +55,7 @@ def check(c: Config, where: Where) -> None:
 def check_experiment(c: Config, where: Where) -> None:
     """Every name in it refers to something that exists, once."""
     e = c.experiment
-    if not NAME.fullmatch(e.name):
-        where.fail(("experiment", "name"), f"{e.name!r}: {NAME_RULE}")
+    check_name(e.name, ("experiment", "name"), where)
     for k, task in enumerate(e.tasks):
         if lookup(task) is None:
             where.unknown(("experiment", "tasks", str(k)), "task", task, names())
@@ -64,9 +65,18 @@ def check_experiment(c: Config, where: Where) -> None:
     for key, items in (("tasks", e.tasks), ("runs", e.runs), ("seeds", e.seeds)):
         if not items:
             where.fail(("experiment", key), "empty; name at least one")
+        seen: set[object] = set()
         for k, item in enumerate(items):
-            if item in items[:k]:
-                where.fail(("experiment", key, str(k)), f"{item} stands here twice")
+            if item in seen:
+                where.fail(("experiment", key, str(k)), f"{short(item)} stands here twice")
+            seen.add(item)
+    agents = len(e.tasks) * len(e.runs) * len(e.seeds)
+    if agents > MOST_AGENTS:
+        where.fail(
+            ("experiment",),
+            f"{agents} agents (tasks x runs x seeds); split it into experiments of {MOST_AGENTS} "
+            f"at most",
+        )
 
 
 def check_run(name: str, run: Run, c: Config, where: Where) -> None:
@@ -98,10 +108,10 @@ def check_demos(name: str, demos: Demos, c: Config, where: Where) -> None:
 def check_commit(path: tuple[str, ...], revision: str | None, where: Where) -> None:
     """Refuse a revision that may move, as branches and tags do: a result depends on it."""
     if revision is None or not COMMIT.fullmatch(revision):
+        given = short(revision or "missing")
         where.fail(
             (*path, "revision"),
-            f"{revision or 'missing'}: the 40 hexadecimal digits of a commit; `cdred pull` prints "
-            f"them",
+            f"{given}: the 40 hexadecimal digits of a commit; `cdred pull` prints them",
         )
 
 

@@ -14,8 +14,13 @@ from cdred import methods
 from cdred.learning.settings import Positive, Settings
 
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
-Episodes = Annotated[int, Field(ge=1, le=100_000)]
+Episodes = Annotated[int, Field(ge=1, le=10_000)]  # each in an environment of its own
 Obs = Literal["state", "rgb"]
+Agent = Annotated[str, Field(min_length=1, description="a directory, or a model on the Hub")]
+Recording = Annotated[
+    str, Field(min_length=1, description="a file, a directory, or a dataset's id")
+]
+HUB_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$"
 
 
 class Table(BaseModel):
@@ -81,7 +86,7 @@ class CheckpointExpert(GivenExpert):
     """An agent in a directory or, with its revision, on the Hugging Face Hub."""
 
     source: Literal["checkpoint"]
-    checkpoint: str = Field(min_length=1, description="a directory, or a model on the Hub")
+    checkpoint: Agent
     revision: str | None = None
 
 
@@ -89,7 +94,7 @@ class HubExpert(GivenExpert):
     """An agent on the Hugging Face Hub, at a commit."""
 
     source: Literal["hub"]
-    checkpoint: str = Field(min_length=1, description="a directory, or a model on the Hub")
+    checkpoint: Agent
     revision: str | None = None
 
 
@@ -125,7 +130,7 @@ class RecordedDemos(DemosEntry):
     revision: ClassVar[None] = None
 
     source: Literal["minari", "maniskill2", "pickle"]
-    path: Annotated[str, Field(min_length=1)]
+    path: Recording
     stride: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="of a recording at another rate: every how many-th step is one of the task's"
     )
@@ -137,7 +142,7 @@ class HubDemos(DemosEntry):
     expert: ClassVar[None] = None
 
     source: Literal["hub"]
-    path: Annotated[str, Field(min_length=1)]
+    path: Recording
     revision: str | None = None
     stride: Annotated[int, Field(ge=1, le=1000)] = 1
 
@@ -194,7 +199,9 @@ class Compute(Table):
         "serial", description="those of an evaluation: parallel, a process each"
     )
     container: str = Field(
-        "cdred.sif", description="what --use-singularity runs: a file, or docker://...@sha256:..."
+        "cdred.sif",
+        min_length=1,
+        description="what --use-singularity runs: a file, or docker://...@sha256:...",
     )
     tracking: Literal["mlflow", "none"] = "mlflow"
     save_every: Annotated[float, Field(ge=0, le=1e6)] = Field(
@@ -206,9 +213,11 @@ class Hub(Table):
     """As whom, and under what terms, `cdred publish` publishes. No part of a result's identity."""
 
     namespace: str | None = Field(
-        None, description="a user or organisation of the Hugging Face Hub"
+        None, pattern=HUB_NAME, description="a user or organisation of the Hugging Face Hub"
     )
-    license: str = "mit"
+    license: str = Field(
+        "mit", pattern=HUB_NAME, description="a license's identifier on the Hugging Face Hub"
+    )
     private: bool = False
 
 

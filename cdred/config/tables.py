@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+from pathlib import Path as FilePath
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel
 
 from cdred import documents, methods
 from cdred.config.messages import Where
+from cdred.config.parsing import short
 from cdred.config.schema import Config, Demos, Entry, Expert, Run, TrainedExpert
 from cdred.errors import CdredError, nearest
 from cdred.learning.settings import PRESETS, Settings
 
 NAME = re.compile(r"[a-z0-9]+([_-][a-z0-9]+)*")
 NAME_RULE = "lower-case letters and digits, joined by single - or _, as it names files"
-LONGEST_NAME = 100
+LONGEST_NAME = 60  # beside that of a task, in one name of a file
+MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*){0,9}", re.ASCII)
 Path = tuple[str, ...]
 E = TypeVar("E", bound=Entry)
 
@@ -33,6 +37,9 @@ def read(data: dict[str, Any], where: Where) -> Config:
     for key, field in fields.items():
         if field.is_required() and key not in data:
             where.fail((key,), "missing")
+    runs = where.mapping(data["runs"], ("runs",)).values()
+    named_methods = [run.get("method") for run in runs if isinstance(run, dict)]
+    where.own_methods = [str(name) for name in named_methods if ":" in str(name)]
     tables: dict[str, Any] = {
         "experts": named(data["experts"], "experts", where, expert),
         "demos": named(data["demos"], "demos", where, demos),
@@ -50,16 +57,21 @@ def named(data: Any, table: str, where: Where, build: Any) -> dict[str, Any]:
     """A table of named entries."""
     where.mapping(data, (table,))
     for name in data:
-        if not NAME.fullmatch(name):
-            where.fail((table, name), f"not a valid entry name: {NAME_RULE}")
-        if not documents.is_portable(name):
-            where.fail((table, name), "not a valid entry name: a device has it on some systems")
-        if len(name) > LONGEST_NAME:
-            where.fail((table, name), f"longer than {LONGEST_NAME} letters, and it names files")
+        check_name(name, (table, name), where)
     return {
         name: build(where.mapping(entry, (table, name)), (table, name), where)
         for name, entry in data.items()
     }
+
+
+def check_name(name: str, path: Path, where: Where) -> None:
+    """A name that may be that of a file."""
+    if not NAME.fullmatch(name):
+        where.fail(path, f"{short(name)!r}: not a valid name: {NAME_RULE}")
+    if not documents.is_portable(name):
+        where.fail(path, "not a valid name: a device has it on some systems")
+    if len(name) > LONGEST_NAME:
+        where.fail(path, f"longer than {LONGEST_NAME} letters, and it names files")
 
 
 def expert(data: dict[str, Any], path: Path, where: Where) -> Expert:
@@ -88,9 +100,21 @@ def run(data: dict[str, Any], path: Path, where: Where) -> Run:
         except CdredError as exc:
             if ":" in name:  # of a module here
                 where.fail((*path, "method"), str(exc))
+    if isinstance(name, str) and (own := _own_method(name)):
+        where.fail((*path, "method"), f"no method is called {short(name)!r}; did you mean {own!r}?")
     if method is None or not method.imitates:
         where.unknown((*path, "method"), "method", name, methods.names())
     return entry(Run, method, data, path, f"method: {name}", where)
+
+
+def _own_method(name: str) -> str | None:
+    """The reference that was meant by the bare name of a module here that declares a method."""
+    module = FilePath(*name.split(".")).with_suffix(".py") if MODULE.fullmatch(name) else None
+    if module is None or not module.is_file():
+        return None
+    text = module.read_text(encoding="utf-8", errors="replace")
+    declared = re.search(r"^(\w+)\b[^=\n]*=\s*(\w+\.)*Method\(", text, re.MULTILINE)
+    return f"{name}:{declared[1]}" if declared else None
 
 
 def entry(
@@ -144,6 +168,16 @@ def every_setting() -> dict[str, bool]:
     return found
 
 
+def owners_of(setting: str, where: Where) -> list[str]:
+    """The methods that have a setting: of those that come with cdred, and of one's own that this
+    configuration names."""
+    known = [method for method in methods.built_in() if method.imitates]
+    for name in where.own_methods:
+        with contextlib.suppress(CdredError):
+            known.append(methods.find(name))
+    return [method.name for method in known if setting in method.settings.model_fields]
+
+
 def check_keys(
     data: dict[str, Any], path: Path, model: type[Entry], role: str, where: Where,
     variants: tuple[type[Entry], ...], settings: type[Settings] | None = None,
@@ -156,7 +190,9 @@ def check_keys(
     for key in data:
         if key in own:
             continue
-        if key not in others and key not in every_setting():
+        owners = owners_of(key, where)
+        if key not in others and not owners:
             where.fail((*path, key), f"unknown key; {nearest(key, own)}")
-        if settings is None or key in others or every_setting()[key]:
-            where.fail((*path, key), f"has no meaning with {role}")
+        if settings is None or key in others or every_setting().get(key, True):
+            whose = f"; a setting of {', '.join(owners)}" if settings and owners else ""
+            where.fail((*path, key), f"has no meaning with {role}{whose}")

@@ -66,10 +66,11 @@ def write(plan: Plan) -> bool:
 
 def _replace(path: Path, text: str) -> bool:
     """Write a file at once or not at all; False when it holds that text already."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+    content = text.encode()
+    if path.exists() and path.read_bytes() == content:
         return False
     aside = path.with_suffix(f".yaml.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
+    aside.write_bytes(content)
     aside.replace(path)
     return True
 
@@ -230,7 +231,7 @@ def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
 def _mapping(path: Path) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
-    except (OSError, yaml.YAMLError):
+    except Exception:  # of whatever is wrong with a file that others wrote
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -41,8 +41,10 @@ class OnlineTrainer(Trainer):
         self.env.action_space.seed(derive_seed(seed, "random actions"))
         device, length = agent.device, find(agent.task).episode_length
         self.rewarded = agent.spec.uses_environment_reward
+        # No more rows than the training can fill, if every episode had one step.
+        capacity = min(s.buffer_size, 2 * s.steps)
         self.replay = Replay(
-            s.buffer_size, agent.obs_shape, agent.action_dim, s.horizon, self.rewarded, device
+            capacity, agent.obs_shape, agent.action_dim, s.horizon, self.rewarded, device
         )
         self.expert = None
         if agent.spec.uses_demonstrations:
@@ -62,6 +64,15 @@ class OnlineTrainer(Trainer):
     def _start_episode(self) -> Trajectory:
         self.agent.reset()
         return Trajectory(self.env.reset(seed=(self.first_seed + self.episodes) % 2**32)[0])
+
+    def no_update(self) -> str:
+        reason = super().no_update()
+        if len(self.replay):
+            return reason
+        return (
+            f"{reason}, as none of its {self.episodes} episodes had as many as the horizon, "
+            f"{self.s.horizon}"
+        )
 
     def close(self) -> None:
         super().close()
@@ -133,8 +144,17 @@ def demonstration_replay(
     action_dim: int,
     device: Any,
 ) -> Replay:
-    """All demonstrations in a replay of exactly their size, without rewards."""
+    """All demonstrations in a replay of exactly their size, without rewards.
+
+    Raises CdredError when one is shorter than the horizon.
+    """
     episodes = list(episodes)
+    shortest = min((len(e.action) for e in episodes), default=s.horizon)
+    if shortest < s.horizon:
+        raise CdredError(
+            f"horizon: {s.horizon} is longer than the shortest demonstration, of {shortest} steps; "
+            f"set at most {shortest}, or leave such demonstrations out"
+        )
     rows = sum(len(e.action) + 1 for e in episodes)
     replay = Replay(rows, obs_shape, action_dim, s.horizon, with_reward=False, device=device)
     for e in episodes:

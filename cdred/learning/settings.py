@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=1, le=10**12)]
-Size = Annotated[int, Field(ge=1, le=2**16)]  # of a layer, or a number of networks
+Size = Annotated[int, Field(ge=1, le=2**13)]  # of a layer, or a number of networks
 Layers = Annotated[int, Field(ge=1, le=100)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(ge=1e-12, le=1e12)]
@@ -96,7 +96,9 @@ class Settings(BaseModel):
     steps: Count = Field(500_000, description="agent steps, or updates where nothing interacts")
     eval_every: Count = Field(10_000, description="steps between the points of the learning curve")
     eval_episodes: Annotated[int, Field(ge=1, le=10_000)] = 5
-    log_every: Count = Field(500, description="updates between two rows of metrics")
+    log_every: Annotated[int, Field(ge=1, le=10**5)] = Field(
+        500, description="updates between two rows of metrics"
+    )
     keep: Literal["last", "best"] = Field(
         "last",
         description="the agent after the last step, or (experts alone) at the curve's best point",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cdred.envs import make_vec
 from cdred.envs.episodes import rollout
+from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seeds, generators, restore_generators
@@ -55,6 +56,10 @@ class Trainer:
     def restore(self, state: dict[str, Any]) -> None:
         raise NotImplementedError
 
+    def no_update(self) -> str:
+        """The reason why there was no update, after the last step."""
+        return f"no update in {self.step} steps"
+
     def close(self) -> None:
         """End the simulators. Of those left to the garbage collector, dm_control's hang on it."""
         self.evaluator.envs.close()
@@ -62,7 +67,8 @@ class Trainer:
     def run(self) -> tuple[Agent, History]:
         """Train from the start or from the monitor's saved state: the same result to the bit.
 
-        Raises FloatingPointError naming a term that is not finite.
+        Raises FloatingPointError naming a term that is not finite, and CdredError when no update
+        was ever made: there is no agent then.
         """
         with contextlib.closing(self):
             return self._run()
@@ -79,6 +85,8 @@ class Trainer:
                 self._add_to_curve()
             self.monitor.progress(self.step, self.highlights)
             self.monitor.checkpoint(self._state, final=last)
+        if not self.updates:
+            raise CdredError(f"{self.agent.task}: {self.no_update()}; nothing was learned")
         self.log.flush(self.updates, self.step)
         if self.best is not None:
             self.agent.load_state_dict(self.best)

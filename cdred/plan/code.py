@@ -259,8 +259,11 @@ def _installed(module: str) -> dict[str, str]:
     """The files of a module that is no part of the checkout but installed, as of an entry point:
     of a package all. Raises CdredError when there is none."""
     top = module.split(".")[0]
-    spec = None if top == "cdred" else importlib.util.find_spec(top)
-    if spec is None or spec.origin is None:
+    try:
+        spec = None if top == "cdred" else importlib.util.find_spec(top)
+    except (ImportError, ValueError):  # of `__main__`
+        spec = None
+    if spec is None or spec.origin is None or not spec.has_location:  # a part of Python itself
         file = f"{module.replace('.', '/')}.py"
         if top == "cdred":
             raise CdredError(f"{file}: missing; the checkout is not complete")

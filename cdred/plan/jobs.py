@@ -14,8 +14,10 @@ from typing import Any
 
 from cdred import manifest
 from cdred.config import PARAMS, Config, load
+from cdred.config.schema import HubDemos
 from cdred.errors import CdredError
 from cdred.methods import EXPERT
+from cdred.plan import recordings
 from cdred.plan.code import Code
 from cdred.plan.entries import (
     agent_modules,
@@ -78,6 +80,7 @@ class Plan:
         self.config, self.root = config, root
         self.code = Code(root)
         self._jobs: dict[Path, Job] = {}
+        self._named: dict[str, dict[str, Any]] = {}  # by key, the files that it names
         self.report = self._report()
         self.code.note_loaded()
 
@@ -114,14 +117,16 @@ class Plan:
 
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
-        params = entry.params() | {"task": task} | self._files(entry.checkpoint)
+        key = f"experts.{name}.checkpoint"
+        params = entry.params() | {"task": task} | self._files(entry.checkpoint, key)
         modules = [*stage_modules("expert", entry.source), *self._expert_modules(name)]
         code = self._code([task], modules)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)
 
     def demos(self, task: str, name: str) -> Job:
         entry = self.config.demos[name]
-        params = entry.params() | self._files(entry.path)
+        path = None if isinstance(entry, HubDemos) else entry.path
+        params = entry.params() | self._files(path, f"demos.{name}.path")
         experts = () if entry.expert is None else (self.expert(task, entry.expert),)
         modules = [*stage_modules("demos", "expert" if experts else "others")]
         if entry.expert is not None:
@@ -171,13 +176,11 @@ class Plan:
         suites = [name for name in suite_modules(tasks) if self.code.file(name)]
         return self.code.table([*modules, *suites, *own_modules(tasks)])
 
-    def _files(self, path: str | None) -> dict[str, Any]:
-        """The hashes of what a parameter names, if it is a file or directory here."""
-        named = self.root / path if path else None
-        if named is None or not named.exists():
-            return {}
-        hashes = manifest.hash_tree(named) if named.is_dir() else manifest.hash_file(named)
-        return {"files": {path: hashes}}
+    def _files(self, name: str | None, key: str) -> dict[str, Any]:
+        """The hashes of what a key names, if it is a file or directory here."""
+        if key not in self._named:
+            self._named[key] = recordings.hashes(self.root, name, key)
+        return self._named[key]
 
     def _add(
         self, stage: str, task: str, entry: str, seed: int, params: dict[str, Any],

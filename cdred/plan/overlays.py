@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,12 @@ import yaml
 
 from cdred import manifest
 from cdred.config import PARAMS, Config, Place, read_yaml, validate
+from cdred.config.parsing import short
 from cdred.errors import CdredError, nearest
 from cdred.plan.jobs import Plan
 
 BASE = Path("config/base.yaml")
+BACKUP = f"{PARAMS}.bak"
 
 
 def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]:
@@ -29,13 +33,14 @@ def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]
         parent = layer.get("extends")
         if parent is None:
             break
-        above = chain[-1].parent / str(parent)
-        if not above.is_file():
+        place = f"{where[('extends',)]}: extends"
+        above = chain[-1].parent / short(parent, 255)
+        if not isinstance(parent, str) or not above.is_file():
             beside = [path.name for path in chain[-1].parent.glob("*.yaml")]
-            hint = nearest(str(parent), beside)
-            raise CdredError(f"{where[('extends',)]}: extends: no file {parent!r}; {hint}")
+            name = short(parent)
+            raise CdredError(f"{place}: no file {name!r}; {nearest(name, beside)}")
         if above.resolve() in [path.resolve() for path in chain]:
-            raise CdredError(f"{where[('extends',)]}: extends: {parent} leads back to itself")
+            raise CdredError(f"{place}: {parent} leads back to itself")
         chain.append(above)
     if (base := root / BASE).resolve() not in [path.resolve() for path in chain]:
         chain.append(base)
@@ -51,7 +56,8 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
     """Write params.yaml from an overlay.
 
     Raises CdredError, and writes nothing, when an entry that already has results here would change
-    under its name, unless `force`: those results would be replaced by the next run.
+    under its name, unless `force`: those results would be replaced by the next run. A params.yaml
+    that somebody edited is kept as params.yaml.bak.
     """
     data, config = resolve(overlay, root)
     plan = Plan(config, root)
@@ -60,15 +66,36 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
             f"{overlay}: {', '.join(changed)} would change and already has results here; give it "
             f"another name, or `cdred use --force {overlay}` to let the next run replace them"
         )
-    header = (
-        "# yaml-language-server: $schema=config/schema.json\n"
-        f"# Resolved by `cdred use {overlay}`; both engines and all stages read this file.\n"
-    )
     path = root / PARAMS
+    content = render(overlay, data)
+    if is_edited(path):
+        shutil.copyfile(path, path.with_name(BACKUP))
     aside = path.with_suffix(f".yaml.{os.getpid()}")
-    aside.write_text(header + yaml.safe_dump(data, sort_keys=False), encoding="utf-8")
+    aside.write_bytes(content)
     aside.replace(path)
     return plan
+
+
+def render(overlay: Path, data: dict[str, Any]) -> bytes:
+    """The content of params.yaml, whose second line holds a hash of what follows it."""
+    body = yaml.safe_dump(data, sort_keys=False).encode()
+    return (
+        "# yaml-language-server: $schema=config/schema.json\n"
+        f"# Resolved by `cdred use {overlay}` ({_hash(body)}); all stages read this file.\n"
+    ).encode() + body
+
+
+def is_edited(path: Path) -> bool:
+    """Tell whether params.yaml holds what no `cdred use` wrote."""
+    try:
+        lines = path.read_bytes().split(b"\n", 2)
+    except FileNotFoundError:
+        return False
+    return len(lines) < 3 or f"({_hash(lines[2])})".encode() not in lines[1]
+
+
+def _hash(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()[:12]
 
 
 def _merge(data: dict[str, Any], layer: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from cdred.config import Config
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
 from cdred.plan import Job, Plan, ownership
-from cdred.run import artifact
+from cdred.run import artifact, memory
 from cdred.run.job_monitor import JobMonitor
 from cdred.run.resume import ResumeState
 from cdred.system import container, machine
@@ -93,6 +93,7 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import saving
 
     device, entry = _device(plan.config), plan.config.experts[job.entry]
+    memory.check(plan, job)
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
     monitor.begin(label, steps, "step", device_name(device))
@@ -133,6 +134,7 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning.train import train
 
     device, entry = _device(plan.config), plan.config.runs[job.entry]
+    memory.check(plan, job)
     obs = plan.config.demos[entry.demos].obs
     horizon = getattr(entry.settings, "horizon", 1)  # of methods that learn a model
     folder = plan.root / job.inputs[0].path
@@ -151,6 +153,7 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.envs.tasks import find
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
+    memory.check(plan, job)
     length = find(job.task).episode_length
     chosen = selection.Selection(
         entry.episodes, entry.obs, entry.seed, entry.only, entry.min_return
@@ -202,6 +205,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import saving
 
     device, chosen = _device(plan.config), plan.config.evaluation
+    memory.check(plan, job)
     agent = saving.load(plan.root / job.inputs[0].path, job.task).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"
     monitor.begin(label, find(job.task).episode_length, "step", device_name(device))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.configurations import write
 
-from cdred.config import load, read_yaml
+from cdred.config import read_yaml
 from cdred.errors import CdredError
 
 
@@ -24,9 +24,9 @@ def parsed(tmp_path: Path, text: str) -> Any:
         ("1e-3", 1e-3), ("1E5", 1e5), ("-.5", -0.5), ("3.", 3.0), ("+4", 4), ("0", 0),
         ("true", True), ("False", False), ("~", None), ("", None), ("null", None),
         ("'1'", "1"), ('"true"', "true"), ("!!str 5", "5"), (".inf", float("inf")),
-        # What versions of YAML read differently is text, which no number is.
-        ("yes", "yes"), ("on", "on"), ("010", "010"), ("0x10", "0x10"), ("0o17", "0o17"),
-        ("1:30", "1:30"), ("1_000", "1_000"), ("01.5", "01.5"), ("2024-02-30", "2024-02-30"),
+        # What versions of YAML read differently is text in quotes.
+        ("'yes'", "yes"), ("'010'", "010"), ("'1:30'", "1:30"), ("'2024-02-30'", "2024-02-30"),
+        ("docker://x:5000/y", "docker://x:5000/y"), ("1:99", "1:99"), ("_1", "_1"),
     ],
 )  # fmt: skip
 def test_scalars_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: Any) -> None:
@@ -34,10 +34,19 @@ def test_scalars_are_those_of_yaml_1_2(tmp_path: Path, text: str, value: Any) ->
     assert found == value and type(found) is type(value)
 
 
-def test_numbers_of_one_version_alone_are_refused_where_a_number_is_meant(tmp_path: Path) -> None:
-    for text in ("010", "1:30", "1_000", "0x10"):
-        with pytest.raises(CdredError, match=rf"expected a whole number, got text \('{text}'\)"):
-            load(write(tmp_path, "steps: 3000", f"steps: {text}"))
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("010", "8 or 10"), ("-09", "-9"), ("0x1F", "31"), ("0o17", "15"), ("0b11", "3"),
+        ("1:30", "90"), ("1:30:00", "5400"), ("1:30.5", "90.5"), ("1_000", "1000"),
+        ("01.5", "1.5"), ("yes", "true"), ("Off", "false"), ("2024-02-30", "a date"),
+    ],
+)  # fmt: skip
+def test_what_versions_of_yaml_read_differently_is_refused_with_what_to_write(
+    tmp_path: Path, text: str, meant: str
+) -> None:
+    with pytest.raises(CdredError, match=rf"x.yaml:1: {text}: {meant} to some versions of YAML"):
+        parsed(tmp_path, f"a: {text}\n")
 
 
 @pytest.mark.parametrize(
@@ -48,21 +57,34 @@ def test_numbers_of_one_version_alone_are_refused_where_a_number_is_meant(tmp_pa
         ("a: 1\nb: !!timestamp now\n", "2: !!timestamp: tags are not read"),
         ("a: !!python/object/apply:os.system [ls]\n", "1: !!python/object/apply:os.system: tags"),
         ("a: !!set {b}\n", "1: !!set: tags are not read"),
-        ("a: &a [*a]\n", "nested more than 50 deep, or an alias of itself"),
-        ("a: &a {b: *a}\n", "nested more than 50 deep, or an alias of itself"),
+        ("a: &a [*a]\n", "1: an alias of itself"),
+        ("a: &a {b: *a}\n", "1: an alias of itself"),
+        ("a: &a {<<: *a}\n", "1: an alias of itself"),
         ("a: " + "[" * 3000 + "]" * 3000, "nested more than 50 deep"),
         ("a: " + "[" * 60 + "]" * 60, "nested more than 50 deep"),
         ("a: &a [x, x, x, x, x, x, x, x]\n" + "".join(
             f"{y}: &{y} [{', '.join([f'*{x}'] * 8)}]\n" for x, y in zip("abcdefgh", "bcdefghi", strict=True)
-        ), "more than 100000 values, aliases written out"),
+        ), "more than 20000 values, aliases written out"),
         ("a: {b: 1, b: 2}\n", "1: a.b: this key stands here twice"),
         ("[a]: 1\n", "1: configuration: a key must be a name"),
         ("- a\n", "expected a mapping of keys"),
         ("", "expected a mapping of keys"),
-        ("a: b\n<<: c\n", "2: <<: merges mappings alone"),
+        ("a: b\n<<: c\n", "2: <<: merges mappings only"),
         ("a: b: c\n", "1: not valid YAML: mapping values are not allowed here"),
         ("a: \x00\n", "not valid YAML"),
-        ("#" * 2**21, "larger than 1048576 bytes"),
+        ("#" * 2**21, "larger than 262144 bytes"),
+        ("a: [" + "1," * 50_000 + "]", "1: not valid YAML: more than 20000 values"),
+        ("a: &x 1\n" + "".join(f"k{i}: &k{i} [{'[' * 30}*{x}{']' * 30}]\n" for i, x in enumerate(
+            ["x", *(f"k{i}" for i in range(30))]
+        )), "nested more than 50 deep, aliases written out"),
+        ("!!int a: 1\n", "1: !!int: tags are not read"),
+        ("1: a\n", "1: 1: a key must be text; put it in quotes"),
+        ("2024-01-01: a\n", "1: 2024-01-01: a date to some versions of YAML"),
+        ("a: *" + "x" * 9000, "1: not valid YAML: found undefined alias"),
+        ("a: 1\nb: " + "9" * 5000, "2: '99999"),
+        ('a: "x\\ny"\n', "1: 'x\\ny': has a line break or a control character"),
+        ('a: "\\e[31m"\n', "1: '\\x1b[31m': has a line break or a control character"),
+        ('a: "\\ud800"\n', "1: '\\ud800': has a line break or a control character"),
     ],
 )  # fmt: skip
 def test_what_is_no_plain_data_is_refused(tmp_path: Path, text: str, line: str) -> None:
@@ -74,11 +96,16 @@ def test_what_is_no_plain_data_is_refused(tmp_path: Path, text: str, line: str) 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
-    path.write_bytes(b"a: \xff")
-    with pytest.raises(CdredError, match="cannot be read"):
+    path.write_bytes(b"\na: \xff")
+    with pytest.raises(CdredError, match="x.yaml:2: not text in UTF-8"):
         read_yaml(path)
     with pytest.raises(CdredError, match="cannot be read"):
         read_yaml(tmp_path)
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(CdredError, match="not a regular file"):
+        read_yaml(tmp_path / "fifo")
+    with pytest.raises(CdredError, match="cannot be read: File name too long"):
+        read_yaml(tmp_path / ("x" * 300))
 
 
 def test_merged_keys_stand_where_they_were_written(tmp_path: Path) -> None:
