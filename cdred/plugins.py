@@ -19,7 +19,7 @@ from cdred.errors import CdredError, nearest
 LONGEST = 70  # characters of a name, which names files together with that of an entry
 REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
-_loaded: set[str] = set()
+_trusted: set[str] = set()
 
 
 def resolve(name: str, group: str) -> str | None:
@@ -36,8 +36,15 @@ def resolve(name: str, group: str) -> str | None:
 
 def is_trusted(reference: str) -> bool:
     """Tell whether a function may be called because a file names it, which must not choose that:
-    its user loaded it before, or imported its module, which is no part of what is installed."""
-    return reference in _loaded or _is_users_own(sys.modules.get(reference.partition(":")[0]))
+    its user named it, or imported its module, which is no part of what is installed."""
+    return reference in _trusted or _is_users_own(sys.modules.get(reference.partition(":")[0]))
+
+
+def trust(reference: str) -> Any:
+    """As `load`, of what the user named, not a file of somebody's: it may be called from now on."""
+    loaded = load(reference)
+    _trusted.add(reference)
+    return loaded
 
 
 def _is_users_own(module: Any) -> bool:
@@ -45,7 +52,7 @@ def _is_users_own(module: Any) -> bool:
     if file is None:
         return False
     paths = sysconfig.get_paths()
-    installed = {paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    installed = {paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib", "scripts")}
     installed.add(os.path.dirname(__file__))
     return not any(Path(file).resolve().is_relative_to(Path(p).resolve()) for p in installed)
 
@@ -66,5 +73,4 @@ def load(reference: str) -> Any:
     if not hasattr(module, name):
         valid = [known for known in vars(module) if not known.startswith("_")]
         raise CdredError(f"{reference}: {module_name} has no {name!r}; {nearest(name, valid)}")
-    _loaded.add(reference)
     return getattr(module, name)

@@ -36,4 +36,4 @@ def import_own_modules() -> None:
     with contextlib.suppress(CdredError):
         for task in load().experiment.tasks:  # which imports the methods
             if plugins.REFERENCE.fullmatch(task):
-                plugins.load(task)
+                plugins.trust(task)

@@ -133,7 +133,7 @@ def _evaluate(name: str, agent: Any, recorded_in: Path, m: dict[str, Any]) -> Pl
     _agree(name, "task", recorded.task, m["task"], agent.task)
     method = registry.of_saved(recorded.method).name
     _agree(name, "method", method, agent.method)
-    _agree(name, "episodes", len(recorded.episodes), chosen.episodes)
+    _agree(name, "episodes and seeds", len(recorded.episodes), chosen.episodes)
     agent = agent.to(_device(m))
     episodes = evaluation.evaluate(agent, m["task"], chosen.episodes, chosen.seed)
     returns = np.array(recorded.returns)

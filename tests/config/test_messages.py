@@ -114,6 +114,11 @@ def test_no_message_repeats_a_long_value(tmp_path: Path) -> None:
         ("  cdred:\n", f"  {'c' * 61}:\n", f"11: runs.{'c' * 61}: longer than 60 letters, and it names files"),
         ("experiment:", "expert: {threshold: {cup-catch: high}}\nexperiment:", "1: expert.threshold.cup-catch: expected a number, got text ('high')"),
         ("experiment:", "compute: {threads: 0}\nexperiment:", "1: compute.threads: 0 is outside of 1 to 1024"),
+        *(
+            ("experiment:", f"hub: {{namespace: {name!r}}}\nexperiment:", f"1: hub.namespace: {name!r}: not a user or organisation of the Hub: letters, digits and '_', joined by single '-' or '.', 42 at most")
+            for name in ("../x", "a/b", "", "a--b", "-a", "a.", "a b", "C:", "x" * 43, "<b>")
+        ),
+        ("  cdred:\n", "  nul:\n", "11: runs.nul: not a valid entry name: a device has it on some systems"),
         ("experiment:", "compute: [1]\nexperiment:", "1: compute: expected a mapping of keys, got a list"),
         ("experiment:", "evaluation: {episodes: 1000000000}\nexperiment:", "1: evaluation.episodes: 1000000000 is outside of 1 to 10000"),
         ("experiment:", "evaluation: {episodes: '5'}\nexperiment:", "1: evaluation.episodes: expected a whole number, got text ('5')"),

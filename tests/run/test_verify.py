@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from support.project import Project
 
 from cdred import manifest
+from cdred.errors import CdredError
+from cdred.run import verify
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -145,3 +149,58 @@ def test_a_chain_that_is_not_intact_is_one_line(chain: Project, damage: str) -> 
     done = chain.attempt("cdred", "verify", artifact)
     assert done.returncode == 2
     assert done.stderr == f"cdred: {expected}\n"
+
+
+# ---- what an evaluation says of itself, without playing it ------------------------------------
+
+EPISODE = {"return": 1.0, "success": None, "length": 5, "seed": 0}
+RESULTS = {"task": TASK, "method": "cdred", "return_mean": 1.0, "episodes": [EPISODE]}
+MANIFEST = {
+    "task": TASK,
+    "params": {"episodes": 1, "seed": 0, "video": 0},
+    "code": "",
+    "packages": {},
+}
+
+
+@pytest.mark.parametrize(
+    ("results", "params", "reason"),
+    [
+        ({"task": "cup-catch"}, {}, "a: its task are not those that follow"),
+        ({"method": "bc"}, {}, "a: its method are not those that follow"),
+        ({"method": "os:abort"}, {}, "evaluation.json: os:abort: expected a cdred.methods.Method"),
+        ({"episodes": [EPISODE] * 2}, {}, "a: its episodes and seeds are not those"),
+        ({"episodes": None}, {}, "evaluation.json: episodes: must be a valid list"),
+        ({}, {"episodes": 10**9}, "a/manifest.json: params: episodes: must be less than"),
+        ({}, {"episodes": None}, "a/manifest.json: params: episodes: must be a valid integer"),
+        ({}, {"seed": "0"}, "a/manifest.json: params: seed: must be a valid integer"),
+    ],
+)
+def test_an_evaluation_agrees_with_its_manifest_and_agent(
+    results: dict, params: dict, reason: str, tmp_path: Path
+) -> None:
+    (tmp_path / "evaluation.json").write_text(json.dumps(RESULTS | results))
+    agent = SimpleNamespace(task=TASK, method="cdred")
+    m = MANIFEST | {"params": MANIFEST["params"] | params}
+    with pytest.raises(CdredError, match=re.escape(reason)):
+        verify._evaluate("a", agent, tmp_path, m)
+
+
+def test_a_task_that_a_manifest_names_chooses_no_code(tmp_path: Path) -> None:
+    for task in ("os:abort", "huggingface_hub:logout", "cdred.cli:main", "antigravity:x"):
+        m = MANIFEST | {"task": task, "inputs": {"a": ""}}
+        for play in (verify._evaluation, verify._demos):
+            with pytest.raises(CdredError, match="of a module of somebody's own; import"):
+                play(tmp_path, "b", m)
+
+
+def test_returns_that_are_unknown_are_neither_0_nor_nan(tmp_path: Path) -> None:
+    def lines(recorded: list[float], again: list[float]) -> tuple[bool, str]:
+        play = lambda: (np.array(recorded), np.array(again), True)  # noqa: E731
+        outcome = verify.Reproduction(tmp_path, "b", MANIFEST, 0.05, play)
+        return outcome.holds, "\n".join(outcome.lines())
+
+    nan = float("nan")
+    for recorded, again, holds in (([nan, nan], [nan, nan], True), ([nan, 1.0], [2.0, 1.0], False)):
+        held, text = lines(recorded, again)
+        assert held == holds and "mean return unknown" in text and "nan" not in text
