@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -33,7 +34,8 @@ class Episode:
 
 def summary(episodes: Sequence[Episode]) -> str:
     """The mean return of episodes and the share that succeed, as text."""
-    text = f"return {np.mean([e.episode_return for e in episodes]):.1f}"
+    mean = float(np.mean([e.episode_return for e in episodes]))
+    text = "return unknown" if math.isnan(mean) else f"return {mean:.1f}"
     known = [e.success for e in episodes if e.success is not None]
     return text + (f", success {np.mean(known):.0%}" if known else "")
 

@@ -6,6 +6,7 @@ A job's inputs are checked, its work is done aside, completed with a manifest an
 from __future__ import annotations
 
 import errno
+import math
 import os
 import shutil
 import statistics
@@ -174,8 +175,9 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     dataset.write(out, episodes, job.task, job.entry, provenance)
     returns = [e.episode_return for e in episodes]
     _track_episodes(monitor, episodes)
-    spread = f"{min(returns):.1f} to {max(returns):.1f}"
-    logger.info(f"{len(returns)} episodes, {summary(episodes)} ({spread})")
+    known = not any(map(math.isnan, returns))  # recordings may lack rewards
+    spread = f" ({min(returns):.1f} to {max(returns):.1f})" if known else ""
+    logger.info(f"{len(returns)} episodes, {summary(episodes)}{spread}")
 
 
 def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
@@ -247,7 +249,8 @@ def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
         }  # fmt: skip
         monitor.row("episodes", row)
     mean = sum(e.episode_return for e in episodes) / len(episodes)
-    monitor.row("result", {"step": 0, "return_mean": mean})
+    if not math.isnan(mean):
+        monitor.row("result", {"step": 0, "return_mean": mean})
 
 
 def _report(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:

@@ -7,15 +7,16 @@ rate at which the benchmarked update and plan got theirs done; the environments'
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 
-from cdred import methods
+from cdred import documents, methods
+from cdred.documents import Document
 from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
 from cdred.learning import derived
@@ -23,7 +24,7 @@ from cdred.learning.agent import Agent
 from cdred.learning.learner import Learner
 from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
-from cdred.learning.settings import Settings, WorldModelSettings
+from cdred.learning.settings import Positive, Settings, WorldModelSettings
 from cdred.plan import Job, Plan
 from cdred.tools.bench import ENVIRONMENTS, CountedWork
 
@@ -41,21 +42,36 @@ class Rates:
     where: str
 
 
+class _Row(Document):
+    preset: str
+    operation: str
+    variant: str
+    ms: Positive
+    gflop: Annotated[float, Field(ge=0, le=1e12)] | None
+
+
+class _Benchmark(Document):
+    """What `cdred bench --json` writes."""
+
+    machine: str
+    device: str
+    threads: int
+    rows: list[_Row]
+
+
 def read(path: Path) -> Rates:
     """Read what `cdred bench --json` wrote. Raises CdredError if the file is something else."""
-    if not path.is_file():
-        raise CdredError(f"{path}: no such file; `cdred bench --json {path}` writes it")
     try:
-        measured = json.loads(path.read_text(encoding="utf-8"))
-        rates = {
-            (row["preset"], row["operation"], row["variant"]): row["gflop"] / row["ms"]
-            for row in measured["rows"]
-            if row["gflop"]
-        }
-        steps = {row["operation"]: row["ms"] for row in measured["rows"]}
-        where = f"{measured['machine']}, {measured['device']}, {measured['threads']} threads"
-    except (OSError, ValueError, KeyError, TypeError):
-        raise CdredError(f"{path}: not what `cdred bench --json` writes") from None
+        measured = documents.read(path, _Benchmark)
+    except CdredError as exc:
+        raise CdredError(f"{exc}; `cdred bench --json {path}` writes it") from None
+    rates = {
+        (row.preset, row.operation, row.variant): row.gflop / row.ms
+        for row in measured.rows
+        if row.gflop
+    }
+    steps = {row.operation: row.ms for row in measured.rows}
+    where = f"{measured.machine}, {measured.device}, {measured.threads} threads"
     by_suite = {
         find(task).suite: steps[f"step of {task}"]
         for task in ENVIRONMENTS

@@ -17,7 +17,7 @@ from support.project import CHECKOUT
 
 from cdred import manifest
 from cdred.errors import CdredError
-from cdred.hub import publish, pull
+from cdred.hub import cards, publish, pull
 from cdred.plan import Job
 
 PUBLISHED = CHECKOUT / "tests/data/published-0.1.tar.xz"
@@ -249,3 +249,12 @@ def test_a_repository_has_a_name_that_the_hub_takes(task: str, entry: str, valid
         return
     with pytest.raises(CdredError, match="not a name of the Hub, which has 96 characters at most"):
         check()
+
+
+def test_a_card_says_that_returns_are_unknown() -> None:
+    assert (
+        cards._returns([None, None]) == "Their returns are unknown, as rewards were not recorded."
+    )
+    assert cards._returns([1.0, 3.0]).startswith(
+        "Mean return 2.0 (95 % interval of the mean 1.0 to 3.0)"
+    )
