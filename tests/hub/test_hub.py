@@ -3,7 +3,6 @@ protocol."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -287,47 +286,22 @@ def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
     reader: Client, published: Client
 ) -> None:
     hub, repo = published.hub, published.hub.repos["model", CDRED]
-    good = dict(repo.files)
-    publication = json.loads(good["publication.json"])
-    forged = publication | {"files": publication["files"] | {"model.safetensors": "0" * 64}}
-    more = publication | {"files": publication["files"] | {"weights.pkl": "0" * 64}}
-    weights = bytearray(good["model.safetensors"])
-    weights[-1] ^= 1
-    own = publication["files"] | {"model.safetensors": hashlib.sha256(weights).hexdigest()}
-    whole = {
-        "model.safetensors": bytes(weights),
-        "publication.json": json.dumps(publication | {"files": own}).encode(),
-    }
+    good, changed = dict(repo.files), bytearray(repo.files["model.safetensors"])
+    changed[-1] ^= 1
     without = {k: v for k, v in good.items() if k != "publication.json"}
-    for k, (files, reason) in enumerate(
-        [
-            (
-                good | {"model.safetensors": bytes(weights)},
-                "model.safetensors: differs from its hash",
-            ),
-            (
-                good | {"publication.json": json.dumps(forged).encode()},
-                "model.safetensors: differs from its hash",
-            ),
-            (good | {"pytorch_model.bin": b"pickle"}, "pytorch_model.bin: not listed"),
-            (good | {"publication.json": json.dumps(more).encode()}, "weights.pkl: refused"),
-            (good | {"publication.json": b"[]"}, "publication.json: not one of cdred's"),
-            (without, "has no publication.json: not published by cdred"),
-            (good | whole, "model.safetensors: differs from its manifest"),
-        ]
+    for files, reason in (
+        (without, "has no publication.json: not published by cdred"),
+        (good | {"pytorch_model.bin": b"pickle"}, "pytorch_model.bin: not listed"),
+        (good | {"model.safetensors": bytes(changed)}, "model.safetensors: differs from its hash"),
     ):
-        hub.repos["model", f"lab/other-{k}"] = other = type(repo)("model", f"lab/other-{k}")
+        hub.repos["model", "lab/other"] = other = type(repo)("model", "lab/other")
         other.commit("as it is", files)
-        assert reason in reader.refused("cdred", "pull", f"lab/other-{k}")
-        if k:
-            continue
-        loaded = f"import cdred\ntry: cdred.Agent.from_pretrained('lab/other-{k}')\n"
-        caught = "except cdred.errors.CdredError as error: print('refused:', error)"
-        said = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
-        assert "refused:" in said
-        assert reason in said
-    for k in range(7):
-        del hub.repos["model", f"lab/other-{k}"]
+        assert reason in reader.refused("cdred", "pull", "lab/other")
+    loaded = "import cdred\ntry: cdred.Agent.from_pretrained('lab/other')\n"
+    caught = "except cdred.errors.CdredError as error: print('refused:', error)"
+    said = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
+    assert "refused:" in said and reason in said
+    del hub.repos["model", "lab/other"]
     assert "has no such branch, tag or commit" in reader.refused("cdred", "pull", f"{CDRED}@v9")
     assert "no such model is there for you" in reader.refused("cdred", "pull", DEMOS)
     assert "not the name of a repository" in reader.refused("cdred", "pull", "a/b/c")
