@@ -8,6 +8,7 @@ import re
 
 LONGEST = 300  # letters of a reason
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
+_USER = re.compile(r"[^\s/:@'\"=]+:[^\s@]+@")  # of an address that lacks its scheme
 _SECRET = re.compile(r"TOKEN|PASSW(OR)?D|SECRET|CREDENTIAL|_KEY$", re.IGNORECASE)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Errors that only writing has.
@@ -27,7 +28,7 @@ def without_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET.search(name):
             text = text.replace(value, "***")
-    return _ADDRESS.sub(lambda match: match[1] + _public(match[2]), text)
+    return _USER.sub("", _ADDRESS.sub(lambda match: match[1] + _public(match[2]), text))
 
 
 def _public(rest: str) -> str:

@@ -25,6 +25,7 @@ from cdred.system.progress import configure_logging, logger
         ("http://ada:hunter@22?x#y@hub.lab/x", "http://hub.lab/x"),
         ("postgresql+psycopg2://hub.lab/db?user=ada&password=hunter22", "postgresql+psycopg2://hub.lab/db"),
         ("SOCKS5H://ada:hunter22@proxy:1080", "SOCKS5H://proxy:1080"),
+        ("HF_ENDPOINT=ada:hunter22@hub.lab: wrong", "HF_ENDPOINT=hub.lab: wrong"),
         ("hf://lab/data@v1, ada@hub.lab, a://", "hf://lab/data@v1, ada@hub.lab, a://"),
         ("Illegal header value b'Bearer hf_hunter22'", "Illegal header value b'Bearer ***'"),
     ],

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import os
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from cdred import suites
 from cdred.envs.tasks import OBS, PIXELS, find
-from cdred.errors import CdredError, nearest
+from cdred.errors import CdredError, nearest, reason
 
 if TYPE_CHECKING:
     import gymnasium
@@ -40,7 +43,7 @@ def make(
     if reason := suites.not_installed(spec.suite):
         raise CdredError(f"{task}: {reason}")
     view = PIXELS if obs == "rgb" else render_size if render_mode else None
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _rendering(task, view):
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
         env = suites.simulator(spec.suite).build(spec, view)
         fps = env.metadata["render_fps"] / spec.action_repeat
@@ -52,6 +55,18 @@ def make(
             env = wrappers.observe_state(env, spec.obs_dim)
         env = wrappers.act_in_unit_box(env)
     return wrappers.FirstSeed(TimeLimit(env, spec.episode_length), seed)
+
+
+@contextlib.contextmanager
+def _rendering(task: str, view: int | None) -> Iterator[None]:
+    """Turn what stands between a simulator and its first picture into a line."""
+    try:
+        yield
+    except Exception as exc:
+        if view is None or isinstance(exc, CdredError):
+            raise
+        by = f" by MUJOCO_GL={os.environ['MUJOCO_GL']}" if "MUJOCO_GL" in os.environ else ""
+        raise CdredError(f"{task}: cannot be rendered{by}: {reason(exc)}") from exc
 
 
 def make_vec(

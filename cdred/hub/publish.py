@@ -222,10 +222,10 @@ def upload(plan: Plan, chosen: list[Publication], folders: list[Path], release: 
     An upload that was cut off goes on when the same is asked for again. Raises CdredError, before
     anything is uploaded, when the token, a name or an existing release stands in the way.
     """
-    import huggingface_hub
-
-    api = huggingface_hub.HfApi()
     with one_line("publish", "model"):
+        import huggingface_hub
+
+        api = huggingface_hub.HfApi()
         repeated(api.whoami)
     missing = [_missing(api, one, folder, release) for one, folder in
                zip(chosen, folders, strict=True)]  # fmt: skip

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +17,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cdred import documents, manifest
+from cdred import documents, manifest, network
 from cdred.documents import Document, Name, Seed, Sha256
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
 from cdred.plan.lineage import Manifests, check_derivation, check_identity
 
 PUBLICATION = "publication.json"
@@ -103,10 +102,10 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
     Raises CdredError when it cannot be had, was not published by cdred, holds a file of a kind
     that may execute code, or one that differs from its hash.
     """
-    import huggingface_hub
-
     where = f"{repository}@{revision}" if revision else repository
     with one_line(where, kind):
+        import huggingface_hub
+
         first = huggingface_hub.hf_hub_download(
             repository, PUBLICATION, repo_type=kind, revision=revision
         )
@@ -231,11 +230,11 @@ def one_line(where: str, kind: str) -> Iterator[None]:
 
     Raises CdredError in their place.
     """
+    hub = network.hub()
     import httpx2
     from huggingface_hub import errors
     from huggingface_hub.utils import logging
 
-    hub = os.environ.get("HF_ENDPOINT", "https://huggingface.co")
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # else it warns of each attempt
     try:
@@ -244,12 +243,12 @@ def one_line(where: str, kind: str) -> Iterator[None]:
         raise CdredError(f"{where}: has no such branch, tag or commit") from None
     except errors.RepositoryNotFoundError as exc:
         other = "a dataset" if kind == "model" else "a model"
-        reason = (
+        why = (
             "the token of HF_TOKEN or `hf auth login` is not valid there"
             if "credentials" in (exc.server_message or "")
             else f"no such {kind} is there for you; is it {other}, or private?"
         )
-        raise CdredError(f"{where}: {hub}: {reason}") from None
+        raise CdredError(f"{where}: {hub}: {why}") from None
     except errors.LocalEntryNotFoundError:
         raise CdredError(
             f"{where}: not here yet, and {hub} cannot be reached; pull it where there is a network"
@@ -269,17 +268,17 @@ def one_line(where: str, kind: str) -> Iterator[None]:
             401: "a token is missing or not valid: set HF_TOKEN or run `hf auth login`",
             403: "the token may not write there",
             429: "too many requests; the same command goes on later",
-        }.get(status, exc.server_message or _said(exc))
+        }.get(status, exc.server_message or reason(exc))
         raise CdredError(f"{where}: {hub}: {hint} (HTTP {status})") from None
     except (httpx2.TransportError, errors.OfflineModeIsEnabled, ConnectionError) as exc:
-        raise CdredError(f"{where}: {hub} cannot be reached: {_said(exc)}") from None
+        raise CdredError(f"{where}: {hub} cannot be reached: {reason(exc)}") from None
     except json.JSONDecodeError:
         raise CdredError(f"{where}: {hub}: answers with a page instead of data") from None
-    except RuntimeError as exc:  # of an upload that the client gave up
-        raise CdredError(f"{where}: {hub}: {_said(exc)} {_said(exc.__cause__ or exc)}") from None
+    except OSError as exc:  # of the file system
+        raise CdredError(f"{where}: {reason(exc)}") from None
+    except CdredError:
+        raise
+    except Exception as exc:  # of whatever speaks HTTP, also through a proxy
+        raise CdredError(f"{where}: {hub}: {reason(exc)}") from None
     finally:
         logging.set_verbosity(level)
-
-
-def _said(exc: BaseException) -> str:
-    return " ".join(str(exc).split())[:150] or type(exc).__name__

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest
+from cdred.errors import reason
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.run.resume import ResumeState
@@ -87,7 +88,7 @@ class JobMonitor(Monitor):
     def failed(self, exc: BaseException) -> None:
         self.close()
         status = "KILLED" if isinstance(exc, KeyboardInterrupt) else "FAILED"
-        self.tracker.end(status, **{"cdred.error": f"{type(exc).__name__}: {exc}"[:500]})
+        self.tracker.end(status, **{"cdred.error": f"{type(exc).__name__}: {reason(exc)}"})
 
     def close(self) -> None:
         self.sampler.stop()

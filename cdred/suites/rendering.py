@@ -6,6 +6,7 @@ import contextlib
 import ctypes.util
 import logging
 import os
+import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -39,8 +40,19 @@ def opengl() -> str:
         if name not in _OPENGL:
             raise CdredError(f"MUJOCO_GL={name}: not one of {', '.join(_OPENGL)}")
         if not missing_library(*_OPENGL[name]):
+            if name == "glfw" and not _has_display():
+                raise CdredError("MUJOCO_GL=glfw: there is no display; egl and osmesa need none")
             return name
     raise CdredError(f"nothing can be rendered: {missing_library(*_OPENGL[requested or 'osmesa'])}")
+
+
+@cache
+def _has_display() -> bool:
+    import glfw
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return bool(glfw.init())
 
 
 @contextlib.contextmanager

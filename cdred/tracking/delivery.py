@@ -10,18 +10,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
+from cdred.network import is_address
 from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines
 
 BATCH = 1000  # metrics a call: MLflow's limit
 LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away
 POLL = 3.0
 
-# Known before mlflow is imported. A dead server is noticed in seconds, not minutes.
+# Known before mlflow is imported. A dead server is noticed in seconds, not minutes; who delivers in
+# the background tries again.
 SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "PGCONNECT_TIMEOUT": "8",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "GIT_PYTHON_REFRESH": "quiet",
@@ -29,8 +31,14 @@ SETTINGS = {
 
 
 def tracking_uri(root: Path) -> str:
-    """The server of MLFLOW_TRACKING_URI, else an SQLite file in the checkout."""
-    return os.environ.get(SERVER) or f"sqlite:///{root.resolve()}/mlflow.db"
+    """The server of MLFLOW_TRACKING_URI, else an SQLite file in the checkout.
+
+    Raises CdredError for an address that cannot be understood.
+    """
+    uri = os.environ.get(SERVER) or f"sqlite:///{root.resolve()}/mlflow.db"
+    if not is_address(uri):
+        raise CdredError(f"{SERVER}: not an address such as http://server:5000")
+    return uri
 
 
 def waiting(root: Path, destination: str = "*") -> list[Path]:
@@ -55,6 +63,7 @@ class Delivery:
 
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self.root = root
+        _ask_database(tracking_uri(root))
         self.client = MlflowClient(tracking_uri(root))
         self._experiments: dict[str, str] = {}
         self._parents: dict[tuple[str, str], str] = {}
@@ -196,6 +205,17 @@ class Delivery:
                     self.client.delete_run(other.info.run_id)
 
 
+def _ask_database(uri: str) -> None:
+    """Connect once to a database that MLflow is to write to: MLflow itself tries for minutes.
+
+    Raises what the database's driver raises.
+    """
+    import sqlalchemy
+
+    if uri.partition(":")[0].partition("+")[0] in ("mssql", "mysql", "postgresql"):
+        sqlalchemy.create_engine(uri).connect().close()
+
+
 def _beside(file: Path) -> Path:
     return file.with_suffix(".sent")
 
@@ -300,10 +320,8 @@ def last_error(root: Path) -> str:
 
 
 def short(exc: BaseException) -> str:
-    """An error in one line, without the address, which may hold a password."""
-    uri = os.environ.get(SERVER, "")
-    text = " ".join(str(exc).split())
-    return f"{type(exc).__name__}: {text.replace(uri, 'the server') if uri else text}"[:200]
+    """An error in one line."""
+    return f"{type(exc).__name__}: {reason(exc)}"
 
 
 if __name__ == "__main__":

@@ -76,14 +76,14 @@ def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
 
     requirements = pins(plan.root / LOCK)
     _refuse_undelivered(plan, jobs)
-    for name, value in SETTINGS.items():
-        os.environ.setdefault(name, value)
+    patience = {name: value for name, value in SETTINGS.items() if name not in os.environ}
     with contextlib.redirect_stdout(sys.stderr):  # MLflow's own remarks
         try:
             delivery = Delivery(plan.root)
             delivery.client.search_experiments(max_results=1)
         except Exception as exc:
             raise CdredError(f"register: MLflow cannot be reached: {short(exc)}") from None
+    os.environ.update(patience)
     for job in jobs:
         try:
             with contextlib.redirect_stdout(sys.stderr):

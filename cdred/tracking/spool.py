@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest
+from cdred.errors import without_secrets
 from cdred.plan import Job, Plan
 from cdred.system import cluster
 from cdred.system.progress import logger
@@ -75,7 +76,7 @@ class Tracker:
                 "kind": "run", "pid": os.getpid(), "host": os.uname().nodename,
                 "experiment": self.plan.config.experiment.name, "parent": self.job.task,
                 "name": run_name(self.job),
-                "params": {k: str(v) for k, v in sorted(self._params().items())},
+                "params": {k: without_secrets(str(v)) for k, v in sorted(self._params().items())},
                 "tags": self._tags(device),
                 "dataset": self._dataset(),
             }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cdred.demos import dataset, files
+from cdred import network
+from cdred.demos import dataset
 from cdred.demos.recorded import Recorded
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
 
 
 def read(file: Path, name: str, task: str) -> Iterator[Recorded]:
@@ -25,9 +27,12 @@ def _downloaded(name: str) -> Path:
     try:
         folder: Path = get_dataset_path(name)
         if not (folder / "data").is_dir():
+            remote = name if "://" in name else os.environ.get("MINARI_REMOTE", "hf://")
+            if remote.startswith("hf://"):
+                network.ask_hub()
             minari.download_dataset(name)
         return folder
     except Exception as exc:  # of whatever fetches it
         raise CdredError(
-            f"{name}: no Minari dataset here, and not to be had: {files.brief(exc, 150)}"
+            f"{name}: no Minari dataset here, and not to be had: {reason(exc)}"
         ) from None

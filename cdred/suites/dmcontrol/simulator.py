@@ -25,6 +25,8 @@ class DMControl(MujocoSimulator):
     def build(self, task: Task, view: int | None) -> gymnasium.Env:
         # It sets shapes as numpy 2.5 deprecates it, while it steps.
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="dm_control")
+        # A thread for each renderer has ended when the garbage collector waits for it.
+        os.environ["DISABLE_RENDER_THREAD_OFFLOADING"] = "1"
         draws = view is not None or task.simulator in _DRAWS_ANYWAY
         with warnings.catch_warnings(), importing_mujoco(draws):
             warnings.simplefilter("ignore")  # glfw reports the missing display
