@@ -25,8 +25,7 @@ PACKAGES = (
     "dm_control", "gymnasium", "mani_skill2", "metaworld", "minari", "mujoco", "numpy",
     "safetensors", "sapien", "shimmy", "torch",
 )  # fmt: skip
-# Written into artifact directories by the engines.
-ADDED = frozenset({".snakemake_timestamp", ".gitignore"})
+_HIDDEN = frozenset({"thumbs.db", "desktop.ini"})  # by Windows
 
 
 class Manifest(Document):
@@ -77,12 +76,20 @@ def hash_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_hidden(name: str) -> bool:
+    """Tell whether a file, by its path below a directory, is hidden there: what file browsers,
+    engines and network file systems leave is no part of an artifact, and nothing reads it."""
+    parts = name.split("/")
+    return any(part.startswith(".") for part in parts) or parts[-1].lower() in _HIDDEN
+
+
 def hash_tree(directory: Path) -> dict[str, str]:
-    """sha256 of every file of an artifact but its manifest, by relative path."""
+    """sha256 of every file of an artifact but its manifest and what is hidden, by relative path."""
+    files = {file.relative_to(directory).as_posix(): file for file in directory.rglob("*")}
     return {
-        file.relative_to(directory).as_posix(): hash_file(file)
-        for file in sorted(directory.rglob("*"))
-        if file.is_file() and file.name not in ADDED and file != directory / NAME
+        name: hash_file(file)
+        for name, file in sorted(files.items())
+        if name != NAME and not is_hidden(name) and file.is_file()
     }
 
 

@@ -113,3 +113,27 @@ def test_a_table_of_code_that_is_anybodys_reads_nothing_elsewhere(tmp_path: Path
     assert not code.is_same(inside, {"gone.py": known})
     (inside / "own.py").write_text("x = (")
     assert not code.is_same(inside, {"own.py": known})
+
+
+HIDDEN = [
+    ".DS_Store", "data/._main_data.hdf5", ".nfs0000001", ".git/config", "Thumbs.db", "Desktop.ini",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+def test_what_file_browsers_leave_is_no_part_of_an_artifact(name: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/weights").write_text("w")
+    fields = {key: GOOD[key] for key in GOOD.keys() - {"files"}}
+    manifest.write(tmp_path, fields)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("x")
+    content = manifest.verify(tmp_path, "cdred expert")
+    assert list(content["files"]) == ["data/weights"]
+    # Listed in a manifest it cannot be checked, so it is refused.
+    content["files"][name] = manifest.hash_file(tmp_path / name)
+    (tmp_path / manifest.NAME).write_text(json.dumps(content))
+    with pytest.raises(CdredError, match="missing|not a relative path"):
+        manifest.verify(tmp_path, "cdred expert")
+    (tmp_path / "data/visible").write_text("x")
+    assert "data/visible" in manifest.hash_tree(tmp_path)

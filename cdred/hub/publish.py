@@ -120,7 +120,8 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     folders = []
     for one, (manifests, evaluation) in zip(chosen, checked, strict=True):
         folder = out / one.repository
-        if folder.exists() and not (folder / PUBLICATION).exists() and any(folder.iterdir()):
+        there = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        if PUBLICATION not in there and not all(map(manifest.is_hidden, there)):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -166,7 +167,7 @@ def _write(
         for name in (results.FILE, results.VIDEO):
             if (plan.root / evaluation.path / name).exists():
                 copy(plan.root / evaluation.path / name, name)
-    for figure in sorted((plan.root / plan.report.path).glob("*.svg")):
+    for figure in sorted((plan.root / plan.report.path).glob("[!.]*.svg")):
         copy(figure, f"figures/{figure.name}")
     for name in FROM_CHECKOUT:
         copy(plan.root / name, name)

@@ -24,7 +24,7 @@ from cdred.plan.lineage import Manifests, check_derivation, check_identity
 
 PUBLICATION = "publication.json"
 CARD = "README.md"
-UNLISTED = {PUBLICATION, CARD, ".gitattributes"}
+UNLISTED = {PUBLICATION, CARD}
 # Weights are safetensors, demonstrations Minari's HDF5, the rest is text, figures and films.
 SUFFIXES = {".csv", ".hdf5", ".json", ".lock", ".mp4", ".safetensors", ".svg", ".yaml"}
 # The stage of each kind of publication, its kind of repository, and what its artifact must hold.
@@ -117,7 +117,8 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
             listed = huggingface_hub.HfApi().list_repo_files(
                 repository, repo_type=kind, revision=commit
             )
-            if other := sorted(set(listed) - set(names) - UNLISTED):
+            other = sorted(set(listed) - set(names) - UNLISTED)
+            if other := [name for name in other if not manifest.is_hidden(name)]:
                 raise CdredError(f"{where}: {other[0]}: not listed in its {PUBLICATION}; refused")
             huggingface_hub.snapshot_download(
                 repository, repo_type=kind, revision=commit, allow_patterns=[*names, CARD]

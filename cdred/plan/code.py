@@ -275,7 +275,9 @@ def _installed(module: str) -> dict[str, str]:
     folder = origin.parent
     files = folder.rglob("*.py") if spec.submodule_search_locations else [origin]
     above = folder.parent if spec.submodule_search_locations else folder
-    return {file.relative_to(above).as_posix(): hash_file(file) for file in files}
+    return {
+        file.relative_to(above).as_posix(): hash_file(file) for file in files if file.name[0] != "."
+    }
 
 
 def _parents(module: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ def _without_manifest(directory: Path) -> Iterator[str]:
         except CdredError as exc:
             reason = str(exc).removeprefix(f"{directory / manifest.NAME}: ")
             yield f"its {manifest.NAME} cannot be read: {reason}"
-    elif directory.is_dir() and any(file.is_file() for file in directory.rglob("*")):
+    elif directory.is_dir() and manifest.hash_tree(directory):
         yield f"it has lost its {manifest.NAME}"
 
 

@@ -45,12 +45,13 @@ def check_target(root: Path, path: Path) -> None:
     if not target.is_dir():  # also a link to nothing
         raise CdredError(f"{path}: exists and was not made by cdred; move it away")
     content = manifest.read(target)
-    known = {manifest.NAME} | manifest.ADDED | _noted(root, path)
+    known = {manifest.NAME} | _noted(root, path)
     known |= set() if content is None else content["files"].keys()
+    ours = len(known) > 1
     strange = [
         name
         for name in _files(target)
-        if name not in known and name.rpartition("/")[2] not in manifest.ADDED
+        if name not in known and not (ours and manifest.is_hidden(name.rpartition("/")[2]))
     ]
     strange = sorted(set(strange) - _listed_by_dvc(root, path)) if strange else []
     if strange:

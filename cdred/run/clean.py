@@ -7,6 +7,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from cdred import manifest
 from cdred.plan import Plan, overlays
 from cdred.run.resume import FOLDER
 from cdred.system.locks import is_held
@@ -28,7 +29,7 @@ def plans(root: Path) -> list[Plan]:
     """
     runnable = [Plan.load(root)]
     for overlay in sorted((root / "config").rglob("*.yaml")):
-        if overlay != root / overlays.BASE:
+        if overlay != root / overlays.BASE and not manifest.is_hidden(overlay.name):
             runnable.append(Plan(overlays.resolve(overlay, root)[1], root))
     return runnable
 
