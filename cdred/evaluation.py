@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from cdred.learning.scripted import ScriptedExpert
 
 
-
-
 def evaluate(
     agent: Agent | ScriptedExpert, task: str, episodes: int, seed: int,
     monitor: Monitor | None = None, parallel: bool = False,

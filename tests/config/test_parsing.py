@@ -97,7 +97,7 @@ def test_what_is_no_plain_data_is_refused(tmp_path: Path, text: str, line: str) 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_bytes(b"\na: \xff")
-    with pytest.raises(CdredError, match="x.yaml:2: not text in UTF-8"):
+    with pytest.raises(CdredError, match=r"x\.yaml:2: not text in UTF-8"):
         read_yaml(path)
     with pytest.raises(CdredError, match="cannot be read"):
         read_yaml(tmp_path)

@@ -195,7 +195,9 @@ def test_the_papers_numbers_are_found_by_task_and_method(tmp_path: Path) -> None
     assert "| lift-cube | bc | BC | success | 50.0 % | not available | not available |" in text
     assert "| lift-cube | none | CDRED | success | not run | 93.0 % | arXiv 2505.02228" in text
     assert "| hopper-hop | bc | 3.39 | 60 | 1.7 | 30 | measured |" in text
-    assert "| hopper-hop | IQ-MPC, published | 324.8 | 8538.6 | | | arXiv 2505.02228 table 9 |" in text
+    assert (
+        "| hopper-hop | IQ-MPC, published | 324.8 | 8538.6 | | | arXiv 2505.02228 table 9 |" in text
+    )
     assert "Of six tasks of Meta-World together the paper gives success 0.81 to 0.99" in text
     row = next(
         r for r in read_csv(out / "runs.csv") if (r["task"], r["run"]) == ("lift-cube", "bc")

@@ -98,9 +98,7 @@ def test_an_agent_of_ones_own_as_expert(trained: Project, tmp_path: Path) -> Non
 
     change(project, experiment={"tasks": ["acrobot-swingup"]})
     line = refused(project, "cdred", "expert", "--task", "acrobot-swingup", "--expert", "expert")
-    assert line.endswith(
-        "checkpoint mine: an agent for cartpole-balance, not for acrobot-swingup"
-    )
+    assert line.endswith("checkpoint mine: an agent for cartpole-balance, not for acrobot-swingup")
     change(project, experiment={"tasks": ["cartpole-balance"]})
     change(project, experts={"expert": {"source": "checkpoint", "checkpoint": "someone/theirs"}})
     assert "checkpoint someone/theirs: no such directory; for a model on the Hub" in refused(
