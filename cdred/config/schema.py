@@ -134,6 +134,11 @@ class RecordedDemos(DemosEntry):
     stride: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="of a recording at another rate: every how many-th step is one of the task's"
     )
+    check_observations: bool = Field(
+        True,
+        exclude=True,  # decides whether they are taken, not what they are
+        description="refuse those that are not in the order and units of the environment's",
+    )
 
 
 class HubDemos(DemosEntry):

@@ -17,6 +17,7 @@ from typing import Any
 
 from cdred import manifest
 from cdred.config import Config
+from cdred.config.schema import RecordedDemos
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
 from cdred.plan import Job, Plan, ownership
@@ -199,6 +200,16 @@ def _recorded(plan: Plan, job: Job, selection: Any) -> list[Any]:
     return importers.read_published(where, pulled.folder, job.task, selection)
 
 
+def _compare_observations(plan: Plan, job: Job, out: Path) -> None:
+    """Refuse what others recorded where it means something else than the environment's."""
+    from cdred.demos import consistency, dataset
+
+    entry = plan.config.demos[job.entry]
+    if isinstance(entry, RecordedDemos) and entry.check_observations:
+        episodes = dataset.read(out, job.task, entry.obs)
+        logger.info(consistency.check(entry.path, job.task, episodes))
+
+
 def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import evaluation
     from cdred.envs.episodes import summary
@@ -281,5 +292,6 @@ WORK: dict[str, Callable[[Plan, Job, Path, JobMonitor], None]] = {
 # What follows the work and does not decide what it is: it may load other code.
 AFTERWARDS: dict[str, Callable[[Plan, Job, Path], None]] = {
     "expert": _accept,
+    "demos": _compare_observations,
     "report": _report_cost,
 }
