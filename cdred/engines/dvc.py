@@ -12,10 +12,12 @@ params.yaml when dvc.yaml has been read, runs by the digests of the changed para
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,8 @@ import yaml
 
 from cdred import manifest
 from cdred.config import PARAMS
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
 from cdred.plan import Job, Plan, ownership
-from cdred.plan.paths import TOPS
 
 DVC_YAML, DVC_LOCK, DIGESTS = Path("dvc.yaml"), Path("dvc.lock"), Path("digests.yaml")
 CHECK = "check"
@@ -78,10 +79,10 @@ def _replace(path: Path, text: str) -> bool:
 def check(plan: Plan) -> bool:
     """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml
     and the digests follow params.yaml and the code. True when dvc.yaml changed."""
-    for top in TOPS:
-        if (plan.root / top).is_symlink():
+    for path in (place for job in plan.jobs for place in (*job.path.parents, job.path)):
+        if (plan.root / path).is_symlink():
             raise CdredError(
-                f"{top}: a symbolic link, which DVC does not follow; make it a directory, and let "
+                f"{path}: a symbolic link, which DVC does not follow; make it a directory, and let "
                 f"`dvc cache dir` name a place on the larger disk (`dvc config cache.type symlink`)"
             )
     ownership.note_present(plan.root, [job.path for job in plan.jobs])
@@ -131,18 +132,13 @@ def record_up_to_date(plan: Plan, cached: bool = False) -> None:
 
 
 def _commit(root: Path, names: list[str]) -> None:
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     logger = logging.getLogger("dvc")
     level = logger.level
     logger.setLevel(logging.WARNING)  # else a line for each stage
     try:
-        with Repo(str(root)) as repo:
+        with repository(root) as repo:
             for name in names:
                 repo.commit(name, force=True)
-    except DvcException as exc:
-        raise CdredError(f"dvc commit: {' '.join(str(exc).split())}") from None
     finally:
         logger.setLevel(level)
 
@@ -152,7 +148,7 @@ class _Lock:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.stages = _mapping(root / DVC_LOCK).get("stages") or {}
+        self.stages = locked_stages(root)
         self.params = _mapping(root / PARAMS)
         self.cache = cache_of(root)
 
@@ -205,10 +201,40 @@ class _Lock:
 
 def cache_of(root: Path) -> Path:
     """The directory of DVC's cache, which several checkouts may share."""
+    with repository(root) as repo:
+        return Path(repo.cache.local.path)
+
+
+@contextlib.contextmanager
+def repository(root: Path) -> Iterator[Any]:
+    """DVC's view of a checkout. Raises CdredError with its reason for whatever DVC cannot do."""
     from dvc.repo import Repo
 
-    with Repo(str(root)) as repo:
-        return Path(repo.cache.local.path)
+    try:
+        with Repo(str(root)) as repo:
+            yield repo
+    except CdredError:
+        raise
+    except Exception as exc:  # of DVC, git, and whatever speaks a remote's protocol
+        raise CdredError(f"dvc: {reason(exc)}") from None
+
+
+def locked_stages(root: Path) -> dict[str, Any]:
+    """The stages that dvc.lock records. Raises CdredError when it is not as DVC writes it."""
+    file = root / DVC_LOCK
+    if not os.path.lexists(file):
+        return {}
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _LOADER) or {}
+        stages = dict(content.get("stages") or {})
+        for stage in stages.values():
+            _ = [item["path"] for item in _items(stage, "deps", "outs")]
+    except Exception as exc:  # of a merge, an editor or a disk
+        raise CdredError(
+            f"{DVC_LOCK}: not as DVC writes it ({reason(exc)}); resolve it, or remove it: "
+            f"`cdred record` writes it again"
+        ) from None
+    return stages
 
 
 def _comparable(value: Any) -> Any:

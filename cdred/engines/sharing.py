@@ -13,10 +13,8 @@ import os
 import shutil
 from pathlib import Path
 
-import yaml
-
-from cdred.engines.dvc import DVC_LOCK, cache_of
-from cdred.errors import CdredError
+from cdred.engines import dvc
+from cdred.errors import CdredError, reason
 
 
 def check_remote(command: str, arguments: list[str], root: Path = Path()) -> None:
@@ -24,15 +22,10 @@ def check_remote(command: str, arguments: list[str], root: Path = Path()) -> Non
 
     Raises CdredError when no remote is configured or it cannot be reached.
     """
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
     options = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     options.add_argument("-r", "--remote")
-    try:
-        remote = Repo(str(root)).cloud.get_remote(options.parse_known_args(arguments)[0].remote)
-    except DvcException as exc:
-        raise CdredError(f"dvc {command}: {_line(exc)}") from None
+    with dvc.repository(root) as repo:
+        remote = repo.cloud.get_remote(options.parse_known_args(arguments)[0].remote)
     where = f"remote {remote.name} ({remote.fs.unstrip_protocol(remote.path)})"
     if remote.fs.protocol == "local":
         folder = Path(remote.path)
@@ -48,7 +41,7 @@ def check_remote(command: str, arguments: list[str], root: Path = Path()) -> Non
         raise
     except Exception as exc:  # of whatever library speaks its protocol
         raise CdredError(
-            f"dvc {command}: {where} cannot be reached: {_line(exc)}; nothing is lost, the "
+            f"dvc {command}: {where} cannot be reached: {reason(exc)}; nothing is lost, the "
             f"same command goes on when it can"
         ) from None
 
@@ -59,7 +52,7 @@ def drop_damaged(root: Path = Path()) -> None:
 
     Raises CdredError naming what was dropped, if anything.
     """
-    cache = cache_of(root)
+    cache = dvc.cache_of(root)
     dropped = []
     for md5, linked in _cached(root, cache).items():
         file = _file(cache, md5)
@@ -84,11 +77,9 @@ def drop_damaged(root: Path = Path()) -> None:
 def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
     """MD5 of each file that dvc.lock names -> artifacts and their files that hold it; listings of
     directories, which no file holds, with an empty name."""
-    lock = root / DVC_LOCK
-    text = lock.read_text(encoding="utf-8") if lock.exists() else ""
-    stages = (yaml.safe_load(text) or {}).get("stages") or {}
+    stages = dvc.locked_stages(root)
     found: dict[str, list[tuple[Path, str]]] = {}
-    for out in (o for stage in stages.values() for o in stage.get("outs", []) if "md5" in o):
+    for out in (o for stage in stages.values() for o in stage.get("outs") or [] if "md5" in o):
         artifact, md5 = root / out["path"], out["md5"]
         found.setdefault(md5, []).append((artifact, ""))
         listing = _file(cache, md5)
@@ -110,7 +101,3 @@ def _is_whole(file: Path, md5: str) -> bool:
 
 def _same(a: Path, b: Path) -> bool:
     return a.exists() and filecmp.cmp(a, b, shallow=False)
-
-
-def _line(exc: Exception) -> str:
-    return " ".join(str(exc).split()) or type(exc).__name__

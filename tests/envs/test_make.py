@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from support.episodes import ONE_OF_EACH, play
 
-from cdred.envs import make, make_vec
+from cdred.envs import make, make_vec, wrappers
 from cdred.envs.episodes import Episode, rollout
 from cdred.envs.tasks import find
 from cdred.envs.video import film
 from cdred.errors import CdredError
+from cdred.suites import rendering
 
 # Where object, goal or robot are drawn anew, and where bodies meet: what seeds must fix.
 SEEDED = [*ONE_OF_EACH, "dog-fetch", "mw-box-close", "pick-cube", "stack-cube"]
@@ -104,6 +105,18 @@ def test_pixels_are_the_last_three_frames(task: str) -> None:
         np.testing.assert_array_equal(obs, play(env, 3, steps=4)[0])
 
 
+def test_environments_left_open_neither_hang_nor_complain() -> None:
+    code = (
+        "import gc; from cdred.envs import make\n"
+        "envs = [make('cartpole-balance'), make('cartpole-balance'), make('cartpole-balance', 'rgb')]\n"
+        "for env in envs: env.reset(seed=0)\n"
+        "del env, envs; gc.collect()\n"
+        "left = make('cartpole-balance', 'rgb'); left.reset(seed=0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.mark.parametrize("environment", [{}, {"MUJOCO_GL": "osmesa"}])
 @pytest.mark.parametrize("task", ["cartpole-balance", "mw-reach"])
 def test_a_process_that_learns_can_render(task: str, environment: dict[str, str]) -> None:
@@ -151,6 +164,24 @@ def test_a_wrong_name_is_answered_by_the_nearest(task: str, obs: str, said: str)
     with pytest.raises(CdredError) as caught:
         make(task, obs)
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_no_display_and_no_context_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: object) -> None:
+        raise RuntimeError("no\ncontext")
+
+    monkeypatch.setattr(rendering, "_has_display", lambda: False)
+    monkeypatch.setattr(rendering, "missing_library", lambda *library: None)
+    monkeypatch.setenv("MUJOCO_GL", "glfw")
+    with pytest.raises(CdredError, match=r"MUJOCO_GL=glfw: there is no display"):
+        rendering.opengl()
+    monkeypatch.setattr(wrappers, "observe_pixels", fail)
+    monkeypatch.setattr(wrappers, "observe_state", fail)
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")
+    with pytest.raises(CdredError, match="cannot be rendered by MUJOCO_GL=osmesa: no context"):
+        make("cartpole-balance", "rgb")
+    with pytest.raises(RuntimeError):
+        make("cartpole-balance")
 
 
 def test_a_renderer_that_is_not_there_is_one_line(
