@@ -50,7 +50,7 @@ def test_an_address_of_mlflow_that_cannot_be_understood(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ada:hunter/22@server")
-    with pytest.raises(CdredError, match="^MLFLOW_TRACKING_URI: not an address"):
+    with pytest.raises(CdredError, match=r"^MLFLOW_TRACKING_URI: not an address"):
         delivery.tracking_uri(tmp_path)
 
 

@@ -39,7 +39,7 @@ def test_a_checkout_that_dvc_cannot_read(
 def test_errors_of_ours_pass(tmp_path: Path) -> None:
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
-    with pytest.raises(CdredError, match="^mine$"), dvc.repository(tmp_path):
+    with pytest.raises(CdredError, match=r"^mine$"), dvc.repository(tmp_path):
         raise CdredError("mine")
-    with pytest.raises(CdredError, match="^dvc: first: second$"), dvc.repository(tmp_path):
+    with pytest.raises(CdredError, match=r"^dvc: first: second$"), dvc.repository(tmp_path):
         raise RuntimeError("first") from ValueError("second")
