@@ -27,6 +27,7 @@ from cdred import manifest
 from cdred.config import PARAMS
 from cdred.errors import CdredError, reason
 from cdred.plan import Job, Plan, ownership
+from cdred.plan.paths import TOPS
 
 DVC_YAML, DVC_LOCK, DIGESTS = Path("dvc.yaml"), Path("dvc.lock"), Path("digests.yaml")
 CHECK = "check"
@@ -79,10 +80,10 @@ def _replace(path: Path, text: str) -> bool:
 def check(plan: Plan) -> bool:
     """Prepare the checkout for DVC: nothing of others' stands where it would delete, and dvc.yaml
     and the digests follow params.yaml and the code. True when dvc.yaml changed."""
-    for path in (place for job in plan.jobs for place in (*job.path.parents, job.path)):
-        if (plan.root / path).is_symlink():
+    for top in TOPS:
+        if (plan.root / top).is_symlink():
             raise CdredError(
-                f"{path}: a symbolic link, which DVC does not follow; make it a directory, and let "
+                f"{top}: a symbolic link, which DVC does not follow; make it a directory, and let "
                 f"`dvc cache dir` name a place on the larger disk (`dvc config cache.type symlink`)"
             )
     ownership.note_present(plan.root, [job.path for job in plan.jobs])
@@ -102,7 +103,8 @@ def record(plan: Plan) -> int:
             manifest.verify(plan.root / job.path, job.command)
             raise stale_error(job)
     check(plan)
-    record_up_to_date(plan, cached=True)
+    with repository(plan.root):  # whatever stands in its way, also where nothing is to be recorded
+        record_up_to_date(plan, cached=True)
     return len(plan.jobs)
 
 
