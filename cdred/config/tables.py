@@ -109,10 +109,12 @@ def run(data: dict[str, Any], path: Path, where: Where) -> Run:
 
 def _own_method(name: str) -> str | None:
     """The reference that was meant by the bare name of a module here that declares a method."""
-    module = FilePath(*name.split(".")).with_suffix(".py") if MODULE.fullmatch(name) else None
-    if module is None or not module.is_file():
+    if not MODULE.fullmatch(name):
         return None
-    text = module.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = FilePath(*name.split(".")).with_suffix(".py").read_text("utf-8", "replace")
+    except OSError:
+        return None
     declared = re.search(r"^(\w+)\b[^=\n]*=\s*(\w+\.)*Method\(", text, re.MULTILINE)
     return f"{name}:{declared[1]}" if declared else None
 

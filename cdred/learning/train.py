@@ -6,12 +6,11 @@ import torch
 
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import PIXEL_SHAPE, find
-from cdred.errors import CdredError
 from cdred.learning import registry
 from cdred.learning.agent import Agent
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seed, seed_everything
-from cdred.learning.settings import Settings, Use
+from cdred.learning.settings import Settings
 from cdred.learning.trainer import History
 
 
@@ -21,12 +20,8 @@ def train(
 ) -> tuple[Agent, History]:  # fmt: skip
     """Train an agent by `method` (its name in cdred.methods), with settings of its class.
 
-    `obs` is the observation mode; that of the demonstrations, if there are any. Raises CdredError
-    before the first step when the settings do not go together or with the task, and after the last
-    when there was nothing to learn from.
+    `obs` is the observation mode; that of the demonstrations, if there are any.
     """
-    for problem in settings.problems(Use(obs, find(task).episode_length)):
-        raise CdredError(f"{task}: {problem.key}: {problem.message}")
     seed_everything(derive_seed(seed, "learner"))
     shape = (find(task).obs_dim,) if obs == "state" else PIXEL_SHAPE
     agent = Agent.create(task, method, shape, find(task).action_dim, settings).to(device)

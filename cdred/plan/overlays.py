@@ -34,7 +34,7 @@ def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]
         if parent is None:
             break
         place = f"{where[('extends',)]}: extends"
-        above = chain[-1].parent / short(parent, 255)
+        above = chain[-1].parent / short(parent, 200)
         if not isinstance(parent, str) or not above.is_file():
             beside = [path.name for path in chain[-1].parent.glob("*.yaml")]
             name = short(parent)

@@ -18,8 +18,10 @@ from typing import Any
 from cdred import manifest
 from cdred.config import Config
 from cdred.config.schema import RecordedDemos
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.device import device_name, prepare, select
+from cdred.learning.settings import Settings, Use
 from cdred.plan import Job, Plan, ownership
 from cdred.run import artifact, memory
 from cdred.run.job_monitor import JobMonitor
@@ -90,6 +92,13 @@ def _device(config: Config) -> Any:
     return select(config.compute.device, machine.take_gpu)
 
 
+def _check_settings(job: Job, key: str, settings: Settings, obs: str) -> None:
+    """Refuse, before the first step, settings that do not go with the task: only now is the length
+    of its episodes known for certain, if the task is somebody's own."""
+    for problem in settings.problems(Use(obs, find(job.task).episode_length)):
+        raise CdredError(f"params.yaml: {key}.{problem.key}: {job.task}: {problem.message}")
+
+
 def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import methods
     from cdred.learning import saving
@@ -103,6 +112,7 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     if entry.source == "train":
         from cdred.learning.train import train
 
+        _check_settings(job, f"experts.{job.entry}", entry.settings, entry.obs)
         agent, history = train(
             job.task, methods.EXPERT, entry.settings, job.seed, [], device, monitor, entry.obs
         )
@@ -143,6 +153,7 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     episodes = dataset.read(folder, job.task, obs, entry.demo_episodes, horizon)
     label = f"imitate {job.task} {job.entry} seed {job.seed}"
     monitor.begin(label, entry.settings.steps, entry.definition.unit, device_name(device))
+    _check_settings(job, f"runs.{job.entry}", entry.settings, obs)
     agent, history = train(
         job.task, entry.method, entry.settings, job.seed, episodes, device, monitor, obs
     )
@@ -152,7 +163,6 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
 def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.demos import dataset, selection
     from cdred.envs.episodes import summary
-    from cdred.envs.tasks import find
 
     device, entry = _device(plan.config), plan.config.demos[job.entry]
     memory.check(plan, job)
@@ -213,7 +223,6 @@ def _compare_observations(plan: Plan, job: Job, out: Path) -> None:
 def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import evaluation
     from cdred.envs.episodes import summary
-    from cdred.envs.tasks import find
     from cdred.envs.video import cannot_film
     from cdred.learning import saving
 

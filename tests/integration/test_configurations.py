@@ -1,13 +1,20 @@
-"""Every experiment of config/ is valid, and both engines plan it."""
+"""Every experiment of config/ is valid, and both engines plan it; a broken one is refused."""
 
 from __future__ import annotations
 
+import random
+import signal
 from pathlib import Path
 
 import pytest
 import yaml
+from support.configurations import broken
 from support.project import CHECKOUT, Project
 
+from cdred.cli import main
+from cdred.run import memory
+
+CONFIGURATIONS = 2000  # of the fuzzer
 OVERLAYS = sorted(
     path.relative_to(CHECKOUT).as_posix()
     for path in (CHECKOUT / "config").glob("*.yaml")
@@ -50,3 +57,30 @@ def test_each_is_planned_by_snakemake(project: Project, overlay: str) -> None:
     text = project.run("snakemake", "--dry-run", "--cores", "2", "--quiet", "host")
     (total,) = {line.split()[1] for line in text.splitlines() if line.startswith("total")}
     assert int(total) == len(lines) + 2  # the target and the files of the report
+
+
+@pytest.mark.slow
+def test_a_broken_one_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With faults of all kinds: each is accepted, or refused by one line with exit code 2,
+    in ten seconds of processor time at the most."""
+    (tmp_path / "cdred").symlink_to(CHECKOUT / "cdred")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "available", lambda device: 16 * 10**9)
+    signal.signal(signal.SIGVTALRM, signal.default_int_handler)
+    rng = random.Random(0)
+    accepted = 0
+    for k in range(CONFIGURATIONS):
+        content = broken(rng)
+        (tmp_path / "params.yaml").write_bytes(content)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 10)
+        status = main(["use"]) or main(["check"])
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        text = capsys.readouterr().err
+        accepted += status == 0
+        assert status in (0, 2), f"{k}: {content[:2000]!r}: {text}"
+        assert (text == "") == (status == 0), f"{k}: {text}"
+        assert text.count("\n") == (status == 2) and len(text) < 1000, f"{k}: {text}"
+        assert text.strip().isprintable(), f"{k}: {text!r}"
+    assert accepted > 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from support.learning import demonstrations, toy, train, weights
 
 import cdred
 from cdred import methods
+from cdred.errors import CdredError
 from cdred.learning import online_trainer, saving
 from cdred.learning.train import train as train_agent
 
@@ -146,3 +148,17 @@ def test_an_agent_that_explores_by_its_policy_may_be_evaluated_by_planning() -> 
 def test_a_loss_that_is_not_a_number_stops_the_run_by_name() -> None:
     with pytest.raises(FloatingPointError, match="loss is"):
         train("bc", learning_rate=1e12, steps=50)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"updates_per_step": 0.0}, "no update in 540 steps; nothing was learned"),
+        ({"seed_steps": 600}, "no update in 540 steps; nothing was learned"),
+        ({"steps": 499}, "no update in 499 steps, as none of its 0 episodes had as many as"),
+        ({"horizon": 51}, "horizon: 51 is longer than the shortest demonstration, of 50 steps"),
+    ],
+)  # fmt: skip
+def test_a_training_without_an_update_makes_no_agent(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(CdredError, match=message):
+        train("cdred", **changes)

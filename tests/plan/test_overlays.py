@@ -1,0 +1,64 @@
+"""`cdred use` loses no edit of params.yaml, and names what an overlay cannot extend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.configurations import GOOD
+
+from cdred.cli import main
+from cdred.errors import CdredError
+from cdred.plan import overlays
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout with an overlay a.yaml, and base.yaml above it."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/base.yaml").write_text("evaluation: {episodes: 3}\n")
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "cdred").symlink_to(Path(overlays.__file__).parents[1])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_an_edited_params_yaml_is_kept(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params, backup = checkout / "params.yaml", checkout / "params.yaml.bak"
+    for _ in range(2):  # nothing of a user's is lost, neither at first nor again
+        assert main(["use", "a.yaml"]) == 0
+        assert not backup.exists()
+    (checkout / "a.yaml").write_text(GOOD.replace("zeta: 0.7", "zeta: 0.6"))
+    assert main(["use", "a.yaml"]) == 0
+    assert not backup.exists() and "edited" not in capsys.readouterr().out
+    edited = params.read_text().replace("zeta: 0.6", "zeta: 0.5")
+    params.write_text(edited)
+    assert main(["use", "a.yaml"]) == 0
+    assert "zeta: 0.6" in params.read_text() and backup.read_text() == edited
+    kept = "params.yaml had been edited: its former content is in params.yaml.bak"
+    assert kept in capsys.readouterr().out.splitlines()
+
+
+def test_a_bad_overlay_touches_nothing(checkout: Path) -> None:
+    (checkout / "params.yaml").write_text("mine\n")
+    (checkout / "a.yaml").write_text("experiment: [\n")
+    assert main(["use", "a.yaml"]) == 2
+    assert (checkout / "params.yaml").read_text() == "mine\n"
+    assert not (checkout / "params.yaml.bak").exists()
+
+
+@pytest.mark.parametrize("extends", ["[b.yaml]", "1", "b.yaml", "/dev/zero", "x" * 900, "''"])
+def test_what_is_no_overlay_is_not_extended(checkout: Path, extends: str) -> None:
+    (checkout / "a.yaml").write_text(f"\nextends: {extends}\n")
+    with pytest.raises(CdredError, match=r"^a\.yaml:2: extends: no file .{1,300}$"):
+        overlays.resolve(Path("a.yaml"))
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"stages: [", b"[" * 3000, b""])
+def test_a_damaged_dvc_yaml_is_written_again(checkout: Path, content: bytes) -> None:
+    main(["use", "a.yaml"])
+    whole = (checkout / "dvc.yaml").read_bytes()
+    for name in ("dvc.yaml", "digests.yaml"):
+        (checkout / name).write_bytes(content)
+    assert main(["use", "a.yaml"]) == 0
+    assert (checkout / "dvc.yaml").read_bytes() == whole
