@@ -42,9 +42,9 @@ class Manifest(Document):
     inputs: dict[Name, Sha256]
     files: dict[Name, Sha256] = Field(min_length=1)
     # The circumstances, which are no part of its identity.
-    packages: dict[Name, str] = Field(default_factory=dict)
-    device: str = "cpu"
-    machine: str = ""
+    packages: dict[Name, str]
+    device: str
+    machine: str
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
 
 

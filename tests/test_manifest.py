@@ -51,7 +51,8 @@ SHA = "0" * 64
 GOOD = {
     "format": 2, "stage": "expert", "task": "cup-catch", "entry": "expert", "seed": 0,
     "digest": SHA, "params": {"steps": 1}, "code": {"cdred/a.py": SHA}, "inputs": {},
-    "files": {"pretrained_model/config.json": SHA},
+    "files": {"pretrained_model/config.json": SHA}, "packages": {"torch": "2"}, "device": "cpu",
+    "machine": "x86_64",
 }  # fmt: skip
 
 

@@ -63,8 +63,7 @@ def differences(root: Path, m: dict[str, Any]) -> list[str]:
     }
     other = [] if _same_code(root, m["code"]) else ["code"]
     other += [key for key, value in here.items() if m.get(key) != value]
-    packages = m.get("packages", {})
-    return other + [name for name, version in packages.items() if machine.version(name) != version]
+    return other + [n for n, v in m["packages"].items() if machine.version(n) != v]
 
 
 def _same_code(root: Path, recorded: Any) -> bool:
@@ -170,7 +169,7 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
 
 def _device(m: dict[str, Any]) -> Any:
     """Where an artifact is played again: on the CPU if it was made there."""
-    return select("cpu" if m.get("device", "cpu") == "cpu" else "auto", machine.take_gpu)
+    return select("cpu" if m["device"] == "cpu" else "auto", machine.take_gpu)
 
 
 def _agree(path: str, what: str, recorded: Any, *follows: Any) -> None:

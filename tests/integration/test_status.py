@@ -52,14 +52,19 @@ def test_what_is_missing(mine: Sandbox) -> None:
     (mine.root / EXPERT / "data.txt").unlink()
     assert reasons(mine, EXPERT) == ("stale", ["data.txt is missing"])
     (mine.root / AGENT / "manifest.json").write_text("")
-    assert reasons(mine, AGENT) == ("missing", ["its manifest.json cannot be read"])
+    assert reasons(mine, AGENT) == (
+        "missing",
+        [
+            "its manifest.json cannot be read: not valid JSON: Expecting value: line 1 column 1 (char 0)"
+        ],
+    )
     (mine.root / DEMOS / "manifest.json").unlink()
     assert reasons(mine, DEMOS) == ("missing", ["it has lost its manifest.json"])
     shutil.rmtree(mine.root / REPORT)
     assert reasons(mine, REPORT)[0] == "missing"
 
 
-@pytest.mark.parametrize("code", ["c0ffee", {CODE: "c0ffee"}])
+@pytest.mark.parametrize("code", ["c0ffee".rjust(64, "0"), {CODE: "c0ffee".rjust(64, "0")}])
 def test_what_an_earlier_version_made(code: object, mine: Sandbox) -> None:
     file = mine.root / EXPERT / "manifest.json"
     content = json.loads(file.read_text()) | {"code": code, "format": 1, "digest": "0" * 64}

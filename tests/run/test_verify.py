@@ -160,6 +160,7 @@ MANIFEST = {
     "params": {"episodes": 1, "seed": 0, "video": 0},
     "code": "",
     "packages": {},
+    "device": "cpu",
 }
 
 
