@@ -13,6 +13,7 @@ import numpy as np
 from cdred import manifest
 from cdred.demos import files, hdf5
 from cdred.demos.recorded import Expected, Recorded
+from cdred.envs import former
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
@@ -63,7 +64,7 @@ def write(
         "task": task, "suite": spec.suite, "simulator": spec.simulator,
         "obs": "rgb" if pixels else "state", "action_repeat": spec.action_repeat,
         "episode_length": spec.episode_length,
-        "packages": manifest.packages(),
+        "packages": manifest.packages(), "format": former.FORMAT,
     }  # fmt: skip
     storage.update_metadata(
         {
@@ -111,9 +112,12 @@ def recordings(where: str, data: Path, task: str) -> Iterator[Recorded]:
     metadata = files.read_json(data / "metadata.json")
     if (layout := metadata.get("data_format")) != "hdf5":
         raise ValueError(f"its data_format is {files.brief(layout)}; hdf5 is read")
-    made_for = json.loads(metadata.get("environment", "{}")).get("task", task)
-    if made_for != task:
+    environment = json.loads(metadata.get("environment", "{}"))
+    if (made_for := environment.get("task", task)) != task:
         raise CdredError(f"{where}: demonstrations of {files.brief(made_for)}, not of {task}")
+    if "task" in environment:  # written by cdred
+        stated = environment.get("format", 1)
+        former.check_order(where, task, str(environment.get("obs")), int(stated))
     with hdf5.opened(data / "main_data.hdf5") as stored:
         count = metadata.get("total_episodes")
         if set(stored) != {f"episode_{k}" for k in range(len(stored))} or count != len(stored):

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from cdred import documents
 from cdred.documents import Document
+from cdred.envs import former
 from cdred.envs.tasks import PIXEL_SHAPE, check_trusted, find, lookup
 from cdred.errors import CdredError
 from cdred.learning import derived, registry, weights
@@ -45,6 +46,7 @@ class Arguments(Document):
     obs_shape: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=3)]
     action_dim: Annotated[int, Field(ge=1)]
     settings: dict[str, Any]
+    format: int = 1
 
 
 class Networks(nn.Module):
@@ -176,6 +178,7 @@ class Agent(nn.Module):
         arguments = {
             "task": self.task, "method": self.method, "obs_shape": self.obs_shape,
             "action_dim": self.action_dim, "settings": self.settings.model_dump(),
+            "format": former.FORMAT,
         }  # fmt: skip
         text = json.dumps(arguments, sort_keys=True, indent=2)
         (directory / CONFIG).write_text(text, encoding="utf-8")
@@ -218,7 +221,9 @@ def _arguments(file: Path) -> dict[str, Any]:
                 raise CdredError(
                     f"{file}: {name}: {actual}, those of {arguments.task} are {expected}"
                 )
-    return arguments.model_dump()
+        obs = "state" if len(arguments.obs_shape) == 1 else "rgb"
+        former.check_order("an agent", arguments.task, obs, arguments.format)
+    return arguments.model_dump(exclude={"format"})
 
 
 def _check_weights(file: Path, arguments: dict[str, Any]) -> None:

@@ -96,6 +96,10 @@ class Simulator(ABC):
         """Read the sizes of a task that states none."""
         raise NotImplementedError(f"{task.simulator}: its sizes are stated")
 
+    def reordered(self, task: Task) -> bool:
+        """Tell whether versions before 0.2 observed `task` in another order of components."""
+        return False
+
     def missing_assets(self, task: Task) -> str | None:
         """The command that downloads the assets of `task` if they are missing, else None."""
         return None

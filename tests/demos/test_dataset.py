@@ -81,3 +81,18 @@ def test_demonstrations_of_pixels_stay_bytes(tmp_path: Path) -> None:
     (actual,) = dataset.read(tmp_path, TASK, "rgb")
     assert actual.obs.dtype == np.uint8
     np.testing.assert_array_equal(actual.obs, frames)
+
+
+def test_a_dataset_of_another_order_of_observations_is_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    shapes = ((11, 15), (10, 4), (10,))
+    obs, action, reward = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in shapes)
+    (tmp_path / "d").mkdir()
+    dataset.write(tmp_path / "d", [Episode(obs, action, reward, None, 0)], "hopper-hop", "x", {})
+    assert len(dataset.read(tmp_path / "d", "hopper-hop")) == 1
+    file = tmp_path / "d/data/metadata.json"
+    text = file.read_text()
+    file.write_text(text.replace(', \\"format\\": 2', ""))
+    assert file.read_text() != text
+    with pytest.raises(CdredError, match="observations of hopper-hop in another order"):
+        dataset.read(tmp_path / "d", "hopper-hop")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.learning import train, weights
+from support.learning import tiny, train, weights
 from support.project import CHECKOUT
 
 import cdred
+from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
 from cdred.learning.checkpoint import load_expert
@@ -78,7 +79,7 @@ def test_a_folder_or_an_artifact_s_folder(copy: Path) -> None:
             "latent_dim: must be less than or equal",
         ),
         (
-            lambda d: d["settings"].update(latent_dim=2**16, mlp_dim=2**16, num_q=100),
+            lambda d: d["settings"].update(latent_dim=2**13, mlp_dim=2**13, num_q=100),
             "asks for F32",
         ),
         (lambda d: d["settings"].update(zeta="high"), "settings: zeta: must be a valid number"),
@@ -97,7 +98,7 @@ def test_a_folder_or_an_artifact_s_folder(copy: Path) -> None:
         (lambda d: d.update(action_dim=True), "action_dim: must be a valid integer"),
         (lambda d: d.update(task="cup-catch"), "obs_shape: .* those of cup-catch are"),
         (
-            lambda d: d.update(method="cfil", settings={"mlp_dim": 2**16}),
+            lambda d: d.update(method="cfil", settings={"mlp_dim": 2**13}),
             "for which there is no place",
         ),
         (lambda d: d.pop("task"), "config.json: task: Field required"),
@@ -154,3 +155,23 @@ print(*[m for m in sys.modules if m.startswith(("huggingface_hub", "cdred.hub", 
         [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True
     )
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("task", "size", "other"), [("hopper-hop", 15, True), ("cup-catch", 8, False)]
+)
+def test_an_agent_of_another_order_of_observations_is_refused(
+    task: str, size: int, other: bool, tmp_path: Path
+) -> None:
+    """As 0.1 wrote them: config.json states no format."""
+    agent = Agent.create(task, "bc", (size,), find(task).action_dim, tiny("bc"))
+    agent.save(tmp_path)
+    assert Agent.from_pretrained(tmp_path).task == task
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["format"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    if other:
+        with pytest.raises(CdredError, match=r"observations of hopper-hop in another order; make"):
+            Agent.from_pretrained(tmp_path)
+    else:
+        Agent.from_pretrained(tmp_path)

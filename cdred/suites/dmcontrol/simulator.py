@@ -44,6 +44,14 @@ class DMControl(MujocoSimulator):
             env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
             return _flattened(env, list(dm_env.observation_spec()))
 
+    def reordered(self, task: Task) -> bool:
+        with warnings.catch_warnings(), importing_mujoco(task.simulator in _DRAWS_ANYWAY):
+            warnings.simplefilter("ignore")
+            from dm_control import suite
+
+            names = list(suite.load(*task.simulator.split()).observation_spec())
+        return names != sorted(names)
+
 
 def _flattened(env: gymnasium.Env, names: list[str]) -> gymnasium.Env:
     """Observations of these names, one after the other. (FlattenObservation sorts them.)"""
