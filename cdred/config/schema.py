@@ -218,7 +218,7 @@ class Hub(Table):
     """As whom, and under what terms, `cdred publish` publishes. No part of a result's identity."""
 
     namespace: str | None = Field(
-        None, pattern=HUB_NAME, description="a user or organisation of the Hugging Face Hub"
+        None, description="a user or organisation of the Hugging Face Hub"
     )
     license: str = Field(
         "mit", pattern=HUB_NAME, description="a license's identifier on the Hugging Face Hub"

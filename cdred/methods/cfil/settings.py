@@ -77,12 +77,12 @@ class CfilSettings(WorldModelSettings):
     )
 
     def problems(self, use: Use) -> Iterator[Problem]:
-        yield from super().problems(use)
-        if use.obs == "rgb":
-            yield Problem("method", "pixels have no density of their own here")
         if derived.plans(self):
             reason = "plans are latent, this reward is not"
             yield Problem("method", f"{reason}; set mpc: false and no eval_policy: plan")
+        yield from super().problems(use)
+        if use.obs == "rgb":
+            yield Problem("method", "pixels have no density of their own here")
         if self.compile:
             yield Problem("method", "its flows cannot be compiled; set compile: false")
         if use.episode_length is not None:
