@@ -19,6 +19,7 @@ from cdred.documents import Document, Name, Seed, Sha256
 from cdred.errors import CdredError
 
 NAME = "manifest.json"
+EVALUATION, VIDEO = "evaluation.json", "video.mp4"  # of an evaluation
 FORMAT = 2  # of format 1 `code` was one hash of whole folders
 # What results depend on beside our own code. Every suite may be absent.
 PACKAGES = (

@@ -179,10 +179,10 @@ def _check(where: str, pulled: Pulled) -> None:
         stated = dict.fromkeys((manifest.NAME, *pulled.publication.lineage, *FROM_CHECKOUT), "")
         stated |= {place(name): sha256 for name, sha256 in pulled.manifest["files"].items()}
         if pulled.evaluation is not None:
-            from cdred.learning import results  # only here: no part of what an agent is
-
             files = pulled.evaluation["files"]
-            stated |= {name: files[name] for name in (results.FILE, results.VIDEO) if name in files}
+            stated |= {
+                name: files[name] for name in (manifest.EVALUATION, manifest.VIDEO) if name in files
+            }
         for name in sorted(expected.keys() | stated.keys() - set(FROM_CHECKOUT)):
             if name not in stated and not name.startswith("figures/"):
                 raise CdredError(f"{name}: no manifest states it")

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field
 
-from cdred import documents
+from cdred import documents, manifest
 from cdred.documents import Document, Seed
 from cdred.errors import CdredError
 from cdred.learning import registry
 
-FILE, VIDEO = "evaluation.json", "video.mp4"
+FILE, VIDEO = manifest.EVALUATION, manifest.VIDEO
 
 
 class EpisodeResult(Document):

@@ -26,10 +26,11 @@ RUNS = tuple(
         "cli", "config", "engines", "hub", "plan", "run", "system", "tools", "tracking",
     )
 )  # fmt: skip
-# Common ground of both sides: error messages, manifests (whose format has a number of its own) and
-# the version. Nothing that is computed depends on them.
+# Common ground of both sides: error messages, manifests (whose format has a number of its own),
+# the way to the network, the version. Nothing that is computed depends on them.
 COMMON = (
-    "cdred", "cdred.__main__", "cdred.documents", "cdred.errors", "cdred.manifest", "cdred.plugins",
+    "cdred", "cdred.__main__", "cdred.documents", "cdred.errors", "cdred.manifest",
+    "cdred.network", "cdred.plugins",
 )  # fmt: skip
 # Packages of alternatives: of their folders only those count that a job names.
 BRANCHES = ("cdred.methods", "cdred.suites")

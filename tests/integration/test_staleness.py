@@ -18,7 +18,7 @@ CHANGES = {
     "a file that nobody imports": ("cdred/learning/unused.py", None, "x = 1\n", NONE),
     "a comment": ("cdred/learning/learner.py", None, "# Why.\n", NONE),
     "a docstring": ("cdred/learning/learner.py", '"""', '"""Other words. ', NONE),
-    "a message of the CLI": ("cdred/cli/main.py", "cdred: interrupted", "cdred: stopped", NONE),
+    "a message of the CLI": ("cdred/system/exit_status.py", "cdred: interrupted", "cdred: stopped", NONE),
     "how jobs are run": ("cdred/run/stages.py", None, "x = 1\n", NONE),
     "a published number": ("cdred/report/published.csv", None, "\n", {REPORT}),
     "the report's page": ("cdred/report/templates/style.css", None, "a {}\n", {REPORT}),
