@@ -32,7 +32,7 @@ def without_secrets(text: str) -> str:
 
 
 def _public(rest: str) -> str:
-    """What follows the `://` of an address, without its user part and query."""
+    """The part of an address after `://`, without its user part and query."""
     authority = rest.partition("/")[0]
     # After a colon stands a port or a password, in which there may be a slash.
     end = len(rest) if ":" in authority and not authority.startswith("[") else len(authority)

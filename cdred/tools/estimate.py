@@ -51,7 +51,7 @@ class _Row(Document):
 
 
 class _Benchmark(Document):
-    """What `cdred bench --json` writes."""
+    """The content of the file that `cdred bench --json` writes."""
 
     machine: str
     device: str

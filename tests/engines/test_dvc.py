@@ -1,4 +1,4 @@
-"""What DVC cannot do is told with its reason, in one line."""
+"""Failures of DVC: one line with the reason."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Repository:
-    """What somebody published, as it lies in the Hub client's cache."""
+    """A publication of somebody, as it lies in the Hub client's cache."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""What the configuration names here is hashed, or refused in one line: never read without an end."""
+"""Files that the configuration names: hashed, or refused in one line, never read without an end."""
 
 from __future__ import annotations
 

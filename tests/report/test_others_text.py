@@ -1,4 +1,4 @@
-"""What others wrote into results is refused unless it is what it must be, and is never markup."""
+"""Text that others wrote into results: refused unless it is what it must be, and never markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a command raises becomes an exit status and one line."""
+"""Exceptions of a command: an exit status and one line."""
 
 from __future__ import annotations
 
