@@ -34,7 +34,7 @@ updates. A result's bits depend on the kind of processor, so compare within a se
 is the last one that changed what training depends on; `manifest.json` beside the tables names the
 artifacts."""
 AGENTS = "artifacts/agents/"
-NOTES = "words.md"  # by hand: what holds, what does not, what is not known
+NOTES = "words.md"  # by hand, of an experiment or of all: what holds, what does not, is not known
 
 
 def enter(plan: Plan, force: bool = False) -> Path:
@@ -164,7 +164,7 @@ def _commit(plan: Plan) -> str:
 
 def page(root: Path = Path()) -> str:
     """docs/results.md, from the tables of results/ alone."""
-    parts = [INTRODUCTION]
+    parts = [INTRODUCTION, *_words(root / FOLDER)]
     for folder in sorted(p.parent for p in (root / FOLDER).glob("*/runs.csv")):
         parts.append(_section(folder))
     return "\n\n".join(parts) + "\n"
@@ -172,10 +172,7 @@ def page(root: Path = Path()) -> str:
 
 def _section(folder: Path) -> str:
     runs, summary = (read_csv(folder / f"{name}.csv") for name in ("runs", "summary"))
-    lines = [f"## {folder.name}"]
-    lines.append(_origin(folder))
-    if (folder / NOTES).is_file():
-        lines.append((folder / NOTES).read_text(encoding="utf-8").strip())
+    lines = [f"## {folder.name}", _origin(folder), *_words(folder)]
     head = ["task", "run", "seeds", "score", "95 % interval", "of the expert", "each seed",
             "first at 90 %, agent steps", "gradient norm, mean / max"]  # fmt: skip
     rows = []
@@ -204,6 +201,12 @@ def _section(folder: Path) -> str:
             ],
         ))  # fmt: skip
     return "\n\n".join(lines)
+
+
+def _words(folder: Path) -> list[str]:
+    """What is said of a folder's results by hand; nothing where nothing is."""
+    file = folder / NOTES
+    return [file.read_text(encoding="utf-8").strip()] if file.is_file() else []
 
 
 def _origin(folder: Path) -> str:

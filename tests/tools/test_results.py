@@ -39,6 +39,7 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
     own = json.loads((made.root / CDRED / "manifest.json").read_text())
     assert provenance["artifacts"][CDRED]["digest"] == own["digest"]
     (entered / "words.md").write_text("Nothing is learned here.\n")
+    (entered.parent / "words.md").write_text("Of all that follows.\n")
     page = made.root / "docs/results.md"
     page.unlink()
     made.run("cdred", "results", "--page")
@@ -46,6 +47,7 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
     commit, machine = provenance["commit"], f"{own['machine']} ({own['device']})"
     assert f"## toy\n\nTrained at commit {commit}, on {machine}.\n\nNothing" in text
     assert "Nothing is learned here.\n\n| task | run |" in text
+    assert "Of all that follows.\n\n## toy" in text
     lines = [line for line in text.splitlines() if line.startswith("| cartpole-balance")]
     rows = [line.split(" | ")[:3] for line in lines]
     for name in ("learning_curves", "episodes"):
