@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ def add(commands: Commands) -> None:
     p.add_argument("--no-compile", action="store_true", help="leave out what takes minutes")
     p.add_argument("--seconds", type=float, default=math.inf, metavar="N", help="then stop early")
     p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE, as it comes")
+    p.add_argument(
+        "--vs", type=Path, metavar="DIR", help="beside the learner of another checkout, in turn"
+    )
     p.set_defaults(run=bench)
     p = commands.add_parser(
         "gridworld", help="what coupling does, computed exactly in a small grid"
@@ -55,13 +59,31 @@ def bench(args: argparse.Namespace) -> None:
             raise CdredError(f"bench: --{name} {getattr(args, name)}: at least 1")
     if args.json and not args.json.absolute().parent.is_dir():
         raise CdredError(f"bench: --json {args.json}: no such directory")
+    if args.vs:
+        _versus(args)
+        return
     from cdred.tools import bench
 
     measured = bench.run(
-        args.sizes, args.threads, args.device, args.rounds, not args.no_compile,
-        lambda text: print(f"bench: {text}", file=sys.stderr), args.seconds, args.json,
+        args.sizes, args.threads, args.device, args.rounds, not args.no_compile, _progress,
+        args.seconds, args.json,
     )  # fmt: skip
     print(bench.table(measured))
+
+
+def _versus(args: argparse.Namespace) -> None:
+    from cdred.tools import bench_pair
+
+    rows = bench_pair.run(
+        args.vs, args.sizes, args.threads, args.rounds, not args.no_compile, _progress
+    )
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    print(bench_pair.table(rows))
+
+
+def _progress(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr)
 
 
 def gridworld(args: argparse.Namespace) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Self, cast
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
 from cdred import documents
@@ -76,6 +75,7 @@ class Agent(nn.Module):
         self.reward_model: RewardModel | None = None
         if (reward_model := registry.load(self.spec.reward_model)) is not None:
             self.reward_model = reward_model(self.settings, obs_shape, action_dim)
+        self.compiled_plans = False  # pays over a training alone
         self._planner: Planner | None = None
 
     @classmethod
@@ -127,14 +127,15 @@ class Agent(nn.Module):
 
     def reset(self) -> None:
         """Forget the plans of earlier episodes. Call it when episodes start."""
-        self._planner = None
+        if self._planner is not None:
+            self._planner.reset()
 
     def acting_state(self) -> Tensor | None:
         """The memory of acting between steps: the last plan, if it plans."""
         return None if self._planner is None else self._planner.previous
 
     def restore_acting_state(self, state: Tensor | None) -> None:
-        self._planner = None
+        self.reset()
         if state is not None:
             self._plans().previous = state.to(self.device)
 
@@ -167,14 +168,19 @@ class Agent(nn.Module):
             check_trusted(self.task)
             gamma = derived.discount(find(self.task).episode_length, self.settings)
             self._planner = Planner(
-                self.world_model, self.reward_model, self.settings, gamma, self.action_dim
+                self.world_model,
+                self.reward_model,
+                self.settings,
+                gamma,
+                self.action_dim,
+                self.compiled_plans,
             )
         return self._planner
 
     def save(self, directory: Path) -> None:
         """Write model.safetensors and config.json into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
-        save_model(self, str(directory / WEIGHTS))
+        weights.save(self, directory / WEIGHTS)
         arguments = {
             "task": self.task, "method": self.method, "obs_shape": self.obs_shape,
             "action_dim": self.action_dim, "settings": self.settings.model_dump(),

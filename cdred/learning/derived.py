@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from cdred.learning.registry import Method
     from cdred.learning.settings import Settings, WorldModelSettings
 
+# Updates, from which on the minute that compiling takes comes back: docs/performance.md.
+WORTH_COMPILING = 6_000
+
 
 def discount(episode_length: int, s: WorldModelSettings) -> float:
     """TD-MPC2's heuristic: clip((T/5 - 1) / (T/5), min, max) for an episode of T agent steps."""
@@ -27,6 +30,11 @@ def seed_steps(episode_length: int, s: WorldModelSettings) -> int:
 
 def total_updates(s: WorldModelSettings) -> int:
     return int(s.steps * s.updates_per_step)
+
+
+def compiles(s: WorldModelSettings) -> bool:
+    """Tell whether a training is long enough for compiling to pay, unless the settings say so."""
+    return total_updates(s) >= WORTH_COMPILING if s.compile == "auto" else s.compile
 
 
 def acts_by(

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cdred.learning.graph import is_tracing
+
 
 class _FusedMish(torch.autograd.Function):
     """x tanh(softplus(x)) by one exponential and one division, for the compiler to fuse: with
@@ -35,7 +37,7 @@ class _FusedMish(torch.autograd.Function):
 def mish(x: Tensor) -> Tensor:
     """Mish. PyTorch's own is one call, which counts when it is not compiled, but its three
     transcendental functions an element cost most of what surrounds a matrix product on CPU."""
-    return _FusedMish.apply(x) if torch.compiler.is_compiling() else F.mish(x)
+    return _FusedMish.apply(x) if is_tracing() else F.mish(x)
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"mish": mish, "silu": F.silu, "relu": F.relu}
@@ -190,7 +192,7 @@ class EnsembleMLP(nn.Module):
         mask = None
         if self.training and self.dropout > 0:
             mask = dropout_mask((count, x.shape[1], hidden), self.dropout, x.device)
-        if not (torch.compiler.is_compiling() and x.device.type == "cpu"):
+        if not (is_tracing() and x.device.type == "cpu"):
             return self._layers(x.expand(count, -1, -1), weight, bias, gain, shift, mask)
         # The compiler spreads the outermost loop over threads. Five members on two threads would
         # be three and two; the rows of one member divide evenly, and stay in the cache.

@@ -55,6 +55,7 @@ class OnlineTrainer(Trainer):
             agent.world_model, agent.reward_model, s, derived.discount(length, s),
             derived.total_updates(s),
         )  # fmt: skip
+        agent.compiled_plans = derived.compiles(s)
         self.seed_steps = derived.seed_steps(length, s)
         # Each episode has a seed of its own: with its actions, it can be played again.
         self.first_seed = derive_seed(seed, "environment")
@@ -94,9 +95,9 @@ class OnlineTrainer(Trainer):
                 self.reward_model.prepare(self.expert, self.replay)
             # The updates of the random phase are made at its end, all at once.
             while self.updates < int(self.step * self.s.updates_per_step):
-                metrics = self.learner.update(self._sample())
+                metrics = self.learner.step(self._sample())
                 self.updates += 1
-                self.log.add(self.updates, self.step, metrics)
+                self.log.add(self.updates, self.step, self.learner.metric_names, metrics)
 
     def _keep(self, e: Episode) -> None:
         if len(e.action) >= self.s.horizon:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from cdred.learning.graph import Graph, matrix_precision
 from cdred.learning.settings import WorldModelSettings
-from cdred.learning.speed import compiled, matrix_precision
 
 if TYPE_CHECKING:
     from cdred.learning.reward_model import RewardModel
@@ -23,14 +23,14 @@ class Planner:
 
     def __init__(
         self, model: WorldModel, reward_model: RewardModel, s: WorldModelSettings,
-        discount: float, action_dim: int,
+        discount: float, action_dim: int, compile: bool = False,
     ) -> None:  # fmt: skip
-        self.model, self.reward_model, self.s, self.discount = model, reward_model, s, discount
-        self.action_dim = action_dim
+        self.model, self.reward_model, self.s = model, reward_model, s
+        self.networks = nn.ModuleDict({"model": model, "reward_model": reward_model})
+        self.discount, self.action_dim = discount, action_dim
         self.iterations = s.plan_iterations or (8 if action_dim >= 20 else 6)
         self.previous: Tensor | None = None
-        self._improve = compiled(self.improve, s)
-        self._prior = compiled(self.policy_actions, s)
+        self._plan = Graph(self.optimise, compile, self.networks)
 
     def reset(self) -> None:
         self.previous = None
@@ -38,34 +38,45 @@ class Planner:
     @torch.no_grad()
     def plan(self, z: Tensor, explore: bool) -> Tensor:
         """The first action (N, A) of a plan for each of z (N, L); with noise if `explore`."""
-        s, count = self.s, z.shape[0]
-        mean = z.new_zeros(count, s.horizon, self.action_dim)
+        mean = z.new_zeros(len(z), self.s.horizon, self.action_dim)
         if self.previous is not None:
             mean[:, :-1] = self.previous[:, 1:]
+        discount = torch.tensor(self.discount, device=z.device)
+        self.previous, action = self._plan([z, mean, discount], explore)
+        return action
+
+    def optimise(
+        self, z: Tensor, mean: Tensor, discount: Tensor, explore: bool
+    ) -> tuple[Tensor, Tensor]:
+        """All iterations from z (N, L) and a first mean (N, H, A): the last mean and an action."""
+        s, count = self.s, len(z)
         std = torch.full_like(mean, s.plan_max_std)
         z = z[:, None].expand(-1, s.plan_samples, -1)
         with matrix_precision(s, z.device):
-            prior = self._prior(z[:, : s.plan_policy_samples])
+            prior = self.policy_actions(z[:, : s.plan_policy_samples])
+            values = self.value(z[:, : s.plan_policy_samples], prior, discount)
             for _ in range(self.iterations):
-                mean, std, elites, score = self._improve(z, prior, mean, std)
-        self.previous = mean
+                mean, std, elites, score = self.improve(z, prior, values, mean, std, discount)
         chosen = torch.multinomial(score, 1)[:, 0]
         action = elites[torch.arange(count, device=z.device), chosen, 0]
         if explore:
             action = action + std[:, 0] * torch.randn_like(action)
-        return action.clamp(-1, 1)
+        return mean, action.clamp(-1, 1)
 
     def improve(
-        self, z: Tensor, prior: Tensor, mean: Tensor, std: Tensor
+        self, z: Tensor, prior: Tensor, values: Tensor, mean: Tensor, std: Tensor, discount: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One iteration: from z (N, S, L), the policy's actions (N, P, H, A) and the distribution
-        of actions (N, H, A) a better distribution, its elites (N, E, H, A) and their weights."""
+        """One iteration: from z (N, S, L), the policy's actions (N, P, H, A) with their values
+        (N, P), and the distribution of actions (N, H, A) a better distribution, its elites
+        (N, E, H, A) and their weights."""
         s = self.s
         drawn = s.plan_samples - s.plan_policy_samples
         noise = torch.randn(z.shape[0], drawn, *mean.shape[1:], device=z.device)
         gaussian = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)
         actions = torch.cat([prior, gaussian], 1)  # (N, S, H, A)
-        value = self._value(z, actions)
+        value = torch.cat(
+            [values, self.value(z[:, s.plan_policy_samples :], gaussian, discount)], 1
+        )
         # A value that is not a number must never win: real values are mostly negative.
         value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
         best, index = value.topk(s.plan_elites, dim=1)
@@ -84,15 +95,15 @@ class Planner:
             z = self.model.next(z, actions[-1])
         return torch.stack(actions, 2)
 
-    def _value(self, z: Tensor, actions: Tensor) -> Tensor:
+    def value(self, z: Tensor, actions: Tensor, discount: Tensor) -> Tensor:
         """Discounted model rewards over the horizon, then Q, of actions (N, S, H, A): (N, S)."""
-        total, factor = torch.zeros(z.shape[:2], device=z.device), 1.0
+        total, factor = torch.zeros(z.shape[:2], device=z.device), torch.ones_like(discount)
         for step in range(self.s.horizon):
             action = actions[:, :, step]
             z_next = self.model.next(z, action)
-            reward = self.reward_model.planned(self.model, z, action, z_next, self.discount)
+            reward = self.reward_model.planned(self.model, z, action, z_next, discount)
             total, z = total + factor * reward[..., 0], z_next
-            factor *= self.discount
+            factor = factor * discount
         action, entropy = self.model.policy.sample(z)
         value = self.model.q_pair(z, action).mean(0)
         if self.reward_model.inverse:

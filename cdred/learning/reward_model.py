@@ -14,8 +14,12 @@ flow through z into dynamics and encoder, unless it detaches z.
 
 `losses` may be overridden as well, where the critic is another than TD-MPC2's (IQ-MPC), `planned`
 where the planner's reward takes more than (z, a), `prepare` to see the data before the first
-update, `own_optimizer` for an adversary, and `anneal` for schedules. docs/extending.md walks
+update, `learning_rate` for an adversary, and `anneal` for schedules. docs/extending.md walks
 through an example.
+
+With `compile`, an update is recorded once and run as one program from then on: what a reward model
+computes must follow from tensors, and what changes or differs between runs (a coefficient, a
+statistic) be a buffer, changed in place: see `register_scalar`.
 """
 
 from __future__ import annotations
@@ -32,6 +36,12 @@ if TYPE_CHECKING:
     from cdred.learning.world_model import WorldModel
 
 
+def register_scalar(module: nn.Module, name: str, value: float) -> None:
+    """A constant of a module as a tensor that is not saved: not a part of the compiled program, so
+    that runs which differ in it alone share one."""
+    module.register_buffer(name, torch.tensor(float(value)), persistent=False)
+
+
 class Rollout(NamedTuple):
     """A batch in the latent space."""
 
@@ -39,7 +49,7 @@ class Rollout(NamedTuple):
     z_observed: Tensor  # (H, N, L), encodings of what was observed next; no gradient
     batch: Batch
     weights: Tensor  # (H,), of each step in the losses
-    discount: float
+    discount: Tensor  # ()
 
 
 class Losses(NamedTuple):
@@ -58,6 +68,10 @@ class RewardModel(nn.Module):
     # Of methods whose Q holds the reward in itself. Their Q are scalars, not distributions over
     # bins; their values count the policy's entropy, and the policy's objective is Q as it is.
     inverse: bool = False
+    # Of an optimiser of its parameters alone, for a loss that detaches z; its gradients are not
+    # clipped, and its rate follows the schedule of the settings. None: they are trained with the
+    # world model.
+    learning_rate: float | None = None
 
     def forward(self, z: Tensor, action: Tensor) -> Tensor:
         """R(z, a): (..., L), (..., A) -> (..., 1)."""
@@ -90,19 +104,13 @@ class RewardModel(nn.Module):
         return Losses(reward_loss, value_loss, reward, q, metrics)
 
     def planned(
-        self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: float
+        self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: Tensor
     ) -> Tensor:
         """The reward (..., 1) of a step that the planner imagines."""
         return self(z, action)
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
         """Look at the data of both streams, once, before the first update."""
-
-    def own_optimizer(self) -> torch.optim.Optimizer | None:
-        """An optimiser of its parameters alone, for a loss that detaches z; None: they are trained
-        with the world model. Its gradients are not clipped; its learning rate follows the
-        schedule of the settings."""
-        return None
 
     def is_due(self, updates: int) -> bool:
         """Tell whether its own optimiser steps in the update after `updates` ones."""

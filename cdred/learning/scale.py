@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cdred.learning.reward_model import register_scalar
+
 
 def _percentile(ordered: Tensor, share: float) -> Tensor:
     """The `share` quantile of ascending values (N,), to the bit as torch.quantile interpolates it.
@@ -22,10 +24,11 @@ class RunningScale(nn.Module):
     """Exponential average, rate `tau`, of the 5-95 percentile range of Q; at least 1."""
 
     value: Tensor
+    tau: Tensor
 
     def __init__(self, tau: float) -> None:
         super().__init__()
-        self.tau = tau
+        register_scalar(self, "tau", tau)
         self.register_buffer("value", torch.ones(()))
 
     @torch.no_grad()

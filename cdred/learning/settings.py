@@ -214,7 +214,9 @@ class WorldModelSettings(Settings):
     buffer_size: Count = Field(200_000, description="transitions")
     # Speed (docs/performance.md). Both change rounding, so they are a part of what a result is
     precision: Literal["float32", "bfloat16"] = Field("float32", description="of matrix products")
-    compile: bool = Field(False, description="update step and planner by torch.compile")
+    compile: Literal["auto"] | bool = Field(
+        "auto", description="update step and planner by torch.compile; auto: in long trainings"
+    )
 
     def problems(self, use: Use) -> Iterator[Problem]:
         from cdred.learning import derived

@@ -163,9 +163,12 @@ class MetricLog:
         self, every: int, rows: list[dict[str, float]], monitor: Monitor, device: torch.device
     ) -> None:
         self.every, self.rows, self.monitor, self.device = every, rows, monitor, device
-        self.pending: list[dict[str, Tensor]] = []
+        self.names: list[str] = []
+        self.pending: list[Tensor] = []
 
-    def add(self, update: int, step: int, metrics: dict[str, Tensor]) -> None:
+    def add(self, update: int, step: int, names: list[str], metrics: Tensor) -> None:
+        """Add the scalars of an update, (names,), and make a row if it is time to."""
+        self.names = names
         self.pending.append(metrics)
         if len(self.pending) == self.every:
             self.flush(update, step)
@@ -177,7 +180,7 @@ class MetricLog:
         """
         if not self.pending:
             return
-        names, table = self.check(update)
+        names, table = self.names, self.check(update)
         row: dict[str, float] = {"step": step, "update": update}
         row |= dict(zip(names, table.mean(0).tolist(), strict=True))
         for name in WITH_MAXIMUM:
@@ -187,14 +190,13 @@ class MetricLog:
         self.pending.clear()
         self.monitor.row("metrics", row)
 
-    def check(self, update: int) -> tuple[list[str], Tensor]:
+    def check(self, update: int) -> Tensor:
         """The pending scalars, (updates, names), after `update` updates.
 
         Raises FloatingPointError naming the first update with a value that is not finite, and the
         value: a loss rather than what it led to.
         """
-        names, table = self._table()
-        table = table.cpu()
+        names, table = self.names, self._table().cpu()
         finite = table.isfinite()
         if not finite.all():
             at = int((~finite.all(1)).nonzero()[0])
@@ -202,19 +204,15 @@ class MetricLog:
             name = min(bad, key=lambda n: (n == "total_loss", not n.endswith("_loss")))
             value = table[at, names.index(name)].item()
             raise FloatingPointError(f"{name} is {value} at update {update - len(table) + at + 1}")
-        return names, table
+        return table
 
     def state(self) -> dict[str, Any]:
-        names, table = self._table()
-        return {"names": names, "table": table.cpu()}
+        return {"names": self.names, "table": self._table().cpu()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        rows = state["table"].to(self.device)
-        self.pending = [dict(zip(state["names"], row, strict=True)) for row in rows]
+        self.names = state["names"]
+        self.pending = [*state["table"].to(self.device)]
 
-    def _table(self) -> tuple[list[str], Tensor]:
-        """The names of the scalars, and what is pending of them, (updates, names)."""
-        if not self.pending:
-            return [], torch.zeros(0, 0)
-        names = list(self.pending[0])
-        return names, torch.stack([torch.stack([m[n] for n in names]) for m in self.pending])
+    def _table(self) -> Tensor:
+        """What is pending, (updates, names)."""
+        return torch.stack(self.pending) if self.pending else torch.zeros(0, len(self.names))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from cdred import documents
@@ -18,14 +18,25 @@ from cdred.learning.weights_file import Kind, Kinds, kinds_in
 _DTYPES = {"bool": "BOOL", "bfloat16": "BF16"}
 
 
-def kinds_of(module: nn.Module) -> Kinds:
-    """The tensors of a module, of those that are one the first alone, as safetensors saves them."""
-    kinds, seen = {}, set()
+def tensors_of(module: nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors of a module that are saved; of those that are one the first alone."""
+    tensors, seen = {}, set()
     for name, value in sorted(module.state_dict(keep_vars=True).items()):
         if id(value) not in seen:
-            kinds[name] = Kind(_dtype(value), tuple(value.shape))
+            tensors[name] = value
             seen.add(id(value))
-    return kinds
+    return tensors
+
+
+def kinds_of(module: nn.Module) -> Kinds:
+    """The kinds of the tensors of a module."""
+    return {name: Kind(_dtype(v), tuple(v.shape)) for name, v in tensors_of(module).items()}
+
+
+def save(module: nn.Module, file: Path) -> None:
+    """Write the tensors of a module, each whole, whatever buffer it is a view of."""
+    tensors = {name: v.detach().clone().contiguous() for name, v in tensors_of(module).items()}
+    save_file(tensors, file, metadata={"format": "pt"})
 
 
 def check_fit(file: Path, build: Callable[[], nn.Module], prefix: str = "") -> None:

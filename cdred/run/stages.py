@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest
-from cdred.config import Config
 from cdred.config.schema import RecordedDemos
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
@@ -29,6 +28,8 @@ from cdred.run.resume import ResumeState
 from cdred.system import container, machine
 from cdred.system.locks import exclusive
 from cdred.system.progress import logger
+
+COMPILED = Path(".cdred/cache/compiled")  # programs, for all jobs of the checkout
 
 
 def run(plan: Plan, job: Job) -> None:
@@ -86,10 +87,12 @@ def _run(plan: Plan, job: Job) -> None:
 # ---- what each stage does ------------------------------------------------------------------
 
 
-def _device(config: Config) -> Any:
-    """The torch device of the configuration, its threads set."""
-    prepare(config.compute.threads)
-    return select(config.compute.device, machine.take_gpu)
+def _device(plan: Plan) -> Any:
+    """The torch device of the configuration, its threads set, and where what is compiled is kept
+    for other jobs."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((plan.root / COMPILED).resolve()))
+    prepare(plan.config.compute.threads)
+    return select(plan.config.compute.device, machine.take_gpu)
 
 
 def _check_settings(job: Job, key: str, settings: Settings, obs: str) -> None:
@@ -103,7 +106,7 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import methods
     from cdred.learning import saving
 
-    device, entry = _device(plan.config), plan.config.experts[job.entry]
+    device, entry = _device(plan), plan.config.experts[job.entry]
     memory.check(plan, job)
     label = f"expert {job.task} {job.entry} seed {job.seed}"
     steps = entry.settings.steps if entry.source == "train" else 0
@@ -135,7 +138,7 @@ def _accept(plan: Plan, job: Job, out: Path) -> None:
     from cdred.learning import saving
     from cdred.run import acceptance
 
-    agent, demanded = saving.load(out, job.task).to(_device(plan.config)), plan.config.expert
+    agent, demanded = saving.load(out, job.task).to(_device(plan)), plan.config.expert
     score = acceptance.score(agent, job.task, demanded.episodes)
     logger.info(acceptance.judge(job, demanded, score))
 
@@ -145,7 +148,7 @@ def _imitate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.learning import saving
     from cdred.learning.train import train
 
-    device, entry = _device(plan.config), plan.config.runs[job.entry]
+    device, entry = _device(plan), plan.config.runs[job.entry]
     memory.check(plan, job)
     obs = plan.config.demos[entry.demos].obs
     horizon = getattr(entry.settings, "horizon", 1)  # of methods that learn a model
@@ -164,7 +167,7 @@ def _demos(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.demos import dataset, selection
     from cdred.envs.episodes import summary
 
-    device, entry = _device(plan.config), plan.config.demos[job.entry]
+    device, entry = _device(plan), plan.config.demos[job.entry]
     memory.check(plan, job)
     length = find(job.task).episode_length
     chosen = selection.Selection(
@@ -226,7 +229,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred.envs.video import cannot_film
     from cdred.learning import saving
 
-    device, chosen = _device(plan.config), plan.config.evaluation
+    device, chosen = _device(plan), plan.config.evaluation
     memory.check(plan, job)
     agent = saving.load(plan.root / job.inputs[0].path, job.task).to(device)
     label = f"evaluate {job.task} {job.entry} seed {job.seed}"

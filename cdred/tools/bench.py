@@ -18,13 +18,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from cdred import methods
 from cdred.envs import make
@@ -40,17 +38,20 @@ from cdred.learning.replay import Replay, join
 from cdred.learning.settings import WorldModelSettings
 from cdred.suites import Task
 from cdred.system import machine
+from cdred.tools.counted_work import CountedWork
 
 METHOD = "cdred"  # is timed
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
 ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite
 MATRICES = (1536, 512, 512)  # those of an update at the paper's sizes
 LEAST = 0.2  # seconds that a variant is repeated for in a round
+WARM_UP = 3.0  # seconds
 
 
 @dataclass
 class Row:
-    """Median milliseconds of one `operation` in one `variant`. `ratio`: how many times faster than
+    """Median milliseconds of one `operation` in one `variant`, of the clock and (`cpu_ms`) of all
+    threads' work. `ratio`: how many times faster than
     float32, eager. `gflop`: its matrix work; `gflops`: of matrix products a second, beside it.
     `floor_ratio`: how many times the floor."""
 
@@ -58,11 +59,16 @@ class Row:
     operation: str
     variant: str
     ms: float
+    cpu_ms: float
     ratio: float | None = None
     gflop: float | None = None
     gflops: float | None = None
     floor_ratio: float | None = None
 
+
+HEAD = (
+    "sizes", "operation", "variant", "ms", "CPU ms", "speed-up", "GFLOP/s", "times its floor",
+)  # fmt: skip
 
 # A variant's name, precision, whether it is compiled
 Variant = tuple[str, Literal["float32", "bfloat16"], bool]
@@ -84,6 +90,7 @@ def run(
     """
     prepare(threads)
     chosen = select(device, machine.take_gpu)
+    warm_up(chosen)
     presets, end = list(presets), time.monotonic() + seconds
     results: dict[str, Any] = {
         "machine": machine.name(), "device": device_name(chosen), "threads": threads,
@@ -131,46 +138,48 @@ def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]
     return lambda: a @ b
 
 
-def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: int) -> list[float]:
-    """Median milliseconds of each call, timed in turn `rounds` times; first once to warm up."""
-    times: list[list[float]] = [[] for _ in calls]
+class Time(NamedTuple):
+    """Milliseconds of one call, by the clock and of all threads' work."""
+
+    ms: float
+    cpu_ms: float
+
+
+def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: int) -> list[Time]:
+    """Medians of each call, timed in turn `rounds` times; first once to warm up."""
+    times: list[list[Time]] = [[] for _ in calls]
     counts = []
     for call in calls:
         call()  # compiles
-        counts.append(max(1, round(LEAST / _seconds(call, 1, device))))
+        counts.append(max(1, round(1e3 * LEAST / timed(call, 1, device).ms)))
     for _ in range(rounds):
-        for call, count, durations in zip(calls, counts, times, strict=True):
-            durations.append(1e3 * _seconds(call, count, device) / count)
-    return [statistics.median(durations) for durations in times]
+        for call, count, measured in zip(calls, counts, times, strict=True):
+            measured.append(timed(call, count, device))
+    return [Time(*map(statistics.median, zip(*measured, strict=True))) for measured in times]
 
 
-def _seconds(call: Callable[[], Any], count: int, device: torch.device) -> float:
+def timed(call: Callable[[], Any], count: int, device: torch.device) -> Time:
+    """The mean time of `count` calls."""
+
     def wait() -> None:
         if device.type == "cuda":
             torch.cuda.synchronize(device)
 
     wait()
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     for _ in range(count):
         call()
     wait()
-    return time.perf_counter() - start
+    return Time(
+        1e3 * (time.perf_counter() - start) / count, 1e3 * (time.process_time() - cpu) / count
+    )
 
 
-class CountedWork(TorchDispatchMode):
-    """Counts the floating point operations of matrix products and convolutions."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.flop = 0
-
-    def __torch_dispatch__(
-        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
-        result = function(*args, **(kwargs or {}))
-        if (count := flop_registry.get(function._overloadpacket)) is not None:
-            self.flop += count(*args, **(kwargs or {}), out_val=result)
-        return result
+def warm_up(device: torch.device) -> None:
+    """Multiply matrices until the processor's clock has settled and libraries are loaded."""
+    product, end = matrix_product("float32", device), time.monotonic() + WARM_UP
+    while time.monotonic() < end:
+        timed(product, 10, device)
 
 
 def learner(
@@ -195,6 +204,7 @@ def learner(
         gamma = discount(spec.episode_length, s)
         own = Learner(agent.world_model, agent.reward_model, s, gamma, 10**6)
         batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
+        agent.compiled_plans = compile_
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
     products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
@@ -207,14 +217,13 @@ def learner(
         with CountedWork() as work:
             calls[0]()
         times = side_by_side([*calls, *products.values()], device, rounds)
-        rates = dict(zip(products, (one / ms / 1e6 for ms in times[len(calls) :]), strict=True))
+        rates = dict(zip(products, (one / t.ms / 1e6 for t in times[len(calls) :]), strict=True))
         rows = []
-        for (name, precision, _), ms in zip(variants, times[: len(calls)], strict=True):
-            rate = rates[precision]
+        for (name, precision, _), (ms, cpu_ms) in zip(variants, times[: len(calls)], strict=True):
+            rate, ratio = rates[precision], times[0].ms / ms
             floor = work.flop / 1e6 / rate
-            rows.append(
-                Row(preset, operation, name, ms, times[0] / ms, work.flop / 1e9, rate, ms / floor)
-            )
+            gflop = work.flop / 1e9
+            rows.append(Row(preset, operation, name, ms, cpu_ms, ratio, gflop, rate, ms / floor))
         yield rows
 
 
@@ -237,7 +246,7 @@ def beside(preset: str, device: torch.device, rounds: int) -> list[Row]:
         "sample both streams": lambda: join(expert.sample(size), replay.sample(size)),
     }
     times = side_by_side([*others.values()], device, rounds)
-    return [Row(preset, name, "float32", ms) for name, ms in zip(others, times, strict=True)]
+    return [Row(preset, name, "float32", *time) for name, time in zip(others, times, strict=True)]
 
 
 def _settings(preset: str) -> WorldModelSettings:
@@ -272,8 +281,8 @@ def environments(rounds: int) -> list[Row]:
     for task in ENVIRONMENTS:
         with contextlib.suppress(CdredError), contextlib.closing(make(task, seed=0)) as env:
             env.reset()
-            (ms,) = side_by_side([partial(_step, env)], torch.device("cpu"), rounds)
-            rows.append(Row("", f"step of {task}", "", ms))
+            (time,) = side_by_side([partial(_step, env)], torch.device("cpu"), rounds)
+            rows.append(Row("", f"step of {task}", "", *time))
     return rows
 
 
@@ -294,18 +303,28 @@ def table(results: dict[str, Any]) -> str:
         f"peak memory, {preset} sizes, eager, replay full: {mb} MB"
         for preset, mb in results["peak_memory_mb"].items()
     ]
-    head = ("sizes", "operation", "variant", "ms", "speed-up", "GFLOP/s", "times its floor")
+    head = (
+        "sizes",
+        "operation",
+        "variant",
+        "ms",
+        "CPU ms",
+        "speed-up",
+        "GFLOP/s",
+        "times its floor",
+    )
     cells = [head]
     for row in results["rows"]:
         cells.append(
             (
                 row["preset"], row["operation"], row["variant"], f"{row['ms']:.4g}",
+                f"{row['cpu_ms']:.4g}",
                 "" if row["ratio"] is None else f"{row['ratio']:.2f}",
                 "" if row["gflops"] is None else f"{row['gflops']:.0f}",
                 "" if row["floor_ratio"] is None else f"{row['floor_ratio']:.2f}",
             )
         )  # fmt: skip
-    wide = [max(len(line[k]) for line in cells) for k in range(len(head))]
+    wide = [max(len(line[k]) for line in cells) for k in range(len(HEAD))]
     lines += [
         "  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip()
         for line in cells

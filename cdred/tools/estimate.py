@@ -26,7 +26,8 @@ from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
 from cdred.learning.settings import Positive, Settings, WorldModelSettings
 from cdred.plan import Job, Plan
-from cdred.tools.bench import ENVIRONMENTS, CountedWork
+from cdred.tools.bench import ENVIRONMENTS
+from cdred.tools.counted_work import CountedWork
 
 HEAD = ("task", "entry", "jobs", "updates", "plans", "hours each", "hours", "replay")
 MEGABYTE = 2**20
@@ -143,16 +144,12 @@ def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float
             learner = Learner(model, reward_model, eager, gamma, 1)
             loss, zs, _ = learner.world_loss(Batch(seen, action, reward, experts))
             loss.backward()
-            torch.autograd.grad(learner.policy_loss(zs.detach())[0], learner.policy_parameters)
+            torch.autograd.grad(learner.policy_loss(zs.detach())[0], [*model.policy.parameters()])
         with CountedWork() as plan, torch.no_grad():
             if derived.plans(s):
                 planner = Planner(model, reward_model, eager, gamma, spec.action_dim)
                 z = model.encoder(seen[0, :1])
-                z = z[:, None].expand(-1, s.plan_samples, -1)
-                prior = planner.policy_actions(z[:, : s.plan_policy_samples])
-                mean = torch.zeros(1, s.horizon, spec.action_dim)
-                for _ in range(planner.iterations):
-                    planner.improve(z, prior, mean, torch.ones_like(mean))
+                planner.plan(z, explore=False)
     return update.flop / 1e9, plan.flop / 1e9
 
 

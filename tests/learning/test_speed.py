@@ -14,15 +14,19 @@ import numpy as np
 import pytest
 import torch
 from support.learning import TASK, demonstrations, toy, weights
+from support.project import CHECKOUT
 
+from cdred import methods
 from cdred.envs.tasks import find
-from cdred.learning import speed
+from cdred.errors import CdredError
+from cdred.learning import derived, graph
 from cdred.learning.agent import Agent
 from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch
 from cdred.learning.train import train as train_agent
 from cdred.suites import not_installed
+from cdred.tools import bench_pair
 from cdred.tools.bench import ENVIRONMENTS
 
 # Five members, so that two are drawn; dropout, as the paper has it; planning.
@@ -30,22 +34,28 @@ OPTIONS: dict[str, Any] = {
     "num_q": 5, "dropout": 0.01, "mpc": True, "plan_samples": 32, "plan_iterations": 3,
     "plan_policy_samples": 4, "plan_elites": 8,
 }  # fmt: skip
+WITH_REWARDS = sorted(m.name for m in methods.built_in() if m.reward_model)
 # What an update computes from the weights alone, before rounding had time to build up.
 LOSSES = ("consistency_loss", "reward_loss", "value_loss", "policy_loss", "total_loss")
+
+
+def plans(method: str) -> bool:
+    return methods.find(method).plans and not toy(method).model_free
 
 
 def learned(
     updates: int = 4, method: str = "cdred", **changes: Any
 ) -> tuple[list[dict[str, float]], np.ndarray]:
     """The metrics of some updates on one batch, and the plan from four observations after them."""
-    s = toy(method, **OPTIONS | changes)
+    s = toy(method, **OPTIONS | {"mpc": plans(method)} | changes)
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, (5,), 1, s)
+    agent.compiled_plans = derived.compiles(s)
     own = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
     n = 2 * s.batch_size
-    batch = Batch(
-        torch.randn(s.horizon + 1, n, 5), torch.rand(s.horizon, n, 1) * 2 - 1, None, s.batch_size
-    )
+    obs, action = torch.randn(s.horizon + 1, n, 5), torch.rand(s.horizon, n, 1) * 2 - 1
+    rewarded = methods.find(method).uses_environment_reward
+    batch = Batch(obs, action, torch.rand(s.horizon, n, 1) if rewarded else None, s.batch_size)
     torch.manual_seed(1)
     rows = [own.update(batch) for _ in range(updates)]
     plan = agent.eval().act(np.ones((4, 5), np.float32))
@@ -64,7 +74,7 @@ def test_bfloat16_rounds_matrix_products_alone() -> None:
     assert rounded[0][0]["total_loss"] != exact[0][0]["total_loss"]
     s = toy(**OPTIONS, precision="bfloat16")
     agent = Agent.create(TASK, "cdred", (5,), 1, s)
-    with speed.matrix_precision(s, torch.device("cpu")):
+    with graph.matrix_precision(s, torch.device("cpu")):
         z = agent.model.encoder(torch.randn(3, 5))
         action, entropy = agent.model.policy.sample(z)
         found = [
@@ -77,28 +87,47 @@ def test_bfloat16_rounds_matrix_products_alone() -> None:
     assert {tensor.dtype for tensor in found} == {torch.float32}
 
 
-@pytest.mark.parametrize("method", ["cdred", "iqmpc"])
-def test_update_and_plan_are_one_graph_each(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in them leaves the graph (a host sync, a loop over samples), random numbers and the
-    running scale included; without the code generator of torch.compile, to the bit, or where a
-    mean runs over memory in another order, to rounding."""
-    graphs: list[str] = []
+class Recorded:
+    """Stands for torch.compile: keeps what it is given, and runs that as it is."""
 
-    def traced(function: Callable, **options: Any) -> Callable:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.programs: list[torch.fx.GraphModule] = []
+        monkeypatch.setattr(torch, "compile", self.compile)
+
+    def compile(self, program: torch.fx.GraphModule, **options: Any) -> torch.fx.GraphModule:
         assert options["fullgraph"]
-        graphs.append(function.__name__)
-        return torch_compile(function, backend="aot_eager", fullgraph=True, dynamic=False)
+        self.programs.append(program)
+        return program
 
-    torch_compile = torch.compile
+
+@pytest.mark.parametrize("method", WITH_REWARDS)
+def test_update_and_plan_are_one_program_each(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in them leaves the program (a host sync, a loop over samples): gradients and their
+    penalties, random numbers, optimisers and statistics are all in it."""
     expected = learned(method=method)
-    monkeypatch.setattr(torch, "compile", traced)
-    torch._dynamo.reset()
-    found = learned(method=method, compile=True)
-    assert graphs == ["world_loss", "policy_loss", "improve", "policy_actions"]
-    if method == "cdred":
-        assert found[0] == expected[0]
-    assert_close(found, expected, 1e-5)
-    np.testing.assert_allclose(found[1], expected[1], atol=0 if method == "cdred" else 1e-6)
+    recorded = Recorded(monkeypatch)
+    result = learned(method=method, compile=True)
+    assert len(recorded.programs) == (2 if plans(method) else 1)
+    assert_close(result, expected, 1e-5)
+    np.testing.assert_allclose(result[1], expected[1], atol=1e-5)
+
+
+def test_runs_that_differ_in_numbers_share_a_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = Recorded(monkeypatch)
+    for method, changes in (
+        ("cdred", {}),
+        ("cdred", {"zeta": 0.5, "alpha": 0.5, "sigma": 2.0, "learning_rate": 1e-4}),
+        ("cdred", {"tau": 0.1, "entropy_coef": 0.1, "value_coef": 0.5, "grad_clip": 1.0}),
+        ("red", {}),
+    ):
+        learned(1, method, compile=True, mpc=False, **changes)
+    assert len({program.code for program in recorded.programs}) == 1
+
+
+def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(CdredError, match=r"^compile: no-such-compiler is missing here; install"):
+        learned(compile=True)
 
 
 class StoppedError(Exception):
@@ -124,10 +153,9 @@ class Kept(Monitor):
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_what_is_compiled_learns_the_same_and_resumes_to_the_same_bytes(precision: Any) -> None:
-    torch._dynamo.reset()
     changes = {"precision": precision, "activation": "mish"}
     tolerance = {"float32": 1e-4, "bfloat16": 0.02}[precision]
-    assert_close(learned(**changes, compile=True), learned(**changes), tolerance)
+    assert_close(learned(20, **changes, compile=True), learned(20, **changes), tolerance)
     s = toy(**OPTIONS | changes, compile=True)
 
     def train(monitor: Monitor) -> Agent:
@@ -164,8 +192,22 @@ def test_bench_measures_every_part_and_writes_it(tmp_path: Path) -> None:
     assert here and {f"step of {task}" for task in here} <= {k[0] for k in rows}
 
 
+def test_only_another_checkout_is_timed_beside(tmp_path: Path) -> None:
+    with pytest.raises(CdredError, match="not a checkout of this project"):
+        bench_pair.run(tmp_path, ["small"], 1, 1, False, print)
+
+
+@pytest.mark.slow
+def test_another_checkout_is_timed_beside() -> None:
+    rows = bench_pair.run(CHECKOUT, ["small"], 1, 1, False, print)
+    assert [row["operation"] for row in rows] == ["update", "plan"]
+    for row in rows:
+        assert row["ratio"] == pytest.approx(row["ms_there"] / row["ms"])
+        assert f"{row['ratio']:.2f}" in bench_pair.table(rows)
+
+
 def test_work_is_counted_as_the_sum_of_its_matrix_products() -> None:
-    from cdred.tools.bench import CountedWork
+    from cdred.tools.counted_work import CountedWork
 
     with CountedWork() as work:
         product = torch.ones(3, 4, requires_grad=True) @ torch.ones(4, 5)

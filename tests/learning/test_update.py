@@ -19,6 +19,7 @@ from cdred.learning.world_model import Policy, WorldModel
 
 SIZES: dict[str, Any] = {
     "latent_dim": 24, "encoder_dim": 20, "mlp_dim": 20, "dropout": 0.0, "batch_size": 6,
+    "compile": False,
 }  # fmt: skip
 DISTILLATION = {"rnd_dim": 10, "target_dim": 12, "predictor_dim": 14}
 H, N, OBS, A, GAMMA, RHO = 3, 12, 7, 3, 0.97, 0.5

@@ -20,7 +20,7 @@ TASK = "cartpole-balance"
 # Over the preset `small`: networks, and a training that makes 54 updates.
 TINY: dict[str, Any] = {
     "latent_dim": 16, "encoder_dim": 16, "mlp_dim": 16, "rnd_dim": 8, "target_dim": 16,
-    "predictor_dim": 16,
+    "predictor_dim": 16, "compile": False,
 }  # fmt: skip
 TOY: dict[str, Any] = TINY | {
     "batch_size": 8, "steps": 540, "seed_steps": 500, "updates_per_step": 0.1,

@@ -16,6 +16,8 @@ from cdred.learning.settings import Settings
 from cdred.learning.trainer import Trainer
 from cdred.learning.world_model import Policy, make_encoder
 
+METRICS = ["bc_loss", "grad_norm", "grad_norm_all"]
+
 
 class CloningNetworks(nn.Module):
     """The encoder and policy of the world model, without the rest of it."""
@@ -54,11 +56,8 @@ class CloningTrainer(Trainer):
         norm = torch.nn.utils.clip_grad_norm_(self.agent.parameters(), s.grad_clip)
         self.optimizer.step()
         self.updates += 1
-        self.log.add(
-            self.updates,
-            self.step,
-            {"bc_loss": loss.detach(), "grad_norm": norm, "grad_norm_all": norm},
-        )
+        metrics = torch.stack([loss.detach(), norm, norm])
+        self.log.add(self.updates, self.step, METRICS, metrics)
 
     def state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict()}

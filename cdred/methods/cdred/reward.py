@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from cdred.learning.networks import EnsembleMLP
-from cdred.learning.reward_model import RewardModel
+from cdred.learning.reward_model import RewardModel, register_scalar
 from cdred.methods.cdred.settings import CdredSettings, DistillationSettings
 
 if TYPE_CHECKING:
@@ -30,15 +30,20 @@ class CoupledRND(RewardModel):
     plans with the reward it was trained with.
     """
 
+    alpha: Tensor
+    sigma: Tensor
+    zeta: Tensor
+
     def __init__(self, s: DistillationSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
-        self.alpha, self.sigma, self.transform = s.alpha, s.sigma, s.transform
+        self.transform = s.transform
+        register_scalar(self, "alpha", s.alpha)
+        register_scalar(self, "sigma", s.sigma)
         start, end = self.coupling(s)
-        self.zeta: float | Tensor = start
+        register_scalar(self, "zeta", start)
         self.schedule = None if end is None else (start, end)
         if self.schedule:  # saved with the agent, which plans with the zeta it ended with
-            del self.zeta
-            self.register_buffer("zeta", torch.tensor(start))
+            self.register_buffer("zeta", self.zeta)
         self.num_targets = s.num_targets
         self.observed = s.reward_space == "observation"
         joint = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
@@ -58,7 +63,6 @@ class CoupledRND(RewardModel):
     def anneal(self, progress: float) -> None:
         """zeta moves linearly to `zeta_end`, if there is one."""
         if self.schedule:
-            assert isinstance(self.zeta, Tensor)
             start, end = self.schedule
             self.zeta.fill_(start + (end - start) * progress)
 

@@ -46,11 +46,6 @@ class CoupledFlow(RewardModel):
         self.register_buffer("mean", torch.zeros(obs_shape[0] + action_dim))
         self.register_buffer("std", torch.ones(obs_shape[0] + action_dim))
 
-    def own_optimizer(self) -> torch.optim.Optimizer | None:
-        if self.learning_rate is None:
-            return None
-        return torch.optim.Adam(self.parameters(), lr=self.learning_rate, fused=True)
-
     def is_due(self, updates: int) -> bool:
         return updates % self.update_every == 0
 

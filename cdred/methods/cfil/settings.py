@@ -83,8 +83,6 @@ class CfilSettings(WorldModelSettings):
         yield from super().problems(use)
         if use.obs == "rgb":
             yield Problem("method", "pixels have no density of their own here")
-        if self.compile:
-            yield Problem("method", "its flows cannot be compiled; set compile: false")
         if use.episode_length is not None:
             yield from self._bins(use.episode_length)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from cdred.learning.gradient_penalty import gradient_penalty
 from cdred.learning.networks import mlp
-from cdred.learning.reward_model import RewardModel
+from cdred.learning.reward_model import RewardModel, register_scalar
 from cdred.methods.gail.settings import DiscriminatorSettings, GailSettings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Adversary(RewardModel):
 
     mean: Tensor  # of observations, (S,)
     std: Tensor
+    penalty: Tensor
 
     def __init__(self, s: DiscriminatorSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
@@ -41,14 +42,11 @@ class Adversary(RewardModel):
         inputs = obs_shape[0] if self.observed else s.latent_dim
         hidden = [s.discriminator_dim] * s.discriminator_layers
         self.net = mlp(inputs + action_dim, hidden, 1, s.activation)
-        self.penalty, self.learning_rate = s.gradient_penalty, s.discriminator_learning_rate
+        self.learning_rate, self.penalised = s.discriminator_learning_rate, s.gradient_penalty > 0
+        register_scalar(self, "penalty", s.gradient_penalty)
         if self.observed:
             self.register_buffer("mean", torch.zeros(inputs))
             self.register_buffer("std", torch.ones(inputs))
-
-    def own_optimizer(self) -> torch.optim.Optimizer:
-        trained = [p for p in self.parameters() if p.requires_grad]
-        return torch.optim.Adam(trained, lr=self.learning_rate, fused=True)
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
         if not self.observed:
@@ -93,7 +91,7 @@ class Adversary(RewardModel):
             "logit_expert": expert.detach().mean(),
             "logit_behaviour": behaviour.detach().mean(),
         }
-        if self.penalty:
+        if self.penalised:
             steepness = gradient_penalty(
                 lambda x: self.logits(x)[None], x[:, :half], x[:, half:], weights
             )

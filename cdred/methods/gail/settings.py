@@ -38,8 +38,6 @@ class DiscriminatorSettings(WorldModelSettings):
 
     def problems(self, use: Use) -> Iterator[Problem]:
         yield from super().problems(use)
-        if self.compile and self.gradient_penalty:
-            yield Problem("gradient_penalty", "torch.compile has no second derivatives")
         if self.reward_space == "latent":
             return
         if use.obs == "rgb":

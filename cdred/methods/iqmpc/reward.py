@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from cdred.learning.gradient_penalty import gradient_penalty
-from cdred.learning.reward_model import Losses, RewardModel, Rollout
+from cdred.learning.reward_model import Losses, RewardModel, Rollout, register_scalar
 from cdred.methods.iqmpc.settings import IqmpcSettings
 
 if TYPE_CHECKING:
@@ -29,11 +29,16 @@ class InverseSoftQ(RewardModel):
     """The reward that the critic holds in itself, and the loss by which it learns it."""
 
     inverse = True
+    alpha: Tensor
+    beta: Tensor
+    penalty: Tensor
 
     def __init__(self, s: IqmpcSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
-        self.alpha, self.beta, self.penalty = s.iq_alpha, s.entropy_coef, s.gradient_penalty
-        self.start = s.iq_start
+        self.start, self.penalised = s.iq_start, s.gradient_penalty > 0
+        register_scalar(self, "alpha", s.iq_alpha)
+        register_scalar(self, "beta", s.entropy_coef)
+        register_scalar(self, "penalty", s.gradient_penalty)
 
     def value(self, model: WorldModel, z: Tensor, target: bool = False) -> Tensor:
         """V(z): (..., L) -> (..., 1); the policy is a constant of it."""
@@ -61,7 +66,7 @@ class InverseSoftQ(RewardModel):
             "iq_regularisation": (regularisation @ r.weights / len(r.weights)).detach(),
             "iq_start": (start @ r.weights / len(r.weights)).detach(),
         }
-        if self.penalty:
+        if self.penalised:
             steepness = self.steepness(model, zs, action, r)
             loss = loss + self.penalty * steepness
             metrics["iq_gradient_penalty"] = steepness.detach()
@@ -79,7 +84,7 @@ class InverseSoftQ(RewardModel):
         return gradient_penalty(q, expert, behaviour, r.weights)
 
     def planned(
-        self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: float
+        self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: Tensor
     ) -> Tensor:
         """The reward that Q holds, of two members the smaller one, and the entropy that the policy
         has there."""

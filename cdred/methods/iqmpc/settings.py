@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -12,9 +11,7 @@ from cdred.learning.settings import (
     Count,
     Entropy,
     Positive,
-    Problem,
     Schedule,
-    Use,
     WorldModelSettings,
 )
 
@@ -34,8 +31,3 @@ class IqmpcSettings(WorldModelSettings):
         "sub-sequences, or V(z) - gamma V(z') over both streams",
     )
     gradient_penalty: Coefficient = Field(0.0, description="Wasserstein-1; 0: none")
-
-    def problems(self, use: Use) -> Iterator[Problem]:
-        yield from super().problems(use)
-        if self.compile and self.gradient_penalty:
-            yield Problem("gradient_penalty", "torch.compile has no second derivatives")

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from cdred.learning.networks import EnsembleMLP
+from cdred.learning.reward_model import register_scalar
 from cdred.methods.gail.reward import Adversary
 from cdred.methods.sail.settings import SailSettings
 
@@ -32,11 +33,13 @@ RATE = 0.01  # of the running mean of the error on expert data
 class SupportWeighted(Adversary):
     """A discriminator by binary cross-entropy, its reward weighted by the support in (0, 1]."""
 
+    sigma: Tensor
     unit: Tensor  # e_E, ()
 
     def __init__(self, s: SailSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__(s, obs_shape, action_dim)
-        self.form, self.sigma = s.reward_form, s.support_sigma
+        self.form = s.reward_form
+        register_scalar(self, "sigma", s.support_sigma)
         inputs = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
         hidden = [s.target_dim] * s.target_layers
         self.target = EnsembleMLP(

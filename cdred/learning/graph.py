@@ -1,0 +1,143 @@
+"""Functions of tensors as one graph each, compiled (docs/performance.md)."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock
+from torch import Tensor, nn
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.nn.utils.stateless import _reparametrize_module
+
+from cdred.errors import CdredError
+from cdred.learning.settings import WorldModelSettings
+
+OPTIONS: dict[str, Any] = {"fallback_random": True}  # else a program would draw other numbers
+# One file of C++ instead of one for each loop, and no search for patterns that are not there:
+# compiles in two thirds of the time, and what it makes is as fast or faster.
+ON_CPU: dict[str, Any] = {"cpp_wrapper": True, "pattern_matcher": False}
+_tracing = False
+
+
+def is_tracing() -> bool:
+    """Tell whether a function is being recorded to be compiled: then code may take the form that
+    the compiler makes most of."""
+    return _tracing
+
+
+@contextlib.contextmanager
+def _traced() -> Iterator[None]:
+    global _tracing
+    _tracing = True
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        _tracing = False
+
+
+def matrix_precision(s: WorldModelSettings, device: torch.device) -> AbstractContextManager[Any]:
+    """A context whose matrix products are made in `s.precision`; networks return float32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bfloat16")
+
+
+def tensors_of(networks: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, none of which asks for a gradient."""
+    named = [*networks.named_parameters(), *networks.named_buffers()]
+    return {name: tensor.detach() for name, tensor in named}
+
+
+def call(
+    networks: nn.Module, tensors: Mapping[str, Tensor], function: Callable[..., Any],
+    *arguments: Any,
+) -> Any:  # fmt: skip
+    """A function that reads these networks, with `tensors` in place of theirs."""
+    with _reparametrize_module(networks, dict(tensors)):
+        return function(*arguments)
+
+
+class Graph:
+    """A function of tensors to tensors; if `compile`, one program made of all that it does,
+    gradients and changes of its arguments in place included: the same random numbers and, but for
+    rounding, the same results. Compiled at the first call, and again for other shapes.
+
+    The function must not depend on values of the tensors, and reads no tensor but its arguments
+    and those of `networks`.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], compile: bool, networks: nn.Module | None = None
+    ) -> None:
+        self.function, self.compile = function, compile
+        self.networks = networks if networks is not None else nn.Module()
+        if compile:
+            check_compiler()
+        self._programs: dict[Any, Callable[..., Any]] = {}
+
+    def __call__(self, tensors: Sequence[Tensor], *constants: Any) -> Any:
+        """The function of `tensors`, one by one, then constants."""
+        if not self.compile:
+            return self.function(*tensors, *constants)
+        named = tensors_of(self.networks)
+        tensors = [*tensors, *named.values()]
+        key = (constants, *(tensor.shape for tensor in tensors))
+        if key in self._programs:
+            return self._programs[key](*tensors)
+        recorded = self._record(tensors, list(named), constants)
+        options = OPTIONS | (ON_CPU if tensors[0].device.type == "cpu" else {})
+        program = torch.compile(recorded, fullgraph=True, dynamic=False, options=options)
+        self._programs[key] = program
+        # It warns of a compiler of CUDA that is there without a device.
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
+        with _compiling(recorded.code):
+            return program(*tensors)
+
+    def _record(
+        self, tensors: Sequence[Tensor], names: list[str], constants: Sequence[Any]
+    ) -> GraphModule:
+        """The operations of a call, one after the other, gradients included."""
+
+        def of_tensors(*arguments: Tensor) -> Any:
+            count = len(arguments) - len(names)
+            own = dict(zip(names, arguments[count:], strict=True))
+            return call(self.networks, own, self.function, *arguments[:count], *constants)
+
+        with _traced():
+            return make_fx(of_tensors, tracing_mode="fake")(*tensors)
+
+
+@contextlib.contextmanager
+def _compiling(code: str) -> Iterator[None]:
+    """A lock on the cache for one program: of jobs that need the same, one compiles it and the
+    others take it from there."""
+    folder = os.environ.get("TORCHINDUCTOR_CACHE_DIR")
+    if folder is None:
+        yield
+        return
+    name = hashlib.sha256(code.encode()).hexdigest()[:32]
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with FileLock(Path(folder) / f"{name}.lock"):
+        yield
+
+
+def check_compiler() -> None:
+    """Raise CdredError unless there is a C++ compiler, with what it needs to know of Python."""
+    compiler = os.environ.get("CXX") or "g++"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    for name, there in ((compiler, shutil.which(compiler)), (str(header), header.is_file())):
+        if not there:
+            raise CdredError(
+                f"compile: {name} is missing here; install g++ and Python's headers (apt install "
+                f"g++ python3-dev), or set compile: false"
+            )
