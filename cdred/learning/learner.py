@@ -120,11 +120,8 @@ class Learner:
         """The same; the scalars as one tensor, in the order of `metric_names`."""
         self.reward_model.anneal(self.updates / self.total_updates)
         self._set_scalars()
-        self.model.train()
-        self.reward_model.train()
         streams = [batch.obs, batch.action, *([] if batch.reward is None else [batch.reward])]
         metrics: Tensor = self._step([*self.tensors.values(), *streams], batch.num_expert)
-        self.model.eval()  # acting and planning are without dropout
         self.updates += 1
         return metrics
 
@@ -145,7 +142,11 @@ class Learner:
         tensors = dict(zip(self.tensors, arguments[:count], strict=True))
         obs, action, *reward, num_expert = arguments[count:]
         batch = Batch(obs, action, reward[0] if reward else None, num_expert)
-        return self._step_of_tensors(tensors, batch)
+        self.model.train()
+        self.reward_model.train()
+        metrics = self._step_of_tensors(tensors, batch)
+        self.model.eval()  # acting and planning are without dropout
+        return metrics
 
     def _step_of_tensors(self, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """The update: losses, gradients, clipping, Adam, the policy's likewise, the target's copy.
