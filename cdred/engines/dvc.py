@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -26,10 +25,11 @@ import yaml
 from cdred import manifest
 from cdred.config import PARAMS
 from cdred.errors import CdredError, reason
-from cdred.plan import Job, Plan, ownership
+from cdred.plan import Job, Plan, dvc_lock, ownership
+from cdred.plan.dvc_lock import Stage
 from cdred.plan.paths import TOPS
 
-DVC_YAML, DVC_LOCK, DIGESTS = Path("dvc.yaml"), Path("dvc.lock"), Path("digests.yaml")
+DVC_YAML, DIGESTS = Path("dvc.yaml"), Path("digests.yaml")
 CHECK = "check"
 HEADER = """\
 # Written from params.yaml by `cdred use` and `dvc repro`; do not edit.
@@ -150,28 +150,28 @@ class _Lock:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.stages = locked_stages(root)
+        self.stages = dvc_lock.stages(root)
         self.params = _mapping(root / PARAMS)
         self.cache = cache_of(root)
 
     def holds_check(self) -> bool:
         """Tell whether `check` is recorded for params.yaml and the digests as they are."""
-        known = self.stages.get(CHECK) or {}
-        files = {item["path"]: item.get("md5") for item in _items(known, "deps", "outs")}
+        known = self.stages.get(CHECK, Stage())
+        files = {item.path: item.md5 for item in (*known.deps, *known.outs)}
         return files == {path.as_posix(): _md5(self.root / path) for path in (PARAMS, DIGESTS)}
 
     def holds(self, job: Job, cached: bool) -> bool:
         """Tell whether the artifact there is recorded as this job's, and all in the cache."""
-        known = self.stages.get(job.name) or {}
+        known = self.stages.get(job.name, Stage())
         params = {
             PARAMS.as_posix(): {key: self._param(key) for key in job.dvc_params},
             DIGESTS.as_posix(): {job.name: job.digest},
         }
-        deps = {item["path"]: item.get("md5") for item in _items(known, "deps")}
+        deps = {item.path: item.md5 for item in known.deps}
         inputs = {source.path.as_posix(): self._recorded(source) for source in job.inputs}
         return (
-            known.get("cmd") == job.command
-            and _comparable(known.get("params")) == _comparable(params)
+            known.cmd == job.command
+            and _comparable(known.params) == _comparable(params)
             and all(md5 is not None and deps.get(path) == md5 for path, md5 in inputs.items())
             and self._holds_manifest(job, cached)
         )
@@ -184,17 +184,15 @@ class _Lock:
 
     def _recorded(self, job: Job) -> str | None:
         """The hash under which a job's artifact is recorded."""
-        outs = _items(self.stages.get(job.name) or {}, "outs")
-        return next((o.get("md5") for o in outs if o["path"] == job.path.as_posix()), None)
+        outs = self.stages.get(job.name, Stage()).outs
+        return next((out.md5 for out in outs if out.path == job.path.as_posix()), None)
 
     def _holds_manifest(self, job: Job, cached: bool) -> bool:
         """Tell whether the recorded artifact has the manifest there, which names every byte."""
         recorded = self._recorded(job) or ""
-        listing = self.cache / recorded[:2] / recorded[2:]
         try:
-            entries = json.loads(listing.read_text(encoding="utf-8"))
-            hashes = {entry["relpath"]: entry["md5"] for entry in entries}
-        except (OSError, ValueError, KeyError, TypeError):
+            hashes = dvc_lock.listing(self.cache / recorded[:2] / recorded[2:])
+        except CdredError:
             return False
         if cached and not all((self.cache / md5[:2] / md5[2:]).exists() for md5 in hashes.values()):
             return False
@@ -221,24 +219,6 @@ def repository(root: Path) -> Iterator[Any]:
         raise CdredError(f"dvc: {reason(exc)}") from None
 
 
-def locked_stages(root: Path) -> dict[str, Any]:
-    """The stages that dvc.lock records. Raises CdredError when it is not as DVC writes it."""
-    file = root / DVC_LOCK
-    if not os.path.lexists(file):
-        return {}
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _LOADER) or {}
-        stages = dict(content.get("stages") or {})
-        for stage in stages.values():
-            _ = [item["path"] for item in _items(stage, "deps", "outs")]
-    except Exception as exc:  # of a merge, an editor or a disk
-        raise CdredError(
-            f"{DVC_LOCK}: not as DVC writes it ({reason(exc)}); resolve it, or remove it: "
-            f"`cdred record` writes it again"
-        ) from None
-    return stages
-
-
 def _comparable(value: Any) -> Any:
     """Plain data in which a number is a number however it is written: DVC writes 1e-3 as 0.001,
     and what this YAML reader takes for text."""
@@ -252,19 +232,12 @@ def _comparable(value: Any) -> Any:
         return str(value)
 
 
-def _items(stage: dict[str, Any], *keys: str) -> list[dict[str, Any]]:
-    return [item for key in keys for item in stage.get(key) or []]
-
-
 def _mapping(path: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+        content = dvc_lock.load(path.read_text(encoding="utf-8"))
     except Exception:  # of whatever is wrong with a file that others wrote
         return {}
     return content if isinstance(content, dict) else {}
-
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _md5(path: Path) -> str | None:

@@ -21,7 +21,7 @@ import yaml
 
 from cdred.engines import dvc, sharing
 from cdred.errors import CdredError
-from cdred.plan import Plan
+from cdred.plan import Plan, dvc_lock
 from cdred.system.exit_status import exit_status
 
 # Options of `repro` with which it does not make everything.
@@ -118,8 +118,8 @@ def _is_yaml(file: Path) -> bool:
     """Tell whether a file is YAML, or has two versions in it that a person is to choose from."""
     text = file.read_text(encoding="utf-8", errors="replace")
     try:
-        return isinstance(yaml.safe_load(text), dict)
-    except yaml.YAMLError:
+        return isinstance(dvc_lock.load(text), dict)
+    except (ValueError, yaml.YAMLError):
         return "<<<<<<<" in text
 
 

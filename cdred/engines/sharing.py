@@ -8,13 +8,13 @@ from __future__ import annotations
 import argparse
 import filecmp
 import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 
 from cdred.engines import dvc
 from cdred.errors import CdredError, reason
+from cdred.plan import dvc_lock
 
 
 def check_remote(command: str, arguments: list[str], root: Path = Path()) -> None:
@@ -77,15 +77,17 @@ def drop_damaged(root: Path = Path()) -> None:
 def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
     """MD5 of each file that dvc.lock names -> artifacts and their files that hold it; listings of
     directories, which no file holds, with an empty name."""
-    stages = dvc.locked_stages(root)
+    stages = dvc_lock.stages(root).values()
     found: dict[str, list[tuple[Path, str]]] = {}
-    for out in (o for stage in stages.values() for o in stage.get("outs") or [] if "md5" in o):
-        artifact, md5 = root / out["path"], out["md5"]
+    for out in (out for stage in stages for out in stage.outs):
+        if (md5 := out.md5) is None:
+            continue
+        artifact = root / out.path
         found.setdefault(md5, []).append((artifact, ""))
         listing = _file(cache, md5)
         if md5.endswith(".dir") and listing.exists() and _is_whole(listing, md5):
-            for entry in json.loads(listing.read_text(encoding="utf-8")):
-                found.setdefault(entry["md5"], []).append((artifact, entry["relpath"]))
+            for name, one in dvc_lock.listing(listing).items():
+                found.setdefault(one, []).append((artifact, name))
     return found
 
 

@@ -96,8 +96,7 @@ class OnlineTrainer(Trainer):
             # The updates of the random phase are made at its end, all at once.
             while self.updates < int(self.step * self.s.updates_per_step):
                 metrics = self.learner.step(self._sample())
-                self.updates += 1
-                self.log.add(self.updates, self.step, self.learner.metric_names, metrics)
+                self.updated(self.learner.metric_names, metrics)
 
     def _keep(self, e: Episode) -> None:
         if len(e.action) >= self.s.horizon:

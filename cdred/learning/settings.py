@@ -92,6 +92,11 @@ class Settings(BaseModel):
     learning_rate: Positive = 3e-4
     lr_schedule: Schedule = "step"
     grad_clip: Positive = 20.0
+    average: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0,
+        description="decay, in an update, of an exponential mean of the weights; it is evaluated "
+        "and saved in place of the last weights, exploration and training never see it; 0: none",
+    )
     # Course of the training
     steps: Count = Field(500_000, description="agent steps, or updates where nothing interacts")
     eval_every: Count = Field(10_000, description="steps between the points of the learning curve")

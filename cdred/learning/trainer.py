@@ -14,6 +14,7 @@ from cdred.envs import make_vec
 from cdred.envs.episodes import rollout
 from cdred.errors import CdredError
 from cdred.learning.agent import Agent
+from cdred.learning.average import WeightAverage
 from cdred.learning.monitor import Monitor
 from cdred.learning.seeding import derive_seeds, generators, restore_generators
 from cdred.learning.settings import Settings
@@ -32,10 +33,11 @@ class History:
 
 class Trainer:
     """Trains `agent` for `s.steps` steps; the result is the agent after the last step, or at the
-    best point of its learning curve if the settings say so.
+    best point of its learning curve if the settings say so; by the mean of its weights if they say
+    that it is evaluated so.
 
-    A subclass says what one step is (`advance`, which counts `self.updates`) and what it needs to
-    go on (`state`, `restore`).
+    A subclass says what one step is (`advance`, which hands each update to `updated`) and what it
+    needs to go on (`state`, `restore`).
     """
 
     def __init__(self, agent: Agent, s: Settings, seed: int, monitor: Monitor) -> None:
@@ -46,6 +48,7 @@ class Trainer:
         self.evaluator = Evaluator(agent, s, seed)
         self.highlights: dict[str, float] = {}
         self.best: dict[str, Tensor] | None = None
+        self.average = WeightAverage(agent, s.average) if s.average else None
 
     def advance(self) -> None:
         raise NotImplementedError
@@ -55,6 +58,13 @@ class Trainer:
 
     def restore(self, state: dict[str, Any]) -> None:
         raise NotImplementedError
+
+    def updated(self, names: list[str], metrics: Tensor) -> None:
+        """Count an update of the agent, with its scalars, (names,)."""
+        self.updates += 1
+        if self.average is not None:
+            self.average.add(self.updates)
+        self.log.add(self.updates, self.step, names, metrics)
 
     def no_update(self) -> str:
         """The reason why there was no update, after the last step."""
@@ -90,17 +100,23 @@ class Trainer:
         self.log.flush(self.updates, self.step)
         if self.best is not None:
             self.agent.load_state_dict(self.best)
+        elif self.average is not None:
+            self.average.apply()
         return self.agent.eval(), self.history
 
     def _add_to_curve(self) -> None:
-        row = {"step": self.step, "update": self.updates, **self.evaluator(self.agent)}
-        self.history.curve.append(row)
+        row: dict[str, float] = {"step": self.step, "update": self.updates}
+        with contextlib.nullcontext() if self.average is None else self.average.applied():
+            row |= self.evaluator(self.agent)
+            self.history.curve.append(row)
+            if self.s.keep == "best" and _quality(row) == max(map(_quality, self.history.curve)):
+                self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
+        if self.average is not None:  # so that one training shows what the mean does
+            row |= {f"raw_{name}": value for name, value in self.evaluator(self.agent).items()}
         self.monitor.row("curve", row)
         self.highlights = {"return": row["return_mean"]}
         if "success" in row:
             self.highlights["success"] = row["success"]
-        if self.s.keep == "best" and _quality(row) == max(map(_quality, self.history.curve)):
-            self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
 
     def _state(self) -> dict[str, Any]:
         self.log.check(self.updates)  # a state that is lost already must not replace a good one
@@ -110,6 +126,7 @@ class Trainer:
             "pending": self.log.state(), "agent": self.agent.state_dict(),
             "acting": self.agent.acting_state(), "generators": generators(),
             "trainer": self.state(), "best": self.best,
+            "average": None if self.average is None else self.average.state(),
         }  # fmt: skip
 
     def _restore(self, saved: dict[str, Any]) -> None:
@@ -123,6 +140,8 @@ class Trainer:
         self.agent.load_state_dict(saved["agent"])
         self.restore(saved["trainer"])
         self.best = saved["best"]
+        if self.average is not None:
+            self.average.restore(saved["average"])
         self.agent.restore_acting_state(saved["acting"])
         restore_generators(saved["generators"])  # last: rebuilding may have drawn numbers
 

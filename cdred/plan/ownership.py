@@ -2,7 +2,7 @@
 
 Before an artifact is put in its place, the names of its files are noted in `.cdred/owned/`. So an
 artifact that lost its manifest, by a kill, an engine or a full disk, is still known as ours.
-Standard library and yaml alone: the engines ask while they plan.
+The engines ask while they plan.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import yaml
-
 from cdred import manifest
 from cdred.errors import CdredError
+from cdred.plan import dvc_lock
 
 FOLDER = Path(".cdred/owned")
 
@@ -77,12 +76,10 @@ def _noted(root: Path, path: Path) -> set[str]:
 def _listed_by_dvc(root: Path, path: Path) -> set[str]:
     """The files that an artifact has where DVC pulled it from others."""
     try:
-        lock = yaml.safe_load((root / "dvc.lock").read_text(encoding="utf-8"))
-        outs = [out for stage in lock["stages"].values() for out in stage.get("outs", [])]
-        (md5,) = {out["md5"] for out in outs if out["path"] == path.as_posix()}
-        listing = root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
-        return {entry["relpath"] for entry in json.loads(listing.read_text(encoding="utf-8"))}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+        outs = [out for stage in dvc_lock.stages(root).values() for out in stage.outs]
+        (md5,) = {out.md5 or "" for out in outs if out.path == path.as_posix()}
+        return set(dvc_lock.listing(root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]))
+    except (CdredError, ValueError):
         return set()
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from cdred.engines import dvc, sharing
 from cdred.errors import CdredError
+from cdred.plan import dvc_lock
 
 CONFLICT = "<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n"
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for k in range(1, 40))
 
 
 @pytest.mark.parametrize(
@@ -18,9 +20,19 @@ CONFLICT = "<<<<<<< a\nx\n=======\ny\n>>>>>>> b\n"
         ({}, "not a git repository"),
         ({".dvc/config": "[core\n"}, "Invalid line"),
         ({".dvc/config": CONFLICT}, "config file error"),
-        ({".dvc/config": "[core]\nno_scm = true\n", "dvc.lock": CONFLICT}, "dvc.lock: not as DVC writes it"),
-        ({".dvc/config": "[core]\nno_scm = true\n", "dvc.lock": "- a\n"}, "dvc.lock: not as DVC writes it"),
-        ({".dvc/config": "[core]\nno_scm = true\n", "dvc.lock": "stages: {check: 3}\n"}, "dvc.lock: not as DVC writes it"),
+        *(
+            ({".dvc/config": "[core]\nno_scm = true\n", "dvc.lock": text}, f"dvc.lock: not as DVC writes it ({why}")
+            for text, why in (
+                (CONFLICT, "could not"),
+                ("- a\n", "Lock: "),
+                ("stages: {check: 3}\n", "stages.check: "),
+                ("stages: " + 200_000 * "[", "nested more than 50 deep"),
+                (BOMB, "an alias in line 2"),
+                ("stages: {a: {outs: [{path: ../../home, md5: null}]}}\n", "stages.a.outs.0.path: not a relative path"),
+                ("stages: {a: {outs: [{path: a, md5: ../../b}]}}\n", "stages.a.outs.0.md5: "),
+                ("stages: " + 5000 * "9", ""),
+            )
+        ),
     ],
 )  # fmt: skip
 def test_a_checkout_that_dvc_cannot_read(
@@ -43,3 +55,19 @@ def test_errors_of_ours_pass(tmp_path: Path) -> None:
         raise CdredError("mine")
     with pytest.raises(CdredError, match=r"^dvc: first: second$"), dvc.repository(tmp_path):
         raise RuntimeError("first") from ValueError("second")
+
+
+def test_a_listing_names_files_of_its_folder_alone(tmp_path: Path) -> None:
+    file, md5 = tmp_path / "listing.dir", 32 * "0"
+    file.write_text(f'[{{"md5": "{md5}", "relpath": "a/.b"}}]')
+    assert dvc_lock.listing(file) == {"a/.b": md5}
+    for text in (
+        f'[{{"md5": "{md5}", "relpath": "a/../../b"}}]',
+        f'[{{"md5": "{md5}", "relpath": "/b"}}]',
+        '[{"md5": "../b", "relpath": "a"}]',
+        100_000 * "[",
+        "{}",
+    ):
+        file.write_text(text)
+        with pytest.raises(CdredError, match=r"listing.dir: not a listing of DVC's: "):
+            dvc_lock.listing(file)

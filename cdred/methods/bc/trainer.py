@@ -55,9 +55,7 @@ class CloningTrainer(Trainer):
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.agent.parameters(), s.grad_clip)
         self.optimizer.step()
-        self.updates += 1
-        metrics = torch.stack([loss.detach(), norm, norm])
-        self.log.add(self.updates, self.step, METRICS, metrics)
+        self.updated(METRICS, torch.stack([loss.detach(), norm, norm]))
 
     def state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict()}
