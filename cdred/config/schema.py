@@ -83,7 +83,7 @@ class ScriptedExpert(GivenExpert):
 
 
 class CheckpointExpert(GivenExpert):
-    """An agent in a directory or, with its revision, on the Hugging Face Hub."""
+    """An agent in a directory; with a revision, one on the Hugging Face Hub, whatever lies here."""
 
     source: Literal["checkpoint"]
     checkpoint: Agent
@@ -142,14 +142,15 @@ class RecordedDemos(DemosEntry):
 
 
 class HubDemos(DemosEntry):
-    """A dataset on the Hugging Face Hub, at a commit."""
+    """A dataset that cdred published on the Hugging Face Hub, at a commit; at the task's own rate,
+    as all of its are."""
 
     expert: ClassVar[None] = None
+    stride: ClassVar[int] = 1
 
     source: Literal["hub"]
     path: Recording
     revision: str | None = None
-    stride: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 Demos = ExpertDemos | RecordedDemos | HubDemos

@@ -14,14 +14,14 @@ class Agent(agent.Agent):
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, revision: str | None = None) -> Self:
-        """The agent in a folder, or published on the Hub as `folder` at `revision` (a commit, tag
-        or branch), ready to act.
+        """The agent in a folder, or published on the Hub as `folder`, ready to act. With a
+        `revision` (a commit, tag or branch) it is the Hub's, else the folder comes first.
 
         Of the Hub only what cdred published is loaded, after its hashes were checked. Raises
         CdredError when it is refused or cannot be had.
         """
         place = Path(folder)
-        if not place.is_dir():
+        if revision is not None or not place.is_dir():
             place = pull(str(folder), "model", revision).folder
         return super().from_pretrained(place)
 

@@ -129,18 +129,19 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
 
 
 def folder_of(root: Path, name: str, revision: str | None) -> Path:
-    """The folder of an agent: the directory `name` in `root`, or what was published as `name`.
+    """The folder of an agent: what was published as `name` at `revision`, whatever lies here by
+    that name; without a revision the directory `name` in `root`.
 
-    Raises CdredError when it is neither, or cannot be had.
+    Raises CdredError when it is not there, or cannot be had.
     """
-    if (root / name).is_dir():
-        return root / name
-    if revision is None:
+    if revision is not None:
+        return pull(name, "model", revision).folder
+    if not (root / name).is_dir():
         raise CdredError(
             f"checkpoint {name}: no such directory; for a model on the Hub name its `revision` as "
             f"well, as its main branch may move"
         )
-    return pull(name, "model", revision).folder
+    return root / name
 
 
 def _names(where: str, kind: str, folder: Path) -> list[str]:

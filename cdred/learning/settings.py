@@ -240,6 +240,17 @@ class WorldModelSettings(Settings):
             )
         yield from self._without_updates(use.episode_length)
 
+    def of_observations(self, use: Use, key: str, pixels: str) -> Iterator[Problem]:
+        """The problems of a reward of observations, which the setting `key` asks for: it has no use
+        for `pixels`, and plans, which are latent, none for it."""
+        from cdred.learning import derived
+
+        if use.obs == "rgb":
+            yield Problem(key, pixels)
+        if derived.plans(self):
+            reason = "plans are latent, this reward is not"
+            yield Problem(key, f"{reason}; set mpc: false and no eval_policy: plan")
+
     def _without_updates(self, length: int | None) -> Iterator[Problem]:
         """The reasons why no update would ever be made, on episodes of `length` agent steps."""
         from cdred.learning import derived

@@ -78,8 +78,10 @@ def stages(root: Path) -> dict[str, Stage]:
     if not file.exists() and not file.is_symlink():
         return {}
     try:
-        content = load(documents.read_text(file, LARGEST))
-        return documents.check(Lock, content or {}, FILE.name).stages
+        content = load(documents.read_text(file, LARGEST)) or {}
+        if not isinstance(content, dict):
+            raise ValueError("not a table")
+        return documents.check(Lock, content, FILE.name).stages
     except Exception as exc:  # of a merge, an editor or a disk, in the words of the YAML library
         why = reason(exc).removeprefix(f"{file}: ").removeprefix(f"{FILE}: ")
         raise CdredError(

@@ -118,7 +118,8 @@ class Plan:
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
         key = f"experts.{name}.checkpoint"
-        params = entry.params() | {"task": task} | self._files(entry.checkpoint, key)
+        here = entry.checkpoint if entry.revision is None else None  # else it is the Hub's
+        params = entry.params() | {"task": task} | self._files(here, key)
         modules = [*stage_modules("expert", entry.source), *self._expert_modules(name)]
         code = self._code([task], modules)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)

@@ -23,8 +23,8 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for 
         *(
             ({".dvc/config": "[core]\nno_scm = true\n", "dvc.lock": text}, f"dvc.lock: not as DVC writes it ({why}")
             for text, why in (
-                (CONFLICT, "could not"),
-                ("- a\n", "Lock: "),
+                (CONFLICT, "not a table"),
+                ("- a\n", "not a table"),
                 ("stages: {check: 3}\n", "stages.check: "),
                 ("stages: " + 200_000 * "[", "nested more than 50 deep"),
                 (BOMB, "an alias in line 2"),

@@ -7,7 +7,6 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cdred.learning import derived
 from cdred.learning.settings import (
     Entropy,
     Layers,
@@ -54,13 +53,9 @@ class DistillationSettings(WorldModelSettings):
 
     def problems(self, use: Use) -> Iterator[Problem]:
         yield from super().problems(use)
-        if self.reward_space == "latent":
-            return
-        if use.obs == "rgb":
-            yield Problem("reward_space", "pixels have no density of their own here")
-        if derived.plans(self):
-            reason = "plans are latent, this reward is not"
-            yield Problem("reward_space", f"{reason}; set mpc: false and no eval_policy: plan")
+        if self.reward_space == "observation":
+            pixels = "pixels have no density of their own here"
+            yield from self.of_observations(use, "reward_space", pixels)
 
 
 class CdredSettings(DistillationSettings):

@@ -10,12 +10,11 @@ import zuko
 from torch import Tensor, nn
 
 from cdred.learning.reward_model import RewardModel
+from cdred.learning.standardisation import mean_and_std
 from cdred.methods.cfil.settings import CfilSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch, Replay
-
-MINIMUM_STD = 1e-2  # of what does not vary
 
 
 class CoupledFlow(RewardModel):
@@ -53,12 +52,9 @@ class CoupledFlow(RewardModel):
         """Densities are of standardised data: by mean and standard deviation of what is there
         before the first update, both streams counting the same. Then noise of one size suits
         every task, and what sets the streams apart is of order one."""
-        streams = [torch.cat(r.transitions(), -1) for r in (expert, behaviour)]
-        means = torch.stack([x.mean(0) for x in streams])
-        variance = torch.stack([x.var(0, correction=0) for x in streams]).mean(0)
-        variance = variance + means.var(0, correction=0)
-        self.mean.copy_(means.mean(0))
-        self.std.copy_(variance.sqrt().clamp(min=MINIMUM_STD))
+        mean, std = mean_and_std([torch.cat(r.transitions(), -1) for r in (expert, behaviour)])
+        self.mean.copy_(mean)
+        self.std.copy_(std)
 
     def standardised(self, obs: Tensor, action: Tensor) -> Tensor:
         """Observations (..., S), actions (..., A) -> x (..., S + A)."""

@@ -77,12 +77,9 @@ class CfilSettings(WorldModelSettings):
     )
 
     def problems(self, use: Use) -> Iterator[Problem]:
-        if derived.plans(self):
-            reason = "plans are latent, this reward is not"
-            yield Problem("method", f"{reason}; set mpc: false and no eval_policy: plan")
+        pixels = "pixels have no density of their own here"
+        yield from self.of_observations(use, "method", pixels)
         yield from super().problems(use)
-        if use.obs == "rgb":
-            yield Problem("method", "pixels have no density of their own here")
         if use.episode_length is not None:
             yield from self._bins(use.episode_length)
 

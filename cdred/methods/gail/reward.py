@@ -16,12 +16,11 @@ from torch import Tensor
 from cdred.learning.gradient_penalty import gradient_penalty
 from cdred.learning.networks import mlp
 from cdred.learning.reward_model import RewardModel, register_scalar
+from cdred.learning.standardisation import mean_and_std
 from cdred.methods.gail.settings import DiscriminatorSettings, GailSettings
 
 if TYPE_CHECKING:
     from cdred.learning.replay import Batch, Replay
-
-MINIMUM_STD = 1e-2  # of what does not vary
 
 
 class Adversary(RewardModel):
@@ -51,12 +50,9 @@ class Adversary(RewardModel):
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
         if not self.observed:
             return
-        streams = [replay.transitions()[0] for replay in (expert, behaviour)]
-        means = torch.stack([obs.mean(0) for obs in streams])
-        within = torch.stack([obs.var(0, correction=0) for obs in streams]).mean(0)
-        self.mean.copy_(means.mean(0))
-        std = (within + means.var(0, correction=0)).sqrt()
-        self.std.copy_(std.clamp(min=MINIMUM_STD))
+        mean, std = mean_and_std([replay.transitions()[0] for replay in (expert, behaviour)])
+        self.mean.copy_(mean)
+        self.std.copy_(std)
 
     def inputs(self, z: Tensor, action: Tensor) -> Tensor:
         """x (..., D) of latents or observations z, a constant of the loss, and actions."""

@@ -7,7 +7,6 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from cdred.learning import derived
 from cdred.learning.settings import (
     Coefficient,
     Layers,
@@ -38,13 +37,9 @@ class DiscriminatorSettings(WorldModelSettings):
 
     def problems(self, use: Use) -> Iterator[Problem]:
         yield from super().problems(use)
-        if self.reward_space == "latent":
-            return
-        if use.obs == "rgb":
-            yield Problem("reward_space", "a discriminator of observations needs states")
-        if derived.plans(self):
-            reason = "plans are latent, this reward is not"
-            yield Problem("reward_space", f"{reason}; set mpc: false and no eval_policy: plan")
+        if self.reward_space == "observation":
+            pixels = "a discriminator of observations needs states"
+            yield from self.of_observations(use, "reward_space", pixels)
 
 
 class GailSettings(DiscriminatorSettings):
