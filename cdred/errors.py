@@ -9,7 +9,7 @@ import re
 LONGEST = 300  # letters of a reason
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
 _USER = re.compile(r"[^\s/:@'\"=]+:(?!//)[^\s@]+@")  # of an address that lacks its scheme
-_SECRET = re.compile(r"TOKEN|PASSW(OR)?D|SECRET|CREDENTIAL|_KEY$", re.IGNORECASE)
+_SECRET = re.compile(r"TOKEN|PASSW(OR)?D|SECRET|CREDENTIAL|KEY$", re.IGNORECASE)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Errors that only writing has.
 _WRITING = _FULL | {errno.EEXIST, errno.EFBIG, errno.ENOTEMPTY, errno.EROFS, errno.EXDEV}

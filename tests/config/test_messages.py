@@ -96,6 +96,7 @@ def test_no_message_repeats_a_long_value(tmp_path: Path) -> None:
         ("{preset: small, steps: 3000}", "{source: hub, checkpoint: a/b}", "7: experts.expert.revision: missing: the 40 hexadecimal digits of a commit; `cdred pull` prints them"),
         ("{preset: small, steps: 3000}", "{source: trian}", "7: experts.expert.source: no source is called 'trian'; did you mean 'train'?"),
         ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 5, stride: 2}", "9: demos.expert-5.stride: has no meaning with source: expert"),
+        ("{expert: expert, episodes: 5}", f"{{source: hub, path: a/b, revision: {40 * 'a'}, episodes: 5, stride: 2}}", "9: demos.expert-5.stride: has no meaning with source: hub"),
         ("{expert: expert, episodes: 5}", "{source: minari, path: x, episodes: 5, expert: expert}", "9: demos.expert-5.expert: has no meaning with source: minari"),
         ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 0}", "9: demos.expert-5.episodes: 0 is outside of 1 to 10000"),
         ("{expert: expert, episodes: 5}", "{expert: expert}", "9: demos.expert-5.episodes: missing, with source: expert"),

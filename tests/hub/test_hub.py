@@ -336,9 +336,16 @@ def test_pulled_experts_and_demonstrations_stand_in_for_the_stages_that_make_the
 
     params["runs"]["cdred"]["demos"] = "expert-2"
     (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    here = project.root / expert  # what lies here by that name is another
+    shutil.copytree(project.root / AGENT / "pretrained_model", here)
     reader.run("cdred", "expert", "--task", TASK, "--expert", "expert", "--quiet")
     weights = f"artifacts/experts/{TASK}/expert/pretrained_model/model.safetensors"
     assert (project.root / weights).read_bytes() == (own / weights).read_bytes()
+    loaded = f"import cdred; print(cdred.Agent.from_pretrained({expert!r}"
+    assert "cdred\n" in reader.run("python", "-c", f"{loaded}).method)")
+    assert "true_reward\n" in reader.run("python", "-c", f"{loaded}, revision='v1').method)")
+    shutil.rmtree(here)
+    assert "up to date  artifacts/experts" in project.run("cdred", "status")
 
     params["experts"]["expert"]["revision"] = "v1"
     (project.root / "params.yaml").write_text(yaml.safe_dump(params))

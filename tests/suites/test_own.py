@@ -45,6 +45,18 @@ def test_the_example_is_a_task_like_any_other(tmp_path: Path) -> None:
     assert (tmp_path / "film.mp4").stat().st_size
 
 
+def test_a_task_of_another_package() -> None:
+    pytest.importorskip("gymnasium_robotics", reason="examples/antmaze.py is made of it")
+    spec = find("examples.antmaze:make")
+    assert (spec.obs_dim, spec.action_dim, spec.episode_length) == (31, 8, 700)
+    with contextlib.closing(make("examples.antmaze:make")) as env:
+        one, again = play(env, 1, 20), play(env, 1, 20)
+        np.testing.assert_array_equal(one[0], again[0])
+        place, goal = one[0][0, :2], one[0][0, 2:4]
+        assert np.linalg.norm(place - (-4, 4)) < 1.5 and np.linalg.norm(goal - (-4, -4)) < 1.5
+        assert env.step(env.action_space.sample())[4]["success"] is False
+
+
 def test_its_name_in_paths_is_one_of_a_file() -> None:
     assert file_name(TASK) == file_name(file_name(TASK)) == "examples-pointmass-make"
     assert file_name("mw-reach") == "mw-reach"
