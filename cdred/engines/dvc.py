@@ -157,7 +157,8 @@ class _Lock:
     def holds_check(self) -> bool:
         """Tell whether `check` is recorded for params.yaml and the digests as they are."""
         known = self.stages.get(CHECK, Stage())
-        files = {item.path: item.md5 for item in (*known.deps, *known.outs)}
+        files = {item.path: item.md5 for item in known.deps}
+        files |= {item.path: item.md5 for item in known.outs}
         return files == {path.as_posix(): _md5(self.root / path) for path in (PARAMS, DIGESTS)}
 
     def holds(self, job: Job, cached: bool) -> bool:

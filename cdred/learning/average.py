@@ -24,7 +24,7 @@ class WeightAverage:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.trained = [p for p in module.parameters() if p.requires_grad]
+        self.trained: list[Tensor] = [p for p in module.parameters() if p.requires_grad]
         self.mean = [p.detach().clone() for p in self.trained]
 
     @torch.no_grad()
