@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,43 @@ def test_a_listing_names_files_of_its_folder_alone(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(CdredError, match=r"listing.dir: not a listing of DVC's: "):
             dvc_lock.listing(file)
+
+
+@pytest.mark.slow
+def test_two_thousand_damaged_locks_are_one_line_or_stages(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    good = (
+        "schema: '2.0'\nstages:\n  check:\n    cmd: cdred check\n    deps:\n    - path: params.yaml\n"
+        f"      hash: md5\n      md5: {32 * 'a'}\n      size: 849\n    params:\n      params.yaml:\n"
+        f"        runs.bc: {{method: bc, zeta: 1e-3}}\n    outs:\n    - path: artifacts/a\n      md5: {32 * 'b'}.dir\n"
+    )
+    for _ in range(2000):
+        content = bytearray(good.encode())
+        for _ in range(draw.randint(1, 4)):
+            at = draw.randrange(len(content))
+            piece = draw.choice(
+                [
+                    b"&a ",
+                    b"*a",
+                    b"!!python/name:os.system ",
+                    b"[",
+                    b"{",
+                    b"<<: ",
+                    b"\x00",
+                    b"\xff",
+                    b"? ",
+                    b"- ",
+                ]
+            )
+            content[at : at + draw.randint(0, 3)] = draw.choice(
+                [piece, content[at // 2 : at], b"9" * 30]
+            )
+        (tmp_path / "dvc.lock").write_bytes(content)
+        try:
+            stages = dvc_lock.stages(tmp_path)
+        except CdredError as exc:
+            line = str(exc)
+            assert "dvc.lock: " in line and line.isprintable() and len(line) < 600, line
+        else:
+            for out in (out for stage in stages.values() for out in stage.outs):
+                assert ".." not in out.path.split("/") and not out.path.startswith("/")
