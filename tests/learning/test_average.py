@@ -52,16 +52,16 @@ def test_the_mean_follows_the_formula_and_leaves_the_rest_as_it_is() -> None:
 def test_a_training_by_its_mean_is_the_same_training(monkeypatch: pytest.MonkeyPatch) -> None:
     plain, by_last = train("cdred", **TWICE)
     policies: list[np.ndarray] = []
-    update = Learner.update
+    step = Learner.step
 
-    def recorded(self: Learner, batch: Any) -> dict[str, Tensor]:
-        metrics = update(self, batch)
+    def recorded(self: Learner, batch: Any) -> Tensor:
+        metrics = step(self, batch)
         policies.append(
             nn.utils.parameters_to_vector(self.model.policy.parameters()).detach().numpy()
         )
         return metrics
 
-    monkeypatch.setattr(Learner, "update", recorded)
+    monkeypatch.setattr(Learner, "step", recorded)
     agent, by_mean = train("cdred", average=0.9, **TWICE)
     assert by_mean.metrics == by_last.metrics
     raw = [
