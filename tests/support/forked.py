@@ -8,6 +8,7 @@ own forgets it first, and imports that project's.
 from __future__ import annotations
 
 import contextlib
+import gc
 import multiprocessing
 import os
 import signal
@@ -63,6 +64,7 @@ class Program:
 def _run(
     root: Path, bin: Path, command: tuple[str, ...], environment: dict[str, str], output: Path
 ) -> None:
+    gc.freeze()  # what is there already is not looked at again
     os.setsid()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import compileall
 import csv
+import functools
 import json
 import os
+import py_compile
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -16,6 +20,34 @@ SHIPPED = (
     "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
 )  # fmt: skip
 IGNORED = ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n"
+
+
+def ship(root: Path) -> None:
+    """Copy the checkout's code and workflow, and compile the former: tests start many processes."""
+    root.mkdir(parents=True, exist_ok=True)
+    for name in SHIPPED:
+        source = CHECKOUT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, root / name)
+    # By the hash of the source, not its time: tests change it twice in a second.
+    by_hash = py_compile.PycInvalidationMode.CHECKED_HASH
+    assert compileall.compile_dir(root / "cdred", quiet=2, invalidation_mode=by_hash)
+
+
+@functools.cache
+def _template(experiment: str) -> tempfile.TemporaryDirectory[str]:
+    """A project that each of an experiment starts as a copy of."""
+    folder = tempfile.TemporaryDirectory(prefix="cdred-project-")
+    root = Path(folder.name)
+    ship(root)
+    project = Project(root)
+    (root / ".gitignore").write_text(IGNORED)
+    project.run("git", "init", "-q", ".")
+    project.run("dvc", "init", "-q")
+    project.run("cdred", "use", experiment)
+    return folder
 
 
 class Project:
@@ -27,19 +59,8 @@ class Project:
 
     @classmethod
     def create(cls, root: Path, experiment: str = "config/toy.yaml") -> Project:
-        for name in SHIPPED:
-            source = CHECKOUT / name
-            if source.is_dir():
-                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                root.mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, root / name)
-        project = cls(root)
-        (root / ".gitignore").write_text(IGNORED)
-        project.run("git", "init", "-q", ".")
-        project.run("dvc", "init", "-q")
-        project.run("cdred", "use", experiment)
-        return project
+        shutil.copytree(_template(experiment).name, root, symlinks=True)
+        return cls(root)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ import fcntl
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -41,13 +40,7 @@ class Sandbox:
 
     @classmethod
     def create(cls, root: Path, bin: Path, overlay: str = OVERLAY, git: bool = True) -> Sandbox:
-        root.mkdir(parents=True)
-        for name in project.SHIPPED:
-            source = project.CHECKOUT / name
-            if source.is_dir():
-                shutil.copytree(source, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, root / name)
+        project.ship(root)
         (root / ".gitignore").write_text(IGNORED)
         (root / "config/sandbox.yaml").write_text(overlay)
         sandbox = cls(root, bin)
