@@ -3,8 +3,9 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-# Tests start engines and stages of their own: two of them at a time, a file's in one process.
-PARALLEL := --numprocesses 2 --dist loadfile
+# Tests start engines and stages of their own: two of them at a time, a file's in one process, in
+# the order of tests/conftest.py.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from support.project import Project
 from support.sandbox import ALL, Sandbox
 from support.standin import make_environment
@@ -17,6 +18,8 @@ from support.standin import make_environment
 from cdred import suites
 from cdred.envs.tasks import find, names
 from cdred.plan import Plan
+
+LONG = ("hub", "integration", "run", "tracking")  # the directories of long files
 
 torch.set_num_threads(1)  # what the tiny networks of the tests are fastest with
 os.environ.pop("MUJOCO_GL", None)  # tests choose a renderer themselves
@@ -47,6 +50,12 @@ def measure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
     return keep
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts engines and servers: a long file that comes last keeps one process
+    busy while the others have nothing left to do."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test that needs a suite which is not installed, by its `needs` or its `task`."""
     tasks = [task for mark in item.iter_markers("needs") for task in mark.args]
@@ -63,6 +72,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.create(tmp_path / "project")
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The toy experiment, made by Snakemake. One for all processes of the tests, so for copying."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    with FileLock(base / "finished.lock"):
+        if not (base / "finished").exists():
+            aside = tmp_path_factory.mktemp("finished") / "project"
+            Project.create(aside).run("snakemake", "--cores", "2")
+            aside.rename(base / "finished")
+    return Project(base / "finished")
 
 
 @pytest.fixture(scope="session")

@@ -28,9 +28,9 @@ DEMOS = f"lab/cdred-{TASK}-expert-2"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A finished experiment, its configuration naming who publishes."""
-    project = Project.create(tmp_path_factory.mktemp("hub") / "project")
+def made(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished experiment with films, its configuration naming who publishes."""
+    project = finished.copy(tmp_path_factory.mktemp("hub") / "project")
     project.edit("params.yaml", "video: 0", "video: 5")
     with (project.root / "params.yaml").open("a") as file:
         file.write("hub: {namespace: lab}\n")

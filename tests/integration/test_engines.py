@@ -26,10 +26,8 @@ from support.project import CHECKOUT, Project
 
 
 @pytest.fixture(scope="module")
-def by_snakemake(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project.create(tmp_path_factory.mktemp("smk") / "project")
-    snakemake(project)
-    return project
+def by_snakemake(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return finished.copy(tmp_path_factory.mktemp("smk") / "project")
 
 
 @pytest.fixture(scope="module")

@@ -76,19 +76,17 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The toy experiment, made by Snakemake and entered into DVC; nothing shared yet."""
-    project = Project.create(tmp_path_factory.mktemp("shared") / "project")
-    project.run("snakemake", "--cores", "2")
+def entered(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A finished experiment, entered into DVC; nothing shared yet."""
+    project = finished.copy(tmp_path_factory.mktemp("shared") / "project")
     project.run("cdred", "record")
     project.save()
     return project
 
 
 @pytest.fixture
-def mine(finished: Project, tmp_path: Path) -> Project:
-    shutil.copytree(finished.root, tmp_path / "mine", symlinks=True)
-    return Project(tmp_path / "mine")
+def mine(entered: Project, tmp_path: Path) -> Project:
+    return entered.copy(tmp_path / "mine")
 
 
 def use_remote(project: Project, url: str, *options: tuple[str, str]) -> None:

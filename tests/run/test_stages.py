@@ -18,11 +18,9 @@ MAKE_DEMOS = ("cdred", "demos", "--task", "cartpole-balance", "--demos", "expert
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def trained(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with its expert trained; tests put back what they break."""
-    project = Project.create(tmp_path_factory.mktemp("stages") / "project")
-    project.run(*MAKE_EXPERT, "--log", "expert.log")
-    return project
+    return finished.copy(tmp_path_factory.mktemp("stages") / "project", "experts")
 
 
 def refused(project: Project, *command: str) -> str:
@@ -55,7 +53,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(trained: Project) -> None:
 
 
 def test_without_a_terminal_progress_is_lines_and_the_log_has_them(trained: Project) -> None:
-    log = (trained.root / "expert.log").read_text()
+    log = (trained.root / "logs/experts/cartpole-balance/expert/log.txt").read_text()
     assert re.search(
         r"expert cartpole-balance expert seed 0: 520/520 steps \(100%\), \d+ steps/s", log
     )

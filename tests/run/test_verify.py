@@ -21,26 +21,21 @@ EXPERT = f"artifacts/experts/{TASK}/expert"
 DEMOS = f"artifacts/demos/{TASK}/expert-2"
 AGENT = f"artifacts/agents/{TASK}/cdred/seed_0"
 EVALUATION = f"artifacts/evaluations/{TASK}/cdred/seed_0"
+EVALUATE = ("cdred", "evaluate", "--task", TASK, "--run", "cdred", "--seed", "0")
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project.create(tmp_path_factory.mktemp("verification") / "project")
+def made(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    root = tmp_path_factory.mktemp("verification") / "project"
+    project = finished.copy(root, "experts", "demos", "agents")
     project.edit("params.yaml", "video: 0", "video: 5")
-    for stage, entry in (
-        ("expert", "--expert expert"),
-        ("demos", "--demos expert-2"),
-        ("imitate", "--run cdred --seed 0"),
-        ("evaluate", "--run cdred --seed 0"),
-    ):
-        project.run("cdred", stage, "--task", TASK, *entry.split(), "--quiet")
+    project.run(*EVALUATE, "--quiet")
     return project
 
 
 @pytest.fixture
 def chain(made: Project, tmp_path: Path) -> Project:
-    shutil.copytree(made.root, tmp_path / "copy")
-    return Project(tmp_path / "copy")
+    return made.copy(tmp_path / "copy")
 
 
 def rewrite(project: Project, artifact: str, **changes: object) -> None:
@@ -76,15 +71,14 @@ def test_an_honest_chain_is_intact_and_reproduced(made: Project) -> None:
 
 def test_an_evaluation_that_cannot_be_filmed_is_not_lost(chain: Project) -> None:
     shutil.rmtree(chain.root / EVALUATION)
-    command = ("cdred", "evaluate", "--task", TASK, "--run", "cdred", "--seed", "0")
-    done = chain.attempt(*command, "--quiet", MUJOCO_GL="crayons")
+    done = chain.attempt(*EVALUATE, "--quiet", MUJOCO_GL="crayons")
     assert done.returncode == 2
     assert done.stderr.startswith(f"cdred: {TASK}: no film: MUJOCO_GL=crayons: not one of")
     assert len(done.stderr.splitlines()) == 1
     assert f"missing     {EVALUATION} (begun: goes on from its saved state)" in chain.run(
         "cdred", "status"
     )
-    assert "going on from the state of" in chain.run(*command)
+    assert "going on from the state of" in chain.run(*EVALUATE)
     assert chain.manifest(EVALUATION)["files"]["video.mp4"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import multiprocessing
 import os
 import signal
@@ -32,15 +33,22 @@ FORKS.set_forkserver_preload(
 
 
 class Program:
-    """`snakemake`, `dvc` or `cdred`, the leader of a process group of its own."""
+    """`snakemake`, `dvc` or `cdred`, the leader of a process group of its own. What `cdred` does is
+    the main function of the module `cdred`; its errors go where its output goes unless told."""
 
     def __init__(
-        self, root: Path, bin: Path, *command: str, environment: Mapping[str, str] | None = None
+        self,
+        root: Path,
+        *command: str,
+        environment: Mapping[str, str],
+        output: Path,
+        errors: Path | None = None,
+        cdred: str = "cdred.cli",
     ) -> None:
-        self.output = root / f".{command[0]}.out"
+        self.output = output
         self.output.unlink(missing_ok=True)  # that of the last one
         self.process = FORKS.Process(
-            target=_run, args=(root, bin, command, dict(environment or {}), self.output)
+            target=_run, args=(root, command, dict(environment), output, errors or output, cdred)
         )
         self.process.start()
 
@@ -62,31 +70,30 @@ class Program:
 
 
 def _run(
-    root: Path, bin: Path, command: tuple[str, ...], environment: dict[str, str], output: Path
-) -> None:
+    root: Path, command: tuple[str, ...], environment: dict[str, str], output: Path, errors: Path,
+    cdred: str,
+) -> None:  # fmt: skip
     gc.freeze()  # what is there already is not looked at again
     os.setsid()
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(root)
-    os.environ |= {
-        "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(root),
-        "DVC_NO_ANALYTICS": "1", "NO_COLOR": "1", **environment,
-    }  # fmt: skip
-    log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
+    os.environ.clear()
+    os.environ |= environment
+    for file, descriptor in ((output, 1), (errors, 2)):
+        os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
     sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)
     for name in [name for name in sys.modules if name.split(".")[0] == "cdred"]:
         del sys.modules[name]
     sys.path.insert(0, str(root))
+    bin = Path(environment["PATH"].split(os.pathsep)[0])
     sys.executable = str(bin / "python")
     sys.argv = [str(bin / command[0]), *command[1:]]
-    sys.exit(_main(command[0], list(command[1:])))
+    sys.exit(_main(command[0], list(command[1:]), cdred))
 
 
-def _main(program: str, arguments: list[str]) -> int:
+def _main(program: str, arguments: list[str], cdred: str) -> int:
     if program == "snakemake":
         from snakemake.cli import main
 
@@ -96,9 +103,8 @@ def _main(program: str, arguments: list[str]) -> int:
         from cdred.engines import dvc_command
 
         return dvc_command.main(arguments)
-    from support import standin
-
-    return standin.main(arguments)
+    status: int = importlib.import_module(cdred).main(arguments)
+    return status
 
 
 def until(condition, seconds: float = 60.0) -> None:  # type: ignore[no-untyped-def]

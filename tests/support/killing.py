@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -35,6 +36,8 @@ def _run(root: Path, arguments: tuple[str, ...], kill_at: int | None, calls: Any
     """Run the command, counting the moments at which something on disk changes for good. Kill
     this process before or after that of number `kill_at` // 2, by whether it is even."""
     from cdred import cli
+
+    gc.freeze()  # what is there already is not looked at again
 
     def counted(call: Callable) -> Callable:
         def made(*args: Any, **kwargs: Any) -> Any:

@@ -14,12 +14,26 @@ import sys
 import tempfile
 from pathlib import Path
 
+from support.forked import Program
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 SIF = CHECKOUT / "cdred.sif"
 SHIPPED = (
     "cdred", "config", "profiles", "workflow", "Snakefile", ".dvcignore", "pyproject.toml",
 )  # fmt: skip
+BIN = Path(sys.executable).parent
+FORKED = ("cdred", "snakemake", "dvc")
 IGNORED = ".cdred/\n.snakemake/\nlogs/\n__pycache__/\n/digests.yaml\n"
+
+
+def environment(root: Path, bin: Path) -> dict[str, str]:
+    """Variables for a project's programs, which are those of `bin`."""
+    return os.environ | {
+        "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(root),  # the project's own code, not the installed checkout
+        "DVC_NO_ANALYTICS": "1",
+        "NO_COLOR": "1",
+    }
 
 
 def ship(root: Path) -> None:
@@ -62,19 +76,34 @@ class Project:
         shutil.copytree(_template(experiment).name, root, symlinks=True)
         return cls(root)
 
+    def copy(self, root: Path, *tops: str) -> Project:
+        """A copy; with `tops`, of what was made it has these folders of artifacts alone."""
+        shutil.copytree(self.root, root, symlinks=True)
+        if tops:
+            made = [root / name for name in ("reports", ".cdred", ".snakemake")]
+            made += [path for top in ("artifacts", "logs") for path in (root / top).iterdir()]
+            for path in made:
+                if path.name not in tops:
+                    shutil.rmtree(path)
+        return Project(root)
+
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.root),  # the project's own code, not the installed checkout
-            "DVC_NO_ANALYTICS": "1",
-            "NO_COLOR": "1",
-        }
+        return environment(self.root, BIN)
 
     def attempt(self, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of this checkout's environment in the project."""
+        """Run a command of this checkout's environment in the project. Its own programs are forked
+        from a process that has imported what they need, unless they are to import it otherwise."""
         env = self.environment | environment
-        return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
+        if command[0] not in FORKED or "PYTHONPATH" in environment:
+            return subprocess.run(command, cwd=self.root, env=env, capture_output=True, text=True)
+        with tempfile.TemporaryDirectory() as folder:
+            output, errors = Path(folder) / "output", Path(folder) / "errors"
+            program = Program(self.root, *command, environment=env, output=output, errors=errors)
+            status = program.wait()
+            return subprocess.CompletedProcess(
+                command, status, output.read_text(), errors.read_text()
+            )
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen:
         """Start a command as the leader of a process group of its own."""

@@ -61,7 +61,10 @@ class Sandbox:
     def start(self, *command: str, seconds: float = 0, after: float = 0) -> Program:
         """Start a program whose stages take `seconds` to work and linger `after` they are done."""
         slow = {"STANDIN_SECONDS": str(seconds), "STANDIN_AFTER": str(after)}
-        return Program(self.root, self.bin, *command, environment=slow)
+        return Program(
+            self.root, *command, environment=project.environment(self.root, self.bin) | slow,
+            output=self.root / f".{command[0]}.out", cdred="support.standin",
+        )  # fmt: skip
 
     def attempt(self, *command: str, **durations: float) -> tuple[int, str]:
         program = self.start(*command, **durations)

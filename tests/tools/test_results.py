@@ -16,17 +16,19 @@ CDRED = "artifacts/agents/cartpole-balance/cdred/seed_0"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    project = Project.create(tmp_path_factory.mktemp("results") / "project")
+def made(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = finished.copy(tmp_path_factory.mktemp("results") / "project")
     (project.root / "docs").mkdir()
+    project.run("cdred", "results")
+    return project
+
+
+def test_of_nothing_there_is_no_table(project: Project) -> None:
     done = project.attempt("cdred", "results")
     assert done.returncode == 2
     assert done.stderr == (
         "cdred: experiment 'toy': no evaluated agent is up to date; run it first\n"
     )
-    project.run("snakemake", "--cores", "2", "--quiet", "all")
-    project.run("cdred", "results")
-    return project
 
 
 def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> None:
@@ -60,7 +62,7 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
 def test_what_is_not_finished_is_left_out_and_nothing_entered_is_lost(
     made: Project, tmp_path: Path
 ) -> None:
-    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    project = made.copy(tmp_path / "project")
     before = hash_tree(project.root / "results")
     shutil.rmtree(project.root / "artifacts/evaluations/cartpole-balance/cdred")
     done = project.attempt("cdred", "results")
@@ -76,7 +78,7 @@ def test_what_is_not_finished_is_left_out_and_nothing_entered_is_lost(
 
 
 def test_what_is_damaged_is_refused(made: Project, tmp_path: Path) -> None:
-    project = Project(shutil.copytree(made.root, tmp_path / "project"))
+    project = made.copy(tmp_path / "project")
     before = hash_tree(project.root / "results")
     evaluation = project.root / "artifacts/evaluations/cartpole-balance/cdred/seed_0"
     text = (evaluation / "evaluation.json").read_text()

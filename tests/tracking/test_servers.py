@@ -104,11 +104,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def copied(project: Project, root: Path) -> Project:
-    shutil.copytree(project.root, root, symlinks=True)
-    return Project(root)
-
-
 def spooled(project: Project) -> list[Path]:
     return list((project.root / ".cdred/mlflow").glob("*.jsonl"))
 
@@ -140,7 +135,7 @@ def test_parallel_jobs_of_two_checkouts_lose_nothing(
 ) -> None:
     """Each checkout has a process that delivers: experiment and parent are made once all the same."""
     server = request.getfixturevalue(backend)
-    checkouts = [copied(template, tmp_path / name) for name in ("mine", "theirs")]
+    checkouts = [template.copy(tmp_path / name) for name in ("mine", "theirs")]
     paths = [EXPERT, BC, AGENT]
     jobs = [
         TrackedJob(checkout, path, MLFLOW_TRACKING_URI=server.uri)
@@ -166,7 +161,7 @@ def test_parallel_jobs_of_two_checkouts_lose_nothing(
 def test_a_server_that_hangs_and_dies_in_mid_run_gets_all_of_it_once(
     on_sqlite: MlflowServer, template: Project, tmp_path: Path
 ) -> None:
-    project = copied(template, tmp_path / "project")
+    project = template.copy(tmp_path / "project")
     project.edit("params.yaml", "name: toy", "name: unlucky")
     job = TrackedJob(
         project, BC, MLFLOW_TRACKING_URI=on_sqlite.uri, MLFLOW_HTTP_REQUEST_TIMEOUT="4"
@@ -192,13 +187,13 @@ def test_a_server_that_hangs_and_dies_in_mid_run_gets_all_of_it_once(
 
 @pytest.fixture(scope="module")
 def evaluated(
-    template: Project, on_postgresql: MlflowServer, tmp_path_factory: pytest.TempPathFactory
+    finished: Project, on_postgresql: MlflowServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
     """An agent and its evaluation, both tracked by the server; its expert is not evaluated."""
-    project = copied(template, tmp_path_factory.mktemp("evaluated") / "project")
+    root = tmp_path_factory.mktemp("evaluated") / "project"
+    project = finished.copy(root, "experts", "demos")
+    project.edit("params.yaml", "tracking: none", "tracking: mlflow")
     for command in (
-        MAKE_EXPERT,
-        ("cdred", "demos", "--task", TASK, "--demos", "expert-2", "--quiet"),
         ("cdred", "imitate", "--task", TASK, "--run", "cdred", "--seed", "0", "--quiet"),
         ("cdred", "evaluate", "--task", TASK, "--run", "cdred", "--seed", "0", "--quiet"),
     ):
@@ -212,7 +207,7 @@ def evaluated(
 def test_a_stage_beside_a_server_that_hangs_makes_the_same_bytes(
     on_sqlite: MlflowServer, evaluated: Project, template: Project, tmp_path: Path
 ) -> None:
-    project = copied(template, tmp_path / "project")
+    project = template.copy(tmp_path / "project")
     on_sqlite.suspend()
     try:
         project.run(*MAKE_EXPERT, MLFLOW_TRACKING_URI=on_sqlite.uri)
@@ -313,7 +308,7 @@ def test_what_cannot_be_registered_is_told_in_one_line(
 ) -> None:
     up = {"MLFLOW_TRACKING_URI": on_postgresql.uri}
     before = MlflowClient(on_postgresql.uri).search_registered_models()
-    scripted = copied(template, tmp_path / "scripted")
+    scripted = template.copy(tmp_path / "scripted")
     scripted.run("cdred", "use", "config/metaworld_small.yaml")
     without = (
         "import sys; sys.modules['mlflow'] = None; from cdred.cli import main; sys.exit(main())"

@@ -42,11 +42,10 @@ def runs(project: Project, uri: str) -> list[dict]:
 
 
 @pytest.fixture(scope="module")
-def tracked(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def tracked(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that tracks, with an expert and its demonstrations made without tracking."""
-    project = Project.create(tmp_path_factory.mktemp("tracking") / "project")
-    project.run(*MAKE_EXPERT)
-    project.run("cdred", "demos", "--task", TASK, "--demos", "expert-2", "--quiet")
+    root = tmp_path_factory.mktemp("tracking") / "project"
+    project = finished.copy(root, "experts", "demos")
     project.edit("params.yaml", "tracking: none", "tracking: mlflow")
     project.save()
     return project
