@@ -83,10 +83,10 @@ def _properties_of(model: Any) -> dict[str, Any]:
 
 
 def _properties(model: type[BaseModel]) -> dict[str, Any]:
-    found = model.model_json_schema()["properties"]
+    properties = model.model_json_schema()["properties"]
     return {
         name: {key: value for key, value in schema.items() if key != "title"}
-        for name, schema in found.items()
+        for name, schema in properties.items()
         if name != "settings"
     }
 

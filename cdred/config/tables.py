@@ -162,12 +162,12 @@ def variant(
 @functools.cache
 def every_setting() -> dict[str, bool]:
     """The settings of all methods; whether each asks for something that only some methods have."""
-    found: dict[str, bool] = {}
+    specific: dict[str, bool] = {}
     for method in methods.built_in():
         asks = method.settings.all_asks()
         for name in method.settings.model_fields:
-            found[name] = found.get(name, False) or name in asks
-    return found
+            specific[name] = specific.get(name, False) or name in asks
+    return specific
 
 
 def owners_of(setting: str, where: Where) -> list[str]:
