@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.project import Project
-from support.servers import free_port, wait_until
+from support.servers import ALONE, QUIET, free_port, wait_until
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -115,7 +115,7 @@ def test_a_dead_server_changes_nothing_and_gets_all_of_it_later(
         [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port),
          "--workers", "1", "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
          "--default-artifact-root", str(tmp_path / "artifacts")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env=os.environ | ALONE, start_new_session=True, **QUIET,
     )  # fmt: skip
     try:
         wait_until(lambda: reachable(port))
