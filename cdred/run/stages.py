@@ -90,7 +90,8 @@ def _run(plan: Plan, job: Job) -> None:
 def _device(plan: Plan) -> Any:
     """The torch device of the configuration, its threads set, and where what is compiled is kept
     for other jobs."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str((plan.root / COMPILED).resolve()))
+    compiled = plan.root / COMPILED / machine.kind()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(compiled.resolve()))
     prepare(plan.config.compute.threads)
     return select(plan.config.compute.device, machine.take_gpu)
 

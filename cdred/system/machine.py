@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import functools
+import hashlib
 import itertools
 import os
 import platform
@@ -15,12 +16,24 @@ from typing import Any
 
 def name() -> str:
     """The processor: the same program gives the same bits on the same kind."""
+    return f"{platform.machine()} {_cpuinfo('model name') or platform.processor()}".strip()
+
+
+def kind() -> str:
+    """A short name for the processor with its instructions, for programs that are compiled for it:
+    a checkout may be shared by several."""
+    own = f"{name()} {_cpuinfo('flags') or _cpuinfo('Features')}"
+    return hashlib.sha256(own.encode()).hexdigest()[:12]
+
+
+def _cpuinfo(key: str) -> str:
+    """The first value of a key in /proc/cpuinfo, or nothing."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        model = next(line for line in text.splitlines() if line.startswith("model name"))
-        return f"{platform.machine()} {model.split(':', 1)[1].strip()}"
-    except (OSError, StopIteration):
-        return f"{platform.machine()} {platform.processor()}".strip()
+    except OSError:
+        return ""
+    values = (line.split(":", 1)[1] for line in text.splitlines() if line.startswith(key))
+    return next(values, "").strip()
 
 
 def version(package: str) -> str | None:
