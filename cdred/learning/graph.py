@@ -49,7 +49,9 @@ def _traced() -> Iterator[None]:
 
 def matrix_precision(s: WorldModelSettings, device: torch.device) -> AbstractContextManager[Any]:
     """A context whose matrix products are made in `s.precision`; networks return float32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=s.precision == "bfloat16")
+    if s.precision == "float32":
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 def tensors_of(networks: nn.Module) -> dict[str, Tensor]:

@@ -55,6 +55,7 @@ def settings(method: str, **changes: Any) -> Any:
     """Those that suit a method; one that cannot plan learns without a model."""
     definition, values = methods.find(method), dict(SIZES)
     if definition.interacts:
+        values["compile"] = False
         values |= ONLINE if definition.plans else ONLINE | {"model_free": True, "mpc": False}
     return definition.settings.preset("small", **values | changes)
 
@@ -150,7 +151,8 @@ def action_dim(shape: tuple[int, ...]) -> int:
 
 
 class Trace:
-    """The traces of some updates: losses of each, gradients of each, parameters at the end."""
+    """The traces of some updates: losses of each, gradients of each (their running means, where
+    Adam has them), parameters at the end."""
 
     def __init__(self) -> None:
         self.losses: list[dict[str, float]] = []
@@ -178,26 +180,27 @@ def learned(
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, shape, action_dim(shape), s).to(device)
     trace = Trace()
-    draws = contextlib.nullcontext() if getattr(s, "compile", False) else SharedDraws(exact)
+    compiled = getattr(s, "compile", False)
+    draws = contextlib.nullcontext() if compiled else SharedDraws(exact)
     with float64() if exact else contextlib.nullcontext():
         if exact:
             agent = agent.double()
         trained = [p for p in agent.parameters() if p.requires_grad]
         trace.start = flat(trained)
-        update = updates(agent, method, s, shape, device)
+        update, gradients = updates(agent, method, s, shape, device)
         torch.manual_seed(1)
         with draws:
             for k in range(UPDATES):
                 losses = update(k)
                 trace.losses.append({n: v.item() for n, v in losses.items() if "loss" in n})
-                trace.gradients.append(flat([p.grad for p in trained if p.grad is not None]))
+                trace.gradients.append(flat(gradients()))
     trace.parameters = flat(trained)
     return trace
 
 
 def updates(
     agent: Agent, method: str, s: Any, shape: tuple[int, ...], device: torch.device
-) -> Callable[[int], dict[str, Tensor]]:
+) -> tuple[Callable[[int], dict[str, Tensor]], Callable[[], list[Tensor]]]:
     if not methods.find(method).interacts:
         trainer = CloningTrainer(agent, s, 0, episodes(shape, action_dim(shape)), Monitor())
         trainer.close()
@@ -205,7 +208,12 @@ def updates(
         if len(shape) == 1:
             trainer.obs = trainer.obs.to(kind)
         trainer.action = trainer.action.to(kind)
-        return lambda k: (trainer.advance(), trainer.log.pending[-1])[1]
+
+        def advance(k: int) -> dict[str, Tensor]:
+            trainer.advance()
+            return dict(zip(trainer.log.names, trainer.log.pending[-1], strict=True))
+
+        return advance, lambda: [p.grad for p in agent.parameters() if p.grad is not None]
     learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
     streams = [
         demonstration_replay(episodes(shape, action_dim(shape), k), s, [*shape],
@@ -220,7 +228,8 @@ def updates(
             )
     agent.reward_model.prepare(*streams)  # type: ignore[union-attr]
     made = batches(s, shape, method)
-    return lambda k: learner.update(to(made[k], device))
+    means = [optimizer.mean for optimizer in learner.optimizers.values()]
+    return lambda k: learner.update(to(made[k], device)), lambda: means
 
 
 def distance(a: Tensor, b: Tensor) -> float:
