@@ -81,7 +81,8 @@ class Learner:
         self.optimizers = parts
         self.target_q = FlatParameters(dict(model.target_q.named_parameters("model.target_q")))
         self.scalars = torch.zeros(len(parts), len(Adam.SCALARS), device=self.device)
-        self.tensors, self._fixed = self._tensors()
+        self.tensors: dict[str, Tensor] = {}
+        self._fixed: list[str] = []
         self.metric_names: list[str] = []
         self._step = Graph(self._step_of, derived.compiles(s))
 
@@ -118,6 +119,8 @@ class Learner:
 
     def step(self, batch: Batch) -> Tensor:
         """The same; the scalars as one tensor, in the order of `metric_names`."""
+        if not self.tensors:  # not before: `prepare` may have put others there
+            self.tensors, self._fixed = self._tensors()
         self.reward_model.anneal(self.updates / self.total_updates)
         self._set_scalars()
         streams = [batch.obs, batch.action, *([] if batch.reward is None else [batch.reward])]
@@ -126,7 +129,7 @@ class Learner:
         return metrics
 
     def _set_scalars(self) -> None:
-        """What the optimisers take of the number of updates."""
+        """Tell the optimisers the size of their next steps, which the number of updates decides."""
         s, factor = self.s, 1.0
         if s.lr_schedule == "linear":
             factor = max(1 - self.updates / self.total_updates, 0.0)

@@ -233,5 +233,5 @@ class MetricLog:
         self.pending = [*state["table"].to(self.device)]
 
     def _table(self) -> Tensor:
-        """What is pending, (updates, names)."""
+        """The pending scalars, (updates, names)."""
         return torch.stack(self.pending) if self.pending else torch.zeros(0, len(self.names))

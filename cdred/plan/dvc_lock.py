@@ -31,14 +31,14 @@ def _below(name: str) -> str:
 
 
 class Dependency(Document):
-    """What a stage read. It may lie anywhere."""
+    """An input of a stage. It may lie anywhere."""
 
     path: Annotated[str, Field(max_length=4096)]
     md5: Md5 | None = None
 
 
 class Output(Document):
-    """What a stage made: an artifact, which may be removed where it is damaged."""
+    """The artifact of a stage, which may be removed where it is damaged."""
 
     path: Name
     md5: Md5 | None = None

@@ -204,7 +204,7 @@ def _section(folder: Path) -> str:
 
 
 def _words(folder: Path) -> list[str]:
-    """What is said of a folder's results by hand; nothing where nothing is."""
+    """The words written by hand on a folder's results, if there are any."""
     file = folder / NOTES
     return [file.read_text(encoding="utf-8").strip()] if file.is_file() else []
 
