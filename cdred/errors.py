@@ -8,7 +8,10 @@ import re
 
 LONGEST = 300  # letters of a reason
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
-_USER = re.compile(r"[^\s/:@'\"=]+:(?!//)[^\s@]+@")  # of an address that lacks its scheme
+# Of an address that lacks its scheme. Only from the start of a word: else it takes the square of a
+# long text's time.
+_USER = re.compile(r"(?<![^\s/:@'\"=])[^\s/:@'\"=]+:(?!//)[^\s@]+@")
+_USER_WITH_BLANKS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"TOKEN|PASSW(OR)?D|SECRET|CREDENTIAL|KEY$", re.IGNORECASE)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Errors that only writing has.
@@ -28,6 +31,9 @@ def without_secrets(text: str) -> str:
     for name, value in os.environ.items():
         if len(value) >= 8 and _SECRET.search(name):
             text = text.replace(value, "***")
+        if "@" in value and len(value.split()) > 1:  # no address to the eye, but one to libraries
+            for form in (value, " ".join(value.split())):
+                text = text.replace(form, _USER_WITH_BLANKS.sub(r"\1", form))
     return _USER.sub("", _ADDRESS.sub(lambda match: match[1] + _public(match[2]), text))
 
 

@@ -102,3 +102,19 @@ def test_a_write_without_a_name_is_in_the_current_directory(
     assert reason(full).startswith(f"{tmp_path}: cannot be written: full")
     tmp_path.rmdir()
     assert reason(full).startswith("the current directory: ")
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "  "])
+def test_a_password_with_a_blank_in_it_is_a_password(
+    blank: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"http://bob:hunter2{blank}longpass@127.0.0.1:9"
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    for text in (f"no answer of {address}/api", f"no answer of {' '.join(address.split())}/api"):
+        assert without_secrets(text) == "no answer of http://127.0.0.1:9/api"
+
+
+@pytest.mark.timeout(20)
+def test_long_texts_are_read_once() -> None:
+    text = "F" * 1_000_000
+    assert without_secrets(text) == text

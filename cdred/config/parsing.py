@@ -198,12 +198,12 @@ class _Reader:
         return name
 
     def merged(self, node: yaml.Node, path: tuple[str, ...]) -> dict[str, Any]:
-        if isinstance(node, yaml.SequenceNode):  # the earlier ones win
-            tables = [self.merged(item, path) for item in reversed(node.value)]
-            return {key: value for table in tables for key, value in table.items()}
-        if not isinstance(node, yaml.MappingNode):
-            raise self.fail(node, f"{_dotted((*path, '<<'))}: merges mappings only")
-        return dict(self.value(node, path))
+        tables: dict[str, Any] = {}
+        for item in reversed(node.value if isinstance(node, yaml.SequenceNode) else [node]):
+            if not isinstance(item, yaml.MappingNode):  # nor, in YAML, sequences of sequences
+                raise self.fail(item, f"{_dotted((*path, '<<'))}: merges mappings only")
+            tables |= self.value(item, path)  # the earlier ones win
+        return tables
 
     def forget(self, path: tuple[str, ...]) -> None:
         """The places in a merged value that another replaces."""

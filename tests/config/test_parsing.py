@@ -70,6 +70,8 @@ def test_what_versions_of_yaml_read_differently_is_refused_with_what_to_write(
         ("- a\n", "expected a mapping of keys"),
         ("", "expected a mapping of keys"),
         ("a: b\n<<: c\n", "2: <<: merges mappings only"),
+        ("a: b\n<<: &a [*a]\n", "2: <<: merges mappings only"),
+        ("a: b\n<<: [[{c: d}]]\n", "2: <<: merges mappings only"),
         ("a: b: c\n", "1: not valid YAML: mapping values are not allowed here"),
         ("a: \x00\n", "not valid YAML"),
         ("#" * 2**21, "larger than 262144 bytes"),
