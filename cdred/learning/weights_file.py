@@ -48,8 +48,8 @@ def kinds_in(file: Path) -> Kinds:
 
 
 class _Tensor(Document):
-    dtype: str
-    shape: list[Annotated[int, Field(ge=0)]]
+    dtype: Annotated[str, Field(max_length=20)]
+    shape: Annotated[list[Annotated[int, Field(ge=0, le=2**62)]], Field(max_length=20)]
 
 
 class _Table(Document):

@@ -16,6 +16,7 @@ from cdred.errors import CdredError, reason
 FILE = Path("dvc.lock")
 LARGEST = 64 * 2**20  # bytes: an experiment of 5,000 agents has 12 million
 DEEPEST = 50  # tables and lists within each other, as in a configuration
+LONGEST_TEXT = 100_000  # letters of one value
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _OPENING = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
 _CLOSING = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
@@ -103,6 +104,9 @@ def load(text: str) -> Any:
             raise ValueError(f"nested more than {DEEPEST} deep")
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("an alias")
+        # A number to the base 60 takes the square of its length to read.
+        if isinstance(event, yaml.ScalarEvent) and len(event.value) > LONGEST_TEXT:
+            raise ValueError(f"a text of more than {LONGEST_TEXT} letters")
     return yaml.load(text, Loader=_LOADER)
 
 

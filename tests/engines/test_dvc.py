@@ -29,6 +29,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{k}: &a{k} [*a{k - 1}, *a{k - 1}]\n" for 
                 ("stages: {check: 3}\n", "stages.check: "),
                 ("stages: " + 200_000 * "[", "nested more than 50 deep"),
                 (BOMB, "an alias"),
+                ("stages: 1:" + 500_000 * "1:" + "1", "a text of more than 100000 letters"),
                 ("stages: {a: {outs: [{path: ../../home, md5: null}]}}\n", "stages.a.outs.0.path: not a relative path"),
                 ("stages: {a: {outs: [{path: a, md5: ../../b}]}}\n", "stages.a.outs.0.md5: "),
                 ("stages: " + 5000 * "9", ""),

@@ -89,6 +89,9 @@ def with_table(file: Path, table: bytes, length: int | None = None) -> None:
         (b'{"a": null}', None, "tensors.a: "),
         (b'{"a": {"dtype": "F32"}}', None, "tensors.a.shape: Field required"),
         (b'{"a": {"dtype": "F32", "shape": [-1]}}', None, "tensors.a.shape.0: "),
+        (b'{"a": {"dtype": "F32", "shape": [1' + b"0" * 3000 + b"]}}", None, "tensors.a.shape.0: "),
+        (b'{"a": {"dtype": "F32", "shape": [1' + b",1" * 5000 + b"]}}", None, "tensors.a.shape: "),
+        (b'{"a": {"dtype": "' + b"F" * 200_000 + b'", "shape": [1]}}', None, "tensors.a.dtype: "),
         (b'{"a": ' + b"[" * 10**5, None, "nested more than 20 deep"),
     ],
 )
