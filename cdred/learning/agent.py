@@ -75,7 +75,7 @@ class Agent(nn.Module):
         self.reward_model: RewardModel | None = None
         if (reward_model := registry.load(self.spec.reward_model)) is not None:
             self.reward_model = reward_model(self.settings, obs_shape, action_dim)
-        self.compiled_plans = False  # pays over a training alone
+        self.execution: derived.Execution = "captured"  # compiling pays over a training alone
         self._planner: Planner | None = None
 
     @classmethod
@@ -137,7 +137,7 @@ class Agent(nn.Module):
     def restore_acting_state(self, state: Tensor | None) -> None:
         self.reset()
         if state is not None:
-            self._plans().previous = state.to(self.device)
+            self.planner.previous = state.to(self.device)
 
     @torch.no_grad()
     def act(self, obs: NDArray[Any], explore: bool = False) -> NDArray[Any]:
@@ -150,7 +150,7 @@ class Agent(nn.Module):
         z = self.model.encoder(torch.as_tensor(obs, device=self.device))
         way = self.acts_by(explore)
         if way == "plan":
-            action: Tensor = self._plans().plan(z, explore)
+            action: Tensor = self.planner.plan(z, explore)
         elif way == "sample":
             action = self.model.policy.sample(z)[0]
         else:
@@ -161,7 +161,9 @@ class Agent(nn.Module):
         """`plan`, `sample` or `mean`."""
         return derived.acts_by(self.spec, self.settings, explore)
 
-    def _plans(self) -> Planner:
+    @property
+    def planner(self) -> Planner:
+        """The planner of an agent that can plan, made when it is first needed."""
         if self._planner is None:
             assert self.reward_model is not None
             assert isinstance(self.settings, WorldModelSettings)
@@ -173,7 +175,7 @@ class Agent(nn.Module):
                 self.settings,
                 gamma,
                 self.action_dim,
-                self.compiled_plans,
+                self.execution,
             )
         return self._planner
 

@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from cdred.learning.registry import Method
     from cdred.learning.settings import Settings, WorldModelSettings
 
+# Of updates and plans: one operation after the other; on CUDA all kernels launched at once; as a
+# program of its own. On a CPU the first two are the same.
+Execution = Literal["eager", "captured", "compiled"]
 # Updates, from which on the minute that compiling takes comes back: docs/performance.md.
 WORTH_COMPILING = 6_000
 
@@ -32,9 +35,12 @@ def total_updates(s: WorldModelSettings) -> int:
     return int(s.steps * s.updates_per_step)
 
 
-def compiles(s: WorldModelSettings) -> bool:
-    """Tell whether a training is long enough for compiling to pay, unless the settings say so."""
-    return total_updates(s) >= WORTH_COMPILING if s.compile == "auto" else s.compile
+def execution(s: WorldModelSettings) -> Execution:
+    """How a training executes its updates and plans: compiled where it is long enough for that to
+    pay, unless the settings say so."""
+    if s.compile == "auto":
+        return "compiled" if total_updates(s) >= WORTH_COMPILING else "captured"
+    return s.compile if isinstance(s.compile, str) else "compiled" if s.compile else "eager"
 
 
 def acts_by(

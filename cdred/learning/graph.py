@@ -19,8 +19,10 @@ from torch import Tensor, nn
 from torch.fx import GraphModule
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn.utils.stateless import _reparametrize_module
+from torch.utils._pytree import tree_map
 
 from cdred.errors import CdredError
+from cdred.learning.derived import Execution
 from cdred.learning.settings import WorldModelSettings
 
 OPTIONS: dict[str, Any] = {"fallback_random": True}  # else a program would draw other numbers
@@ -49,9 +51,24 @@ def _traced() -> Iterator[None]:
 
 def matrix_precision(s: WorldModelSettings, device: torch.device) -> AbstractContextManager[Any]:
     """A context whose matrix products are made in `s.precision`; networks return float32."""
-    if s.precision == "float32":
+    if s.precision != "bfloat16":
         return contextlib.nullcontext()
     return torch.autocast(device.type, torch.bfloat16)
+
+
+@contextlib.contextmanager
+def tensor_float32(s: WorldModelSettings, device: torch.device) -> Iterator[None]:
+    """Let a CUDA device multiply float32 by its faster units, which round to 10 bits, if the
+    settings say so."""
+    if s.precision != "tf32" or device.type != "cuda":
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def tensors_of(networks: nn.Module) -> dict[str, Tensor]:
@@ -70,40 +87,54 @@ def call(
 
 
 class Graph:
-    """A function of tensors to tensors; if `compile`, one program made of all that it does,
-    gradients and changes of its arguments in place included: the same random numbers and, but for
+    """A function of tensors to tensors. `compiled`: as one program made of all that it does,
+    gradients and changes of its arguments in place included; the same random numbers and, but for
     rounding, the same results. Compiled at the first call, and again for other shapes.
+
+    On CUDA, compiled or `captured`, the kernels of a call are launched at once, from the second
+    call on.
 
     The function must not depend on values of the tensors, and reads no tensor but its arguments
     and those of `networks`.
     """
 
     def __init__(
-        self, function: Callable[..., Any], compile: bool, networks: nn.Module | None = None
+        self, function: Callable[..., Any], execution: Execution, networks: nn.Module | None = None
     ) -> None:
-        self.function, self.compile = function, compile
+        self.function, self.execution = function, execution
         self.networks = networks if networks is not None else nn.Module()
-        if compile:
+        if execution == "compiled":
             check_compiler()
         self._programs: dict[Any, Callable[..., Any]] = {}
 
-    def __call__(self, tensors: Sequence[Tensor], *constants: Any) -> Any:
-        """The function of `tensors`, one by one, then constants."""
-        if not self.compile:
-            return self.function(*tensors, *constants)
+    def __call__(self, kept: Sequence[Tensor], given: Sequence[Tensor], *constants: Any) -> Any:
+        """The function of tensors that stay in their place from call to call, and of others, one by
+        one, then constants."""
+        on_cuda = given[0].device.type == "cuda"
+        if self.execution == "eager" or (self.execution == "captured" and not on_cuda):
+            return self.function(*kept, *given, *constants)
         named = tensors_of(self.networks)
-        tensors = [*tensors, *named.values()]
-        key = (constants, *(tensor.shape for tensor in tensors))
-        if key in self._programs:
-            return self._programs[key](*tensors)
-        recorded = self._record(tensors, list(named), constants)
-        options = OPTIONS | (ON_CPU if tensors[0].device.type == "cpu" else {})
-        program = torch.compile(recorded, fullgraph=True, dynamic=False, options=options)
-        self._programs[key] = program
+        kept = [*named.values(), *kept]
+        tensors = [*kept, *given]
+        places = [tensor.data_ptr() for tensor in kept] if on_cuda else []
+        key = (constants, *(tensor.shape for tensor in tensors), *places)
+        program = self._programs.get(key)
+        if program is None:
+            recorded = self._record(tensors, list(named), constants)
+            program = self._programs[key] = self._generate(recorded, on_cuda)
+            with _compiling(recorded.code):
+                return program(*tensors)
+        if on_cuda and not isinstance(program, Captured):
+            program = self._programs[key] = Captured(program, kept, given)
+        return program(*tensors)
+
+    def _generate(self, recorded: GraphModule, on_cuda: bool) -> Callable[..., Any]:
+        if self.execution == "captured":
+            return recorded
         # It warns of a compiler of CUDA that is there without a device.
         logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
-        with _compiling(recorded.code):
-            return program(*tensors)
+        options = OPTIONS | ({} if on_cuda else ON_CPU)
+        return torch.compile(recorded, fullgraph=True, dynamic=False, options=options)
 
     def _record(
         self, tensors: Sequence[Tensor], names: list[str], constants: Sequence[Any]
@@ -111,12 +142,32 @@ class Graph:
         """The operations of a call, one after the other, gradients included."""
 
         def of_tensors(*arguments: Tensor) -> Any:
-            count = len(arguments) - len(names)
-            own = dict(zip(names, arguments[count:], strict=True))
-            return call(self.networks, own, self.function, *arguments[:count], *constants)
+            count = len(names)
+            own = dict(zip(names, arguments[:count], strict=True))
+            return call(self.networks, own, self.function, *arguments[count:], *constants)
 
         with _traced():
             return make_fx(of_tensors, tracing_mode="fake")(*tensors)
+
+
+class Captured:
+    """A program on CUDA as one graph of its kernels, which are launched together
+    (torch.cuda.CUDAGraph). It reads and changes the tensors `kept` where they are, and copies of
+    those `given`."""
+
+    def __init__(
+        self, program: Callable[..., Any], kept: Sequence[Tensor], given: Sequence[Tensor]
+    ) -> None:
+        self.start, self.given = len(kept), [tensor.clone() for tensor in given]
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.device(kept[0].device), torch.cuda.graph(self.graph):
+            self.results = program(*kept, *self.given)
+
+    def __call__(self, *tensors: Tensor) -> Any:
+        for own, tensor in zip(self.given, tensors[self.start :], strict=True):
+            own.copy_(tensor)
+        self.graph.replay()
+        return tree_map(torch.clone, self.results)  # as the next call writes to the same memory
 
 
 @contextlib.contextmanager

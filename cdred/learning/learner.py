@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cdred.learning import derived
-from cdred.learning.graph import Graph, call, matrix_precision, tensors_of
+from cdred.learning.graph import Graph, call, matrix_precision, tensor_float32, tensors_of
 from cdred.learning.optimizer import Adam, FlatParameters
 from cdred.learning.replay import Batch
 from cdred.learning.reward_model import RewardModel, Rollout, register_scalar
@@ -84,7 +84,7 @@ class Learner:
         self.tensors: dict[str, Tensor] = {}
         self._fixed: list[str] = []
         self.metric_names: list[str] = []
-        self._step = Graph(self._step_of, derived.compiles(s))
+        self.graph = Graph(self._step_of, derived.execution(s))
 
     def _tensors(self) -> tuple[dict[str, Tensor], list[str]]:
         """All tensors of the step but the batch, parameters as their flat buffers; the names of
@@ -124,7 +124,8 @@ class Learner:
         self.reward_model.anneal(self.updates / self.total_updates)
         self._set_scalars()
         streams = [batch.obs, batch.action, *([] if batch.reward is None else [batch.reward])]
-        metrics: Tensor = self._step([*self.tensors.values(), *streams], batch.num_expert)
+        with tensor_float32(self.s, self.device):
+            metrics: Tensor = self.graph([*self.tensors.values()], streams, batch.num_expert)
         self.updates += 1
         return metrics
 

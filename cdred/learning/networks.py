@@ -37,7 +37,7 @@ class _FusedMish(torch.autograd.Function):
 def mish(x: Tensor) -> Tensor:
     """Mish. PyTorch's own is one call, which counts when it is not compiled, but its three
     transcendental functions an element cost most of what surrounds a matrix product on CPU."""
-    return _FusedMish.apply(x) if is_tracing() else F.mish(x)
+    return _FusedMish.apply(x) if is_tracing() and x.device.type == "cpu" else F.mish(x)
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"mish": mish, "silu": F.silu, "relu": F.relu}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from cdred.learning.graph import Graph, matrix_precision
+from cdred.learning.derived import Execution
+from cdred.learning.graph import Graph, matrix_precision, tensor_float32
 from cdred.learning.settings import WorldModelSettings
 
 if TYPE_CHECKING:
@@ -23,14 +24,14 @@ class Planner:
 
     def __init__(
         self, model: WorldModel, reward_model: RewardModel, s: WorldModelSettings,
-        discount: float, action_dim: int, compile: bool = False,
+        discount: float, action_dim: int, execution: Execution = "eager",
     ) -> None:  # fmt: skip
         self.model, self.reward_model, self.s = model, reward_model, s
         self.networks = nn.ModuleDict({"model": model, "reward_model": reward_model})
         self.discount, self.action_dim = discount, action_dim
         self.iterations = s.plan_iterations or (8 if action_dim >= 20 else 6)
         self.previous: Tensor | None = None
-        self._plan = Graph(self.optimise, compile, self.networks)
+        self.graph = Graph(self.optimise, execution, self.networks)
 
     def reset(self) -> None:
         self.previous = None
@@ -42,7 +43,8 @@ class Planner:
         if self.previous is not None:
             mean[:, :-1] = self.previous[:, 1:]
         discount = torch.tensor(self.discount, device=z.device)
-        self.previous, action = self._plan([z, mean, discount], explore)
+        with tensor_float32(self.s, z.device):
+            self.previous, action = self.graph([], [z, mean, discount], explore)
         return action
 
     def optimise(

@@ -71,16 +71,20 @@ class Replay:
         self._find_starts()
 
     def _find_starts(self) -> None:
-        self._starts = torch.cat(
-            [
-                torch.arange(f, f + n - self.horizon + 1, device=self.device)
-                for f, n in self.episodes
-            ]
-        )
+        self._starts = self._rows(1 - self.horizon)
+
+    def _rows(self, more: int) -> Tensor:
+        """The first steps + `more` rows of every episode, in one: (M,)."""
+        total = sum(steps + more for _, steps in self.episodes)
+        first, steps = torch.tensor(self.episodes, device=self.device).T
+        counts = steps + more
+        shift = first + counts - counts.cumsum(0)  # from a place in the result to the row
+        within = torch.arange(total, device=self.device)
+        return shift.repeat_interleave(counts, output_size=total) + within
 
     def transitions(self) -> tuple[Tensor, Tensor]:
         """Every observation that an action follows, and the action: (M, *obs_shape), (M, A)."""
-        rows = torch.cat([torch.arange(f, f + n, device=self.device) for f, n in self.episodes])
+        rows = self._rows(0)
         return self.obs[rows], self.action[rows]
 
     def state_dict(self) -> dict[str, Any]:

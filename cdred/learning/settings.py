@@ -218,9 +218,13 @@ class WorldModelSettings(Settings):
     updates_per_step: Annotated[float, Field(ge=0, le=1000)] = 1.0
     buffer_size: Count = Field(200_000, description="transitions")
     # Speed (docs/performance.md). Both change rounding, so they are a part of what a result is
-    precision: Literal["float32", "bfloat16"] = Field("float32", description="of matrix products")
-    compile: Literal["auto"] | bool = Field(
-        "auto", description="update step and planner by torch.compile; auto: in long trainings"
+    precision: Literal["float32", "tf32", "bfloat16"] = Field(
+        "float32", description="of matrix products; tf32: a CUDA device's, elsewhere float32"
+    )
+    compile: Literal["auto", "captured"] | bool = Field(
+        "auto",
+        description="update step and planner by torch.compile; captured: as they are, on CUDA as "
+        "one graph of kernels; auto: true in long trainings, else captured",
     )
 
     def problems(self, use: Use) -> Iterator[Problem]:

@@ -29,9 +29,11 @@ from cdred.envs import make
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
+from cdred.learning import derived
 from cdred.learning.agent import Agent
 from cdred.learning.derived import discount
 from cdred.learning.device import device_name, prepare, select
+from cdred.learning.graph import tensor_float32
 from cdred.learning.learner import Learner
 from cdred.learning.online_trainer import demonstration_replay
 from cdred.learning.replay import Replay, join
@@ -45,6 +47,8 @@ TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each prese
 ENVIRONMENTS = ("cup-catch", "mw-reach", "lift-cube")  # one of each suite
 MATRICES = (1536, 512, 512)  # those of an update at the paper's sizes
 LEAST = 0.2  # seconds that a variant is repeated for in a round
+Precision = Literal["float32", "tf32", "bfloat16"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "bfloat16")
 WARM_UP = 3.0  # seconds
 
 
@@ -70,13 +74,27 @@ HEAD = (
     "sizes", "operation", "variant", "ms", "CPU ms", "speed-up", "GFLOP/s", "times its floor",
 )  # fmt: skip
 
-# A variant's name, precision, whether it is compiled
-Variant = tuple[str, Literal["float32", "bfloat16"], bool]
-EAGER: Variant = ("float32", "float32", False)
-BFLOAT16: Variant = ("bfloat16", "bfloat16", False)
-COMPILED: tuple[Variant, ...] = (
-    ("float32 compiled", "float32", True), ("bfloat16 compiled", "bfloat16", True),
-)  # fmt: skip
+
+class Variant(NamedTuple):
+    """The settings of speed that an update or a plan is timed with."""
+
+    precision: Precision
+    execution: derived.Execution = "eager"
+
+    @property
+    def name(self) -> str:
+        return self.precision if self.execution == "eager" else f"{self.precision} {self.execution}"
+
+
+EAGER = Variant("float32")
+
+
+def variants(execution: derived.Execution, device: torch.device) -> list[Variant]:
+    """Those of one execution that a device has; `tf32` is of CUDA alone."""
+    on_cuda = device.type == "cuda"
+    if execution == "captured" and not on_cuda:
+        return []  # the eager ones
+    return [Variant(p, execution) for p in PRECISIONS if on_cuda or p != "tf32"]
 
 
 def run(
@@ -111,14 +129,15 @@ def _operations(
     """The rows of one operation after the other."""
     for preset in presets:
         say(f"{preset} sizes")
-        yield from learner(preset, [EAGER, BFLOAT16], device, rounds, memory)
+        chosen = [*variants("eager", device), *variants("captured", device)]
+        yield from learner(preset, chosen, device, rounds, memory)
         say(f"{preset} sizes: acting, sampling")
         yield beside(preset, device, rounds)
     say("environments")
     yield environments(rounds)
     for preset in presets if compiled else []:
         say(f"{preset} sizes, compiling")
-        yield from learner(preset, [EAGER, *COMPILED], device, rounds, memory)
+        yield from learner(preset, [EAGER, *variants("compiled", device)], device, rounds, memory)
 
 
 def _keep(results: dict[str, Any], rows: list[Row], path: Path | None) -> None:
@@ -129,13 +148,19 @@ def _keep(results: dict[str, Any], rows: list[Row], path: Path | None) -> None:
         write(results, path)
 
 
-def matrix_product(precision: str, device: torch.device) -> Callable[[], Tensor]:
+def matrix_product(precision: Precision, device: torch.device) -> Callable[[], Tensor]:
     """One of the paper's sizes."""
     m, k, n = MATRICES
-    dtype = getattr(torch, precision)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a = torch.randn(m, k, dtype=dtype, device=device)
     b = torch.randn(k, n, dtype=dtype, device=device)
-    return lambda: a @ b
+    s = WorldModelSettings.model_construct(precision=precision)
+
+    def product() -> Tensor:
+        with tensor_float32(s, device):
+            return a @ b
+
+    return product
 
 
 class Time(NamedTuple):
@@ -151,6 +176,7 @@ def side_by_side(calls: list[Callable[[], Any]], device: torch.device, rounds: i
     counts = []
     for call in calls:
         call()  # compiles
+        call()  # captures
         counts.append(max(1, round(1e3 * LEAST / timed(call, 1, device).ms)))
     for _ in range(rounds):
         for call, count, measured in zip(calls, counts, times, strict=True):
@@ -183,7 +209,7 @@ def warm_up(device: torch.device) -> None:
 
 
 def learner(
-    preset: str, variants: list[Variant], device: torch.device, rounds: int,
+    preset: str, chosen: list[Variant], device: torch.device, rounds: int,
     memory: dict[str, int],
 ) -> Iterator[list[Row]]:  # fmt: skip
     """Update, then plan, of CDRED. Enters into `memory` the peak so far with a full replay of the
@@ -196,18 +222,19 @@ def learner(
 
     updates: list[Callable[[], Any]] = []
     plans: list[Callable[[], Any]] = []
-    for _, precision, compile_ in variants:
-        s = settings.replace(precision=precision, compile=compile_, mpc=True)
+    for precision, execution in chosen:
+        how: Any = {"eager": False, "compiled": True}.get(execution, execution)
+        s = settings.replace(precision=precision, compile=how, mpc=True)
         torch.manual_seed(0)
         agent = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, s).to(device).eval()
         assert agent.reward_model is not None
         gamma = discount(spec.episode_length, s)
         own = Learner(agent.world_model, agent.reward_model, s, gamma, 10**6)
         batch = join(expert.sample(s.batch_size), replay.sample(s.batch_size))
-        agent.compiled_plans = compile_
+        agent.execution = execution
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
-    products = {p: matrix_product(p, device) for p in ("float32", "bfloat16")}
+    products = {p: matrix_product(p, device) for p in dict.fromkeys(v.precision for v in chosen)}
     one = 2 * math.prod(MATRICES)  # floating point operations
     updates[0]()
     plans[0]()
@@ -219,10 +246,11 @@ def learner(
         times = side_by_side([*calls, *products.values()], device, rounds)
         rates = dict(zip(products, (one / t.ms / 1e6 for t in times[len(calls) :]), strict=True))
         rows = []
-        for (name, precision, _), (ms, cpu_ms) in zip(variants, times[: len(calls)], strict=True):
-            rate, ratio = rates[precision], times[0].ms / ms
+        for variant, (ms, cpu_ms) in zip(chosen, times[: len(calls)], strict=True):
+            rate, ratio = rates[variant.precision], times[0].ms / ms
             floor = work.flop / 1e6 / rate
             gflop = work.flop / 1e9
+            name = variant.name
             rows.append(Row(preset, operation, name, ms, cpu_ms, ratio, gflop, rate, ms / floor))
         yield rows
 
@@ -303,17 +331,7 @@ def table(results: dict[str, Any]) -> str:
         f"peak memory, {preset} sizes, eager, replay full: {mb} MB"
         for preset, mb in results["peak_memory_mb"].items()
     ]
-    head = (
-        "sizes",
-        "operation",
-        "variant",
-        "ms",
-        "CPU ms",
-        "speed-up",
-        "GFLOP/s",
-        "times its floor",
-    )
-    cells = [head]
+    cells = [HEAD]
     for row in results["rows"]:
         cells.append(
             (

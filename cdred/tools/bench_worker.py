@@ -38,7 +38,8 @@ def make(preset: str, precision: str, compile_: bool, threads: int) -> dict[str,
     settings: Any = methods.find(METHOD).settings
     s = settings.preset(preset, precision=precision, compile=compile_, mpc=True)
     agent: Any = Agent.create(task, METHOD, (spec.obs_dim,), spec.action_dim, s).eval()
-    agent.compiled_plans = compile_
+    agent.compiled_plans = compile_  # of earlier versions
+    agent.execution = "compiled" if compile_ else "eager"
     learner = Learner(
         agent.world_model, agent.reward_model, s, discount(spec.episode_length, s), 10**6
     )

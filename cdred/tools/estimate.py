@@ -199,7 +199,7 @@ def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop
     variants = ["float32"]
     if isinstance(s, WorldModelSettings):
         # A bench without compiling has the eager ones.
-        variants = [s.precision + (" compiled" if derived.compiles(s) else ""), s.precision]
+        variants = [f"{s.precision} {derived.execution(s)}", s.precision]
 
     def ms(operation: str, gflop: float) -> float:
         for name in variants:

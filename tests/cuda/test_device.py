@@ -26,6 +26,7 @@ from cdred import methods
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.learning.agent import Agent
+from cdred.learning.derived import Execution
 from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.online_trainer import demonstration_replay
@@ -180,7 +181,7 @@ def learned(
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, shape, action_dim(shape), s).to(device)
     trace = Trace()
-    compiled = getattr(s, "compile", False)
+    compiled = getattr(s, "compile", False) is not False
     draws = contextlib.nullcontext() if compiled else SharedDraws(exact)
     with float64() if exact else contextlib.nullcontext():
         if exact:
@@ -202,8 +203,9 @@ def updates(
     agent: Agent, method: str, s: Any, shape: tuple[int, ...], device: torch.device
 ) -> tuple[Callable[[int], dict[str, Tensor]], Callable[[], list[Tensor]]]:
     if not methods.find(method).interacts:
-        trainer = CloningTrainer(agent, s, 0, episodes(shape, action_dim(shape)), Monitor())
-        trainer.close()
+        with pytest.MonkeyPatch.context() as patch:  # no simulator, which needs OpenGL for pixels
+            patch.setattr("cdred.learning.trainer.Evaluator", lambda *_: None)
+            trainer = CloningTrainer(agent, s, 0, episodes(shape, action_dim(shape)), Monitor())
         kind = torch.get_default_dtype()
         if len(shape) == 1:
             trainer.obs = trainer.obs.to(kind)
@@ -308,10 +310,13 @@ def acted(method: str, device: torch.device, s: Settings, exact: bool) -> np.nda
     """Two steps of three episodes side by side, the second plan from the first."""
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, (5,), 1, s).eval()
+    for parameter in agent.parameters():  # the last layers of reward and Q are zero: all plans tie
+        parameter.data.add_(0.02 * torch.randn_like(parameter))
     rng = np.random.default_rng(2)
     obs = rng.normal(size=(2, 3, 5)).astype(np.float64 if exact else np.float32)
     with float64() if exact else contextlib.nullcontext(), SharedDraws(exact):
         agent = (agent.double() if exact else agent).to(device)
+        agent.execution = "eager"  # whose random numbers can be shared
         return np.stack([agent.act(o, explore=True) for o in obs])
 
 
@@ -357,6 +362,81 @@ def test_an_agent_saved_on_one_device_is_the_same_on_another(
     np.testing.assert_array_equal(first, loaded.act(obs))
 
 
+# ---- memory -------------------------------------------------------------------------------------
+
+
+def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Measure) -> None:
+    if device.type == "cpu":
+        pytest.skip("takes minutes without a GPU; cdred bench measures it")
+    s, spec = CdredSettings(), find("humanoid-walk")
+    agent = Agent.create("humanoid-walk", "cdred", (spec.obs_dim,), spec.action_dim, s).to(device)
+    learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 10**6)  # type: ignore[arg-type]
+    replay = Replay(s.buffer_size, (spec.obs_dim,), spec.action_dim, s.horizon, False, device)
+    for _ in range(s.buffer_size // 501):
+        replay.add(torch.randn(501, spec.obs_dim), 2 * torch.rand(500, spec.action_dim) - 1)
+    start = time.monotonic()
+    for _ in range(10):
+        one, other = replay.sample(s.batch_size), replay.sample(s.batch_size)
+        obs, action = (
+            torch.cat([getattr(b, n) for b in (one, other)], 1) for n in ("obs", "action")
+        )
+        learner.update(Batch(obs, action, None, s.batch_size))
+    agent.eval().act(np.zeros((1, spec.obs_dim), np.float32), explore=True)
+    torch.cuda.synchronize()
+    measure("humanoid-walk, paper's sizes: ten updates and a plan, s", time.monotonic() - start)
+    peak = torch.cuda.max_memory_allocated() / 2**20
+    measure("humanoid-walk, paper's sizes: peak memory of the device, MB", peak)
+    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    measure("humanoid-walk, paper's sizes: peak memory of the process, MB", host)
+    assert peak < 8192
+
+
+# ---- captured, compiled -------------------------------------------------------------------------
+
+
+HOW = {"captured": "captured", "compiled": True}
+
+
+@pytest.mark.with_device
+@pytest.mark.parametrize("execution", HOW)
+def test_the_update_is_the_eager_one(
+    execution: str, device: torch.device, measure: Measure
+) -> None:
+    """On its own random numbers, which are the same eager and compiled."""
+    torch._dynamo.reset()
+    with matrix_rounding(tf32=False):
+        compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
+        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
+        try:
+            eager = learned("cdred", device, settings("cdred"))
+        finally:
+            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
+    found = compare(compiled, eager, f"cdred {execution} against eager", measure)
+    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
+
+
+@pytest.mark.with_device
+@pytest.mark.parametrize("execution", HOW)
+def test_the_plan_is_the_eager_one(
+    execution: Execution, device: torch.device, measure: Measure
+) -> None:
+    s = settings("cdred", plan_iterations=1)
+    plans: dict[Execution, np.ndarray] = {}
+    obs = np.random.default_rng(2).normal(size=(4, 3, 5)).astype(np.float32)
+    for how in ("eager", execution):
+        torch.manual_seed(0)
+        agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
+        agent.execution = how
+        plans[how] = np.stack([agent.act(o, explore=True) for o in obs])
+    error = float(np.abs(plans[execution] - plans["eager"]).max())
+    measure(f"cdred: plan, {execution} against eager, largest difference of an action", error)
+    assert error < 1e-3
+
+
+def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))
+
+
 # ---- repeating ----------------------------------------------------------------------------------
 
 
@@ -391,7 +471,7 @@ def test_repeating_and_resuming(
     monkeypatch.chdir(tmp_path)
     s = settings(method)
     if methods.find(method).interacts:
-        s = s.replace(mpc=method == "cdred", plan_samples=16, plan_iterations=1)
+        s = s.replace(mpc=method == "cdred", plan_samples=16, plan_iterations=1, compile="captured")
 
     def train(monitor: Monitor) -> Tensor:
         demonstrations = episodes((5,), 1) if methods.find(method).uses_demonstrations else []
@@ -409,56 +489,3 @@ def test_repeating_and_resuming(
     if device.type == "cpu":
         assert repeats == resumes == 0.0
     assert repeats < 0.5 and resumes < 0.5
-
-
-# ---- memory -------------------------------------------------------------------------------------
-
-
-def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Measure) -> None:
-    if device.type == "cpu":
-        pytest.skip("takes minutes without a GPU; cdred bench measures it")
-    s, spec = CdredSettings(), find("humanoid-walk")
-    agent = Agent.create("humanoid-walk", "cdred", (spec.obs_dim,), spec.action_dim, s).to(device)
-    learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 10**6)  # type: ignore[arg-type]
-    replay = Replay(s.buffer_size, (spec.obs_dim,), spec.action_dim, s.horizon, False, device)
-    for _ in range(s.buffer_size // 501):
-        replay.add(torch.randn(501, spec.obs_dim), 2 * torch.rand(500, spec.action_dim) - 1)
-    start = time.monotonic()
-    for _ in range(10):
-        one, other = replay.sample(s.batch_size), replay.sample(s.batch_size)
-        obs, action = (
-            torch.cat([getattr(b, n) for b in (one, other)], 1) for n in ("obs", "action")
-        )
-        learner.update(Batch(obs, action, None, s.batch_size))
-    agent.eval().act(np.zeros((1, spec.obs_dim), np.float32), explore=True)
-    torch.cuda.synchronize()
-    measure("humanoid-walk, paper's sizes: ten updates and a plan, s", time.monotonic() - start)
-    peak = torch.cuda.max_memory_allocated() / 2**20
-    measure("humanoid-walk, paper's sizes: peak memory of the device, MB", peak)
-    host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    measure("humanoid-walk, paper's sizes: peak memory of the process, MB", host)
-    assert peak < 8192
-
-
-# ---- compiled: last, as it takes longest ---------------------------------------------------------
-
-
-@pytest.mark.with_device
-def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
-    """On its own random numbers, which are the same eager and compiled."""
-    if device.type == "cpu" and tuple(map(int, torch.__version__.split(".")[:2])) < (2, 12):
-        pytest.skip("torch 2.11 generates code for this graph on the CPU that does not run")
-    torch._dynamo.reset()
-    with matrix_rounding(tf32=False):
-        compiled = learned("cdred", device, settings("cdred", compile=True))
-        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
-        try:
-            eager = learned("cdred", device, settings("cdred"))
-        finally:
-            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
-    found = compare(compiled, eager, "cdred compiled against eager", measure)
-    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
-
-
-def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-    return function(*args, **(kwargs or {}))
