@@ -123,9 +123,8 @@ def main() -> None:
     demonstrations: list[Episode] = []
     for method, share in SHARES.items():
         s = methods.find(method).settings.preset(
-            args.preset, steps=10**6, log_every=100, eval_every=2_000, eval_episodes=3,
-            compile="captured",  # which starts at once
-        )  # fmt: skip
+            args.preset, steps=10**6, log_every=100, eval_every=2_000, eval_episodes=3
+        )
         row = found["expert" if method == methods.EXPERT else method] = {}
         clock = Clock(row, share * args.seconds, write)
         agent = train(args.task, method, s, demonstrations, device, clock)

@@ -35,11 +35,13 @@ def total_updates(s: WorldModelSettings) -> int:
     return int(s.steps * s.updates_per_step)
 
 
-def execution(s: WorldModelSettings) -> Execution:
-    """How a training executes its updates and plans: compiled where it is long enough for that to
-    pay, unless the settings say so."""
+def execution(s: WorldModelSettings, device: str = "cpu") -> Execution:
+    """How a training executes its updates and plans on a type of device. If the settings leave it
+    open: compiled where a training is long enough for that to pay, on CUDA captured, which brings
+    most of it there."""
     if s.compile == "auto":
-        return "compiled" if total_updates(s) >= WORTH_COMPILING else "captured"
+        long = total_updates(s) >= WORTH_COMPILING
+        return "compiled" if long and device != "cuda" else "captured"
     return s.compile if isinstance(s.compile, str) else "compiled" if s.compile else "eager"
 
 

@@ -84,7 +84,7 @@ class Learner:
         self.tensors: dict[str, Tensor] = {}
         self._fixed: list[str] = []
         self.metric_names: list[str] = []
-        self.graph = Graph(self._step_of, derived.execution(s))
+        self.graph = Graph(self._step_of, derived.execution(s, self.device.type))
 
     def _tensors(self) -> tuple[dict[str, Tensor], list[str]]:
         """All tensors of the step but the batch, parameters as their flat buffers; the names of

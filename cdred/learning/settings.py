@@ -224,7 +224,7 @@ class WorldModelSettings(Settings):
     compile: Literal["auto", "captured"] | bool = Field(
         "auto",
         description="update step and planner by torch.compile; captured: as they are, on CUDA as "
-        "one graph of kernels; auto: true in long trainings, else captured",
+        "one graph of kernels; auto: captured on CUDA, elsewhere true in long trainings",
     )
 
     def problems(self, use: Use) -> Iterator[Problem]:

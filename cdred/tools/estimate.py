@@ -41,6 +41,7 @@ class Rates:
     gflop_per_ms: dict[tuple[str, str, str], float]
     step_ms: dict[str, float]
     where: str
+    device: str  # its type
 
 
 class _Row(Document):
@@ -78,7 +79,7 @@ def read(path: Path) -> Rates:
         for task in ENVIRONMENTS
         if f"step of {task}" in steps
     }
-    return Rates(rates, by_suite, where)
+    return Rates(rates, by_suite, where, "cpu" if measured.device == "cpu" else "cuda")
 
 
 def table(plan: Plan, path: Path) -> str:
@@ -199,7 +200,7 @@ def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop
     variants = ["float32"]
     if isinstance(s, WorldModelSettings):
         # A bench without compiling has the eager ones.
-        variants = [f"{s.precision} {derived.execution(s)}", s.precision]
+        variants = [f"{s.precision} {derived.execution(s, rates.device)}", s.precision]
 
     def ms(operation: str, gflop: float) -> float:
         for name in variants:

@@ -368,7 +368,7 @@ def test_an_agent_saved_on_one_device_is_the_same_on_another(
 def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Measure) -> None:
     if device.type == "cpu":
         pytest.skip("takes minutes without a GPU; cdred bench measures it")
-    s, spec = CdredSettings(), find("humanoid-walk")
+    s, spec = CdredSettings(compile="captured"), find("humanoid-walk")
     agent = Agent.create("humanoid-walk", "cdred", (spec.obs_dim,), spec.action_dim, s).to(device)
     learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 10**6)  # type: ignore[arg-type]
     replay = Replay(s.buffer_size, (spec.obs_dim,), spec.action_dim, s.horizon, False, device)
@@ -389,52 +389,6 @@ def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Meas
     host = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     measure("humanoid-walk, paper's sizes: peak memory of the process, MB", host)
     assert peak < 8192
-
-
-# ---- captured, compiled -------------------------------------------------------------------------
-
-
-HOW = {"captured": "captured", "compiled": True}
-
-
-@pytest.mark.with_device
-@pytest.mark.parametrize("execution", HOW)
-def test_the_update_is_the_eager_one(
-    execution: str, device: torch.device, measure: Measure
-) -> None:
-    """On its own random numbers, which are the same eager and compiled."""
-    torch._dynamo.reset()
-    with matrix_rounding(tf32=False):
-        compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
-        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
-        try:
-            eager = learned("cdred", device, settings("cdred"))
-        finally:
-            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
-    found = compare(compiled, eager, f"cdred {execution} against eager", measure)
-    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
-
-
-@pytest.mark.with_device
-@pytest.mark.parametrize("execution", HOW)
-def test_the_plan_is_the_eager_one(
-    execution: Execution, device: torch.device, measure: Measure
-) -> None:
-    s = settings("cdred", plan_iterations=1)
-    plans: dict[Execution, np.ndarray] = {}
-    obs = np.random.default_rng(2).normal(size=(4, 3, 5)).astype(np.float32)
-    for how in ("eager", execution):
-        torch.manual_seed(0)
-        agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
-        agent.execution = how
-        plans[how] = np.stack([agent.act(o, explore=True) for o in obs])
-    error = float(np.abs(plans[execution] - plans["eager"]).max())
-    measure(f"cdred: plan, {execution} against eager, largest difference of an action", error)
-    assert error < 1e-3
-
-
-def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-    return function(*args, **(kwargs or {}))
 
 
 # ---- repeating ----------------------------------------------------------------------------------
@@ -489,3 +443,49 @@ def test_repeating_and_resuming(
     if device.type == "cpu":
         assert repeats == resumes == 0.0
     assert repeats < 0.5 and resumes < 0.5
+
+
+# ---- captured, then compiled, which takes longest -----------------------------------------------
+
+
+HOW = {"captured": "captured", "compiled": True}
+
+
+@pytest.mark.with_device
+@pytest.mark.parametrize("execution", HOW)
+def test_the_update_is_the_eager_one(
+    execution: str, device: torch.device, measure: Measure
+) -> None:
+    """On its own random numbers, which are the same eager and compiled."""
+    torch._dynamo.reset()
+    with matrix_rounding(tf32=False):
+        compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
+        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
+        try:
+            eager = learned("cdred", device, settings("cdred"))
+        finally:
+            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
+    found = compare(compiled, eager, f"cdred {execution} against eager", measure)
+    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
+
+
+@pytest.mark.with_device
+@pytest.mark.parametrize("execution", HOW)
+def test_the_plan_is_the_eager_one(
+    execution: Execution, device: torch.device, measure: Measure
+) -> None:
+    s = settings("cdred", plan_iterations=1)
+    plans: dict[Execution, np.ndarray] = {}
+    obs = np.random.default_rng(2).normal(size=(4, 3, 5)).astype(np.float32)
+    for how in ("eager", execution):
+        torch.manual_seed(0)
+        agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
+        agent.execution = how
+        plans[how] = np.stack([agent.act(o, explore=True) for o in obs])
+    error = float(np.abs(plans[execution] - plans["eager"]).max())
+    measure(f"cdred: plan, {execution} against eager, largest difference of an action", error)
+    assert error < 1e-3
+
+
+def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))

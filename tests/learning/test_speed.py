@@ -50,7 +50,7 @@ def learned(
     s = toy(method, **OPTIONS | {"mpc": plans(method)} | changes)
     torch.manual_seed(0)
     agent = Agent.create(TASK, method, (5,), 1, s)
-    agent.compiled_plans = derived.compiles(s)
+    agent.execution = derived.execution(s)
     own = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
     n = 2 * s.batch_size
     obs, action = torch.randn(s.horizon + 1, n, 5), torch.rand(s.horizon, n, 1) * 2 - 1
@@ -122,6 +122,22 @@ def test_runs_that_differ_in_numbers_share_a_program(monkeypatch: pytest.MonkeyP
     ):
         learned(1, method, compile=True, mpc=False, **changes)
     assert len({program.code for program in recorded.programs}) == 1
+
+
+@pytest.mark.parametrize(
+    ("compile_", "steps", "on_cpu", "on_cuda"),
+    [
+        ("auto", 500_000, "compiled", "captured"),
+        ("auto", 2_000, "captured", "captured"),
+        (True, 2_000, "compiled", "compiled"),
+        (False, 500_000, "eager", "eager"),
+    ],
+)
+def test_what_is_compiled_follows_from_settings_and_kind_of_device(
+    compile_: Any, steps: int, on_cpu: str, on_cuda: str
+) -> None:
+    s = toy(compile=compile_, steps=steps, updates_per_step=1.0)
+    assert (derived.execution(s, "cpu"), derived.execution(s, "cuda")) == (on_cpu, on_cuda)
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
