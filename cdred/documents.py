@@ -16,13 +16,11 @@ from typing import Annotated, Any, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from cdred.errors import CdredError
+from cdred.errors import CdredError, is_control
 
 LARGEST = 16 * 2**20  # bytes: an evaluation of 100,000 episodes has 12 million
 DEEPEST = 20  # tables and lists within each other; ours have four
 LONGEST = 100  # letters of a file's text in a message
-# What a terminal obeys, what turns the direction of text, and halves of characters.
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _PART = re.compile(r"\w([\w.-]*\w)?")
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{d}{n}" for d in ("com", "lpt") for n in range(10)}
 M = TypeVar("M", bound=BaseModel)
@@ -151,7 +149,7 @@ def _check_plain(content: Any) -> None:
                 inner += value.values()
             elif isinstance(value, list):
                 inner += value
-            elif isinstance(value, str) and _UNPRINTABLE.search(value):
+            elif isinstance(value, str) and not value.isprintable() and any(map(is_control, value)):
                 raise ValueError("a control character in its text")
             elif isinstance(value, float) and not math.isfinite(value):
                 raise ValueError("a number that is too large")

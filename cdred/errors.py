@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import unicodedata
 
 LONGEST = 300  # letters of a reason
 _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
@@ -13,16 +14,36 @@ _ADDRESS = re.compile(r"\b([a-z][a-z0-9+.-]*://)(\S*)", re.IGNORECASE)
 _USER = re.compile(r"(?<![^\s/:@'\"=])[^\s/:@'\"=]+:(?!//)[^\s@]+@")
 _USER_WITH_BLANKS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOTALL)
 _SECRET = re.compile(r"TOKEN|PASSW(OR)?D|SECRET|CREDENTIAL|KEY$", re.IGNORECASE)
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+FULL = {errno.ENOSPC, errno.EDQUOT}
 # Errors that only writing has.
-_WRITING = _FULL | {errno.EEXIST, errno.EFBIG, errno.ENOTEMPTY, errno.EROFS, errno.EXDEV}
+_WRITING = FULL | {errno.EEXIST, errno.EFBIG, errno.ENOTEMPTY, errno.EROFS, errno.EXDEV}
+
+
+# Categories of characters that a terminal obeys, that turn the direction of text or end a line, and
+# halves of characters; those that join letters of a script are text.
+_CONTROLS = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_JOINERS = "\u200c\u200d"
 
 
 class CdredError(Exception):
     """One line that says what is wrong, where, and what would be valid."""
 
     def __init__(self, message: object) -> None:
-        super().__init__(without_secrets(str(message)))
+        super().__init__(printable(without_secrets(str(message))))
+
+
+def is_control(character: str) -> bool:
+    """Tell whether a character does something else than stand for itself."""
+    return unicodedata.category(character) in _CONTROLS and character not in _JOINERS
+
+
+def printable(text: str) -> str:
+    """Text with its control characters, but for new lines, as escapes."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode() if is_control(c) and c != "\n" else c for c in text
+    )
 
 
 def without_secrets(text: str) -> str:
@@ -58,7 +79,7 @@ def reason(exc: BaseException) -> str:
         if text and not any(text in earlier for earlier in texts):
             texts.append(text)
         cause = cause.__cause__
-    line = without_secrets(": ".join(texts) or type(exc).__name__)
+    line = printable(without_secrets(": ".join(texts) or type(exc).__name__))
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
@@ -77,7 +98,7 @@ def _of_file(exc: OSError) -> str:
             return f"{parent}: a link to {os.readlink(parent)}, which is not there"
     if exc.errno == errno.ENOTDIR:
         path = next((p for p in parents if os.path.exists(p) and not os.path.isdir(p)), path)
-    again = "; make room and run the same again" if exc.errno in _FULL else ""
+    again = "; make room and run the same again" if exc.errno in FULL else ""
     return f"{_short(path)}: {_access(exc, path)}{text}{again}"
 
 

@@ -24,7 +24,7 @@ class EpisodeResult(Document):
     episode_return: float = Field(alias="return")
     success_at_end: bool | None = None
     success_once: bool | None = Field(validation_alias=AliasChoices("success_once", "success"))
-    length: Annotated[int, Field(ge=1)]
+    length: Annotated[int, Field(ge=1, le=10**9)]
     seed: Seed
 
 

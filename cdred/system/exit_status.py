@@ -8,8 +8,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from typing import TextIO
 
-from cdred.errors import CdredError, reason, without_secrets
+from cdred.errors import FULL, CdredError, printable, reason, without_secrets
 from cdred.system.progress import to_log
 
 
@@ -17,9 +18,15 @@ def exit_status(command: Callable[[], int | None]) -> int:
     """Run a command. Returns its exit status: 2 for what a user can mend, 1 for an error of ours,
     with the traceback."""
     _open_standard_streams()
+    status = _status(command)
+    _flush()
+    return status
+
+
+def _status(command: Callable[[], int | None]) -> int:
     try:
         status = command() or 0
-        _flush()
+        sys.stdout.flush()
         return status
     except CdredError as exc:
         return _refuse(str(exc))
@@ -28,25 +35,26 @@ def exit_status(command: Callable[[], int | None]) -> int:
             return _fail()
         return _refuse(f"this needs {exc.name}, which is not installed: `make setup`")
     except BrokenPipeError:  # `cdred status | head`: its reader has seen enough
-        _drop_output()
+        _drop(sys.stdout)
         return 128 + signal.SIGPIPE
     except OSError as exc:
-        return _refuse(reason(exc))
+        unnamed = exc.filename is None and exc.errno in FULL
+        return _refuse(_flush(b"\n" if unnamed else b"") or reason(exc))
     except KeyboardInterrupt:
-        print("cdred: interrupted", file=sys.stderr)
+        _say("cdred: interrupted\n")
         return 130
     except Exception:
         return _fail()
 
 
 def _refuse(message: str) -> int:
-    print(f"cdred: {message}", file=sys.stderr)
+    _say(f"cdred: {message}\n")
     to_log(f"error: {message}")
     return 2
 
 
 def _fail() -> int:
-    print(without_secrets(traceback.format_exc()), end="", file=sys.stderr)
+    _say(printable(without_secrets(traceback.format_exc())))
     return 1
 
 
@@ -61,16 +69,28 @@ def _open_standard_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _flush() -> None:
+def _say(text: str) -> None:
+    """Print to standard error, if it takes anything; the exit status says the rest."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        _drop(sys.stderr)
+
+
+def _flush(more: bytes = b"") -> str:
+    """What is wrong with standard output, if anything is; `more` tells where there is nothing left
+    to be written."""
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
+        if more:
+            os.write(sys.stdout.fileno(), more)
+        return ""
     except OSError as exc:
-        _drop_output()
-        raise CdredError(f"the output cannot be written: {exc.strerror}") from None
+        _drop(sys.stdout)
+        return f"the output cannot be written: {exc.strerror}"
 
 
-def _drop_output() -> None:
-    """Let standard output take what is left to print, else Python tries it again at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _drop(stream: TextIO) -> None:
+    """Let a stream take what is left to print, else Python tries it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

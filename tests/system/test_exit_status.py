@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cdred.errors import CdredError
+from cdred.errors import CdredError, reason
 from cdred.system.exit_status import exit_status
 
 SECRET = "https://ada:hunter22@hub.lab"
@@ -55,6 +55,8 @@ def test_an_error_of_ours_is_a_traceback_without_secrets(
         ("<&- >&- 2>&-", 3, ""),
         ("2>&-", 3, ""),
         (">/dev/full", 2, "cdred: the output cannot be written: No space left on device\n"),
+        ("2>/dev/full", 3, ""),
+        (">/dev/full 2>/dev/full", 2, ""),
     ],
 )
 def test_standard_streams_that_are_not_there(redirection: str, status: int, line: str) -> None:
@@ -71,3 +73,36 @@ def test_standard_streams_that_are_not_there(redirection: str, status: int, line
         capture_output=True, text=True, env=os.environ | {"PYTHONUNBUFFERED": ""},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (status, line)
+
+
+def test_output_that_is_written_while_a_command_runs_may_fail_as_well() -> None:
+    done = subprocess.run(["bash", "-c", "cdred tasks >/dev/full"], capture_output=True, text=True)
+    line = "cdred: the output cannot be written: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, line)
+
+
+@pytest.mark.parametrize("command", ["cdred tasks 2>/dev/full", "cdred status -x 2>/dev/full"])
+def test_what_cannot_be_said_changes_no_exit_status(command: str) -> None:
+    done = subprocess.run(["bash", "-c", command], capture_output=True)
+    assert done.returncode == (2 if "-x" in command else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;x\x07", r"\x1b]0;x\x07"),  # sets a terminal's title
+        ("a\rb", r"a\rb"),
+        ("abc\u202ecba", r"abc\u202ecba"),
+        ("a\u200eb\u061c\u2028", r"a\u200eb\u061c\u2028"),
+        ("\udcff", r"\udcff"),
+        ("two\nlines, é, 例, क्‍ष", "two\nlines, é, 例, क्‍ष"),
+    ],
+)
+def test_no_message_commands_a_terminal(text: str, shown: str) -> None:
+    assert str(CdredError(text)) == shown
+    assert reason(ValueError(f"x{text}y")).count("\x1b") == 0
+
+
+def test_an_argument_does_not_command_a_terminal() -> None:
+    done = subprocess.run(["cdred", "status", "-\x1b[31m"], capture_output=True)
+    assert done.returncode == 2 and b"\x1b" not in done.stderr
