@@ -12,7 +12,7 @@ from cdred.learning.reward_model import register_scalar
 def _percentile(ordered: Tensor, share: float) -> Tensor:
     """The `share` quantile of ascending values (N,), to the bit as torch.quantile interpolates it.
 
-    Taken at a rank that N alone fixes: torch.quantile looks at the data itself, which torch.compile
+    Taken at a rank that N alone fixes: torch.quantile looks at the data itself, which a compiler
     cannot follow in every version, and needs the shares as a tensor of the host.
     """
     rank = float(np.float32(share)) * (len(ordered) - 1)

@@ -223,7 +223,7 @@ class WorldModelSettings(Settings):
     )
     compile: Literal["auto", "captured"] | bool = Field(
         "auto",
-        description="update step and planner by torch.compile; captured: as they are, on CUDA as "
+        description="update step and planner by TorchInductor; captured: as they are, on CUDA as "
         "one graph of kernels; auto: captured on CUDA, elsewhere true in long trainings",
     )
 

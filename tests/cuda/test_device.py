@@ -457,7 +457,6 @@ def test_the_update_is_the_eager_one(
     execution: str, device: torch.device, measure: Measure
 ) -> None:
     """On its own random numbers, which are the same eager and compiled."""
-    torch._dynamo.reset()
     with matrix_rounding(tf32=False):
         compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
         draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
