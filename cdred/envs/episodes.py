@@ -27,6 +27,13 @@ class Episode:
     seed: int
     success_once: bool | None = None
 
+    def __repr__(self) -> str:
+        success = "" if self.success is None else f", success {self.success}"
+        return (
+            f"<episode of seed {self.seed}: {len(self.action)} steps, "
+            f"return {self.episode_return:.1f}{success}>"
+        )
+
     @property
     def episode_return(self) -> float:
         return float(self.reward.sum(dtype=np.float64))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Self
 
+from cdred.errors import CdredError
 from cdred.hub.pull import pull
 from cdred.learning import agent
+
+_REPOSITORY = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 
 
 class Agent(agent.Agent):
@@ -21,8 +25,15 @@ class Agent(agent.Agent):
         CdredError when it is refused or cannot be had.
         """
         place = Path(folder)
-        if revision is not None or not place.is_dir():
+        if revision is None and place.is_dir():
+            return super().from_pretrained(place)
+        if not _REPOSITORY.fullmatch(str(folder)):
+            raise CdredError(f"{folder}: no such folder, nor a name on the Hub (NAMESPACE/NAME)")
+        try:
             place = pull(str(folder), "model", revision).folder
+        except CdredError as exc:
+            here = "" if revision else "; nor is a folder of that name here"
+            raise CdredError(f"{exc}{here}") from None
         return super().from_pretrained(place)
 
 

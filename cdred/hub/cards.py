@@ -85,10 +85,10 @@ Mean return {measured["mean_return"]:.1f} over {measured["episodes"]:.0f} seeded
 is in [evaluation.json](evaluation.json). {film}
 
 ```python
-from cdred import Agent, film_episode
+from cdred import Agent, film
 
 agent = Agent.from_pretrained("{repository}", revision="{publication["release"]}")
-episode = film_episode(agent, seed=0, path="episode.mp4")
+episode = film(agent, seed=0, path="episode.mp4")
 print(episode.episode_return)
 ```
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self, cast
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
@@ -24,6 +25,7 @@ from cdred.learning.settings import Settings, WorldModelSettings
 from cdred.learning.world_model import Policy, WorldModel
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_WAYS = {"plan": "plans", "sample": "policy's samples", "mean": "policy's mean"}
 FOLDER = "pretrained_model"  # of an artifact, where both lie
 # Agents of earlier versions hold the settings of all methods, whatever their own is.
 FORMER_SETTINGS = frozenset(
@@ -125,6 +127,13 @@ class Agent(nn.Module):
         assert isinstance(self.model, WorldModel)
         return self.model
 
+    def __repr__(self) -> str:
+        count = sum(p.numel() for p in self.model.parameters())
+        return (
+            f"<agent of {self.task} by {self.method}: acts by its {_WAYS[self.acts_by()]}, "
+            f"{count:,} parameters, on {self.device}>"
+        )
+
     def reset(self) -> None:
         """Forget the plans of earlier episodes. Call it when episodes start."""
         if self._planner is not None:
@@ -145,8 +154,14 @@ class Agent(nn.Module):
 
         By MPPI if the settings say `mpc`, or, unless `explore`, that they evaluate so; else by the
         policy prior: a sample of it if `explore` or if the settings evaluate by samples, its mean
-        otherwise. A policy trained without a standard deviation acts by its mean.
+        otherwise. A policy trained without a standard deviation acts by its mean. Raises CdredError
+        for observations of another shape.
         """
+        found = np.shape(obs)
+        if found[1:] != (*self.obs_shape,):
+            shape = ", ".join(map(str, self.obs_shape))
+            one = "; of a single one, give obs[None]" if found == (*self.obs_shape,) else ""
+            raise CdredError(f"obs of shape {found}: observations here are (N, {shape}){one}")
         z = self.model.encoder(torch.as_tensor(obs, device=self.device))
         way = self.acts_by(explore)
         if way == "plan":

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from cdred.errors import without_secrets
+from cdred.errors import printable, without_secrets
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
 
@@ -20,7 +20,7 @@ class _Formatter(logging.Formatter):
     """A formatter of lines without secrets."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return without_secrets(super().format(record))
+        return printable(without_secrets(super().format(record)))
 
 
 class _AboveTheBar(logging.StreamHandler):  # type: ignore[type-arg]
