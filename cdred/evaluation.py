@@ -43,9 +43,11 @@ def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path 
 
 
 def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -> dict[str, Any]:
-    """The content of `evaluation.json`: raw results per episode and their mean."""
+    """The content of `evaluation.json`: raw results per episode, their mean, and the index of the
+    episode that is filmed."""
     return {
         "task": task,
+        "filmed": median([e.episode_return for e in episodes]),
         "method": agent.method,
         "return_mean": float(np.mean([e.episode_return for e in episodes])),
         "episodes": [
@@ -58,12 +60,17 @@ def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -
     }  # fmt: skip
 
 
-def film_first(task: str, episodes: list[Episode], steps: int, directory: Path) -> None:
-    """Film the first `steps` steps of the first episode. Raises CdredError as `film_episode`."""
+def film_median(task: str, episodes: list[Episode], steps: int, directory: Path) -> None:
+    """Film the first `steps` steps of the median episode. Raises CdredError as `film_episode`."""
     from cdred.envs.video import film
 
-    first = episodes[0]
-    film(task, first.seed, first.action[:steps], directory / VIDEO)
+    chosen = episodes[median([e.episode_return for e in episodes])]
+    film(task, chosen.seed, chosen.action[:steps], directory / VIDEO)
+
+
+def median(returns: list[float]) -> int:
+    """The index of the median return; of the two of an even number, the lower."""
+    return sorted(range(len(returns)), key=returns.__getitem__)[(len(returns) - 1) // 2]
 
 
 def write(directory: Path, content: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The commands beside the stages: results, bench, gridworld and container."""
+"""The commands beside the stages: results, bench, gridworld, strip and container."""
 
 from __future__ import annotations
 
@@ -37,6 +37,10 @@ def add(commands: Commands) -> None:
     )
     p.add_argument("--out", type=Path, metavar="FILE.png", help="draw it as well")
     p.set_defaults(run=gridworld)
+    p = commands.add_parser("strip", help="films of the experiment side by side, as one picture")
+    p.add_argument("--out", type=Path, metavar="FILE.webp", required=True)
+    p.add_argument("entries", nargs="*", metavar="ENTRY", help="default: expert cdred red bc")
+    p.set_defaults(run=strip)
     p = commands.add_parser("container", help="run a command in the image of compute.container")
     p.add_argument(
         "inner_command", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro"
@@ -97,6 +101,16 @@ def gridworld(args: argparse.Namespace) -> None:
     if out:
         gridworld.draw(computed, out)
         print(out)
+
+
+def strip(args: argparse.Namespace) -> None:
+    from cdred.tools import film_strip
+
+    out: Path = args.out
+    if out.suffix != ".webp" or not out.absolute().parent.is_dir():
+        raise CdredError(f"strip: --out {out}: the name of a .webp in a directory that exists")
+    print("\n".join(film_strip.write(Plan.load(), out, args.entries)))
+    print(out)
 
 
 def container(args: argparse.Namespace) -> None:

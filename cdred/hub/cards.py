@@ -71,7 +71,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
     interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
     summary = display_of(methods.find(method)).summary
     success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
-    film = "[A film of its first episode](video.mp4)." if (folder / "video.mp4").exists() else ""
+    film = "[A film of its median episode](video.mp4)." if (folder / "video.mp4").exists() else ""
     return f"""---
 {data.to_yaml()}
 ---

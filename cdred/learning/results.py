@@ -35,6 +35,7 @@ class Results(Document):
     method: Annotated[str, Field(max_length=200)]
     return_mean: float
     episodes: Annotated[list[EpisodeResult], Field(min_length=1, max_length=100_000)]
+    filmed: Annotated[int, Field(ge=0)] = 0  # index of an episode; versions before 0.2: the first
 
     @property
     def returns(self) -> list[float]:
@@ -60,6 +61,8 @@ def read(directory: Path) -> Results:
 def check(content: Any, where: str) -> Results:
     """As `read`, of what was read from a file."""
     results = documents.check(Results, content, where)
+    if results.filmed >= len(results.episodes):
+        raise CdredError(f"{where}: filmed: {results.filmed}, of {len(results.episodes)} episodes")
     try:
         registry.of_saved(results.method)
     except CdredError as exc:

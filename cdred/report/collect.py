@@ -150,4 +150,8 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str |
     film = artifact.folder / "video.mp4"
     if film.is_file():
         path = f"{artifact.path}/{film.name}"
-        data.films.append(identity | {"return": returns[0], "path": path, "file": film})
+        shown = {
+            "return": returns[evaluation.filmed], "path": path, "file": film,
+            "rank": 1 + sum(r > returns[evaluation.filmed] for r in returns), "of": len(returns),
+        }  # fmt: skip
+        data.films.append(identity | shown)

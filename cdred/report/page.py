@@ -106,7 +106,15 @@ def _shorter_table(head: list[str], rows: list[list[Any]]) -> Markup:
 def _film_table(films: list[Row]) -> Markup:
     return _table(
         ["run", "seed", "return", "film"],
-        [[f["run"], f["seed"], f"{f['return']:.1f}", code(f["path"])] for f in films],
+        [
+            [
+                f["run"],
+                f["seed"],
+                f"{f['return']:.1f}, {_ordinal(f['rank'])} of {f['of']}",
+                code(f["path"]),
+            ]
+            for f in films
+        ],
     )
 
 
@@ -120,6 +128,12 @@ def _inlined(panels: Iterable[Panel]) -> Markup:
     return _grid(cells, {1: "one", 2: "two", 4: "four"}.get(len(cells), ""))
 
 
+def _ordinal(number: int) -> str:
+    """1st, 2nd, 3rd, 11th."""
+    endings = {1: "st", 2: "nd", 3: "rd"}
+    return f"{number}{'th' if number % 100 in (11, 12, 13) else endings.get(number % 10, 'th')}"
+
+
 def _embedded(films: list[Row]) -> Markup:
     def cell(film: Row) -> str:
         content = base64.b64encode(documents.read_bytes(film["file"], FILM)).decode()
@@ -129,7 +143,8 @@ def _embedded(films: list[Row]) -> Markup:
             f'aria-label="Film of {run} on {plain(film["task"])}, seed {seed}" '
             f'src="data:video/mp4;base64,{content}"></video>'
             f"<figcaption><strong>{run}</strong>, seed {seed}: "
-            f"return {film['return']:.1f}</figcaption></figure>"
+            f"return {film['return']:.1f}, {_ordinal(film['rank'])} of {film['of']}"
+            f"</figcaption></figure>"
         )
 
     return _grid(map(cell, films), "films")

@@ -92,6 +92,8 @@ def collected(single: tuple[Plan, Path], path: str, change: Callable[[str], str]
         ({"method": None}, "method: "),
         ({"task": "cup-catch"}, "task: cup-catch, not cartpole-balance"),
         ({"return_mean": "1"}, "return_mean: must be a valid number"),
+        ({"filmed": 99}, "filmed: 99, of "),
+        ({"filmed": -1}, "filmed: must be"),
         ({"episodes": None}, "episodes: must be a valid list"),
         ({"episodes": []}, "episodes: List should have at least 1 item"),
         ({"episodes": [None]}, "episodes.0: "),
