@@ -43,9 +43,10 @@ def make(
     if reason := suites.not_installed(spec.suite):
         raise CdredError(f"{task}: {reason}")
     view = PIXELS if obs == "rgb" else render_size if render_mode else None
+    simulator = suites.simulator(spec.suite)
     with warnings.catch_warnings(), _rendering(task, view):
         warnings.simplefilter("ignore")  # float64 bounds become float32, as asked for
-        env = suites.simulator(spec.suite).build(spec, view)
+        env = simulator.build(spec, view)
         fps = env.metadata["render_fps"] / spec.action_repeat
         env.metadata = {**env.metadata, "render_fps": fps}
         env = wrappers.Repeat(env, spec.action_repeat)

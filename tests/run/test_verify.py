@@ -128,7 +128,7 @@ def test_a_chain_that_is_not_intact_is_one_line(chain: Project, damage: str) -> 
     elif damage == "fewer episodes":
         file = chain.root / EVALUATION / "evaluation.json"
         found = json.loads(file.read_text())
-        file.write_text(json.dumps(found | {"episodes": found["episodes"][:1]}))
+        file.write_text(json.dumps(found | {"episodes": found["episodes"][:1], "filmed": 0}))
         rewrite(chain, EVALUATION, machine="another processor")
         expected = f"{EVALUATION}: its episodes and seeds are not those that follow from its manifest and files"
     elif damage == "moved":

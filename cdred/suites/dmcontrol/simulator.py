@@ -7,12 +7,18 @@ import os
 import warnings
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from cdred.suites import Task
 from cdred.suites.rendering import MujocoSimulator, importing_mujoco
 
 if TYPE_CHECKING:
     import gymnasium
 
+# dm_control while it steps, and its quadruped, are of a time before numpy 2.5.
+warnings.filterwarnings("ignore", category=DeprecationWarning, module="dm_control")
+if not hasattr(np, "in1d"):
+    np.in1d = np.isin  # type: ignore[assignment]  # the same for one dimension
 
 # Its reset uploads the terrain to the graphics card, whether or not anything is to be seen.
 _DRAWS_ANYWAY = ("quadruped escape",)
@@ -23,8 +29,6 @@ class DMControl(MujocoSimulator):
     TD-MPC2 and of the demonstrations that others recorded."""
 
     def build(self, task: Task, view: int | None) -> gymnasium.Env:
-        # It sets shapes as numpy 2.5 deprecates it, while it steps.
-        warnings.filterwarnings("ignore", category=DeprecationWarning, module="dm_control")
         # A thread for each renderer has ended when the garbage collector waits for it.
         os.environ["DISABLE_RENDER_THREAD_OFFLOADING"] = "1"
         draws = view is not None or task.simulator in _DRAWS_ANYWAY
@@ -33,6 +37,7 @@ class DMControl(MujocoSimulator):
             from dm_control import _render, suite
             from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
+            warnings.simplefilter("ignore")  # what they import turns all on
             if draws and not _renders(_render):
                 importlib.reload(_render)  # it was chosen where nothing had to be rendered
             domain, name = task.simulator.split()
@@ -49,13 +54,13 @@ class DMControl(MujocoSimulator):
             warnings.simplefilter("ignore")
             from dm_control import suite
 
+            warnings.simplefilter("ignore")
             names = list(suite.load(*task.simulator.split()).observation_spec())
         return names != sorted(names)
 
 
 def _flattened(env: gymnasium.Env, names: list[str]) -> gymnasium.Env:
     """Observations of these names, one after the other. (FlattenObservation sorts them.)"""
-    import numpy as np
     from gymnasium.spaces import Box, Dict
     from gymnasium.wrappers import TransformObservation
 
