@@ -79,8 +79,8 @@ def _say(text: str) -> None:
 
 
 def _flush(more: bytes = b"") -> str:
-    """What is wrong with standard output, if anything is; `more` tells where there is nothing left
-    to be written."""
+    """Write out what was printed, then `more`. Returns the reason why that cannot be done, or
+    nothing."""
     try:
         sys.stdout.flush()
         if more:
