@@ -391,6 +391,53 @@ def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Meas
     assert peak < 8192
 
 
+# ---- captured ------------------------------------------------------------------------------------
+
+
+HOW = {"captured": "captured", "compiled": True}
+
+
+@pytest.mark.with_device
+def test_the_captured_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    check_update("captured", device, measure)
+
+
+def check_update(execution: str, device: torch.device, measure: Measure) -> None:
+    """On its own random numbers, which are the same eager and compiled."""
+    with matrix_rounding(tf32=False):
+        compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
+        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
+        try:
+            eager = learned("cdred", device, settings("cdred"))
+        finally:
+            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
+    found = compare(compiled, eager, f"cdred {execution} against eager", measure)
+    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
+
+
+@pytest.mark.with_device
+def test_the_captured_plan_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    check_plan("captured", device, measure)
+
+
+def check_plan(execution: Execution, device: torch.device, measure: Measure) -> None:
+    s = settings("cdred", plan_iterations=1)
+    plans: dict[Execution, np.ndarray] = {}
+    obs = np.random.default_rng(2).normal(size=(4, 3, 5)).astype(np.float32)
+    for how in ("eager", execution):
+        torch.manual_seed(0)
+        agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
+        agent.execution = how
+        plans[how] = np.stack([agent.act(o, explore=True) for o in obs])
+    error = float(np.abs(plans[execution] - plans["eager"]).max())
+    measure(f"cdred: plan, {execution} against eager, largest difference of an action", error)
+    assert error < 1e-3
+
+
+def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    return function(*args, **(kwargs or {}))
+
+
 # ---- repeating ----------------------------------------------------------------------------------
 
 
@@ -417,7 +464,7 @@ class Kept(Monitor):
 
 
 @pytest.mark.with_device
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", sorted(METHODS, key=lambda name: name != "cdred"))
 def test_repeating_and_resuming(
     method: str, device: torch.device, measure: Measure, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -445,46 +492,14 @@ def test_repeating_and_resuming(
     assert repeats < 0.5 and resumes < 0.5
 
 
-# ---- captured, then compiled, which takes longest -----------------------------------------------
-
-
-HOW = {"captured": "captured", "compiled": True}
+# ---- compiled: last, as it takes longest ---------------------------------------------------------
 
 
 @pytest.mark.with_device
-@pytest.mark.parametrize("execution", HOW)
-def test_the_update_is_the_eager_one(
-    execution: str, device: torch.device, measure: Measure
-) -> None:
-    """On its own random numbers, which are the same eager and compiled."""
-    with matrix_rounding(tf32=False):
-        compiled = learned("cdred", device, settings("cdred", compile=HOW[execution]))
-        draws, SharedDraws.__torch_function__ = SharedDraws.__torch_function__, plain
-        try:
-            eager = learned("cdred", device, settings("cdred"))
-        finally:
-            SharedDraws.__torch_function__ = draws  # type: ignore[method-assign]
-    found = compare(compiled, eager, f"cdred {execution} against eager", measure)
-    assert found["losses"] < 1e-3 and found["gradients"] < 1e-2
+def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    check_update("compiled", device, measure)
 
 
 @pytest.mark.with_device
-@pytest.mark.parametrize("execution", HOW)
-def test_the_plan_is_the_eager_one(
-    execution: Execution, device: torch.device, measure: Measure
-) -> None:
-    s = settings("cdred", plan_iterations=1)
-    plans: dict[Execution, np.ndarray] = {}
-    obs = np.random.default_rng(2).normal(size=(4, 3, 5)).astype(np.float32)
-    for how in ("eager", execution):
-        torch.manual_seed(0)
-        agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
-        agent.execution = how
-        plans[how] = np.stack([agent.act(o, explore=True) for o in obs])
-    error = float(np.abs(plans[execution] - plans["eager"]).max())
-    measure(f"cdred: plan, {execution} against eager, largest difference of an action", error)
-    assert error < 1e-3
-
-
-def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-    return function(*args, **(kwargs or {}))
+def test_the_compiled_plan_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    check_plan("compiled", device, measure)
