@@ -5,12 +5,13 @@ Standard library and pydantic alone: the engines read manifests while they plan.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import re
 import stat
-from io import BufferedReader
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -67,6 +68,40 @@ def open_regular(path: Path) -> BufferedReader:
         os.close(handle)
         raise CdredError(f"{path}: not a regular file")
     return os.fdopen(handle, "rb")
+
+
+def open_to_append(path: Path) -> BufferedRandom:
+    """Open a file of our own for reading, and writing at its end; never through a link, never to
+    wait for one who reads from it.
+
+    Raises OSError, or CdredError when it is no regular file.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW
+    if path.is_symlink():
+        raise CdredError(f"{path}: a link; nothing is written through it")
+    handle = os.open(path, flags, 0o666)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise CdredError(f"{path}: not a regular file")
+    return os.fdopen(handle, "rb+")
+
+
+def replace(path: Path, content: bytes | memoryview, aside: Path, durable: bool = False) -> None:
+    """Write a file by way of another beside it, at once or not at all; a link that stands in either
+    place is replaced, not followed. `durable`: on the disk when this returns. Raises OSError."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            aside.unlink()
+        with aside.open("xb") as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            aside.unlink()
+        raise
 
 
 def read_bytes(path: Path, largest: int = LARGEST) -> bytes:

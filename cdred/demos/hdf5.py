@@ -22,6 +22,7 @@ from cdred.demos import files
 if TYPE_CHECKING:
     import h5py
 
+DEEPEST, MOST_OBJECTS = 20, 10**6  # groups within each other; groups and datasets
 MOST_CHUNK = 2**24  # bytes that are read at once for a part of a dataset
 CHECKSUM = 4  # bytes that fletcher32 adds
 
@@ -45,12 +46,17 @@ def opened(file: Path) -> Iterator[h5py.File]:
 def _check_tree(stored: h5py.File) -> None:
     import h5py
 
-    waiting: list[h5py.Group] = [stored["/"]]
-    known = {h5py.h5o.get_info(waiting[0].id).addr}
+    root: h5py.Group = stored["/"]
+    waiting = [("", 0, root)]  # path, depth
+    known = {h5py.h5o.get_info(root.id).addr}
     while waiting:
-        group = waiting.pop()
+        path, depth, group = waiting.pop()
         for name in group:
-            where = files.brief(f"{group.name.rstrip('/')}/{name}", 60)
+            where = files.brief(f"{path}/{name}", 60)
+            if depth >= DEEPEST or len(known) > MOST_OBJECTS:
+                raise ValueError(
+                    f"{where}: more than {DEEPEST} groups deep, or {MOST_OBJECTS} objects; refused"
+                )
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ValueError(f"{where}: a link to elsewhere; refused")
             item = group[name]
@@ -59,7 +65,7 @@ def _check_tree(stored: h5py.File) -> None:
                 raise ValueError(f"{where}: an object that has another name, too; refused")
             known.add(address)
             if isinstance(item, h5py.Group):
-                waiting.append(item)
+                waiting.append((f"{path}/{name}", depth + 1, item))
             elif isinstance(item, h5py.Dataset):
                 _check_storage(where, item)
             else:
@@ -74,6 +80,8 @@ def _check_storage(where: str, dataset: h5py.Dataset) -> None:
         raise ValueError(f"{where}: a virtual dataset, stored elsewhere; refused")
     if created.get_external_count():
         raise ValueError(f"{where}: stored in another file; refused")
+    if created.get_fill_time() == h5d.FILL_TIME_NEVER:
+        raise ValueError(f"{where}: parts of it may never have been written; refused")
     filters = [created.get_filter(k)[0] for k in range(created.get_nfilters())]
     known = {h5z.FILTER_DEFLATE, h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32}
     if set(filters) - known or len(set(filters)) < len(filters):
@@ -101,21 +109,43 @@ class Stored:
 
 def _check_chunks(dataset: h5py.Dataset) -> None:
     """Raise ValueError when a dataset's chunks are larger than it needs, in the file or unpacked:
-    HDF5 allocates whatever they unpack to."""
+    HDF5 allocates whatever they unpack to. Or shorter: then it takes the memory that lies behind
+    them, others' data, for theirs."""
     if dataset.chunks is None:
         return
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
     if size > max(MOST_CHUNK, dataset.size * dataset.dtype.itemsize):
         raise ValueError(f"{dataset.name}: chunks of {size} bytes")
+    created = dataset.id.get_create_plist()
+    filters = [created.get_filter(k)[0] for k in range(created.get_nfilters())]
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
     for chunk in chunks:
         if chunk.size > size + size // 100 + 1000:  # gzip never adds as much
             raise ValueError(f"{dataset.name}: a chunk of {size} bytes takes {chunk.size}")
-        if dataset.compression == "gzip":
-            _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
-            if len(zlib.decompressobj().decompress(packed, size + CHECKSUM + 1)) > size + CHECKSUM:
-                raise ValueError(f"{dataset.name}: a chunk unpacks to more than its {size} bytes")
+        skipped, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
+        applied = [f for k, f in enumerate(filters) if not skipped >> k & 1]
+        packed = packed[: chunk.size]  # HDF5 returns as many as it should have
+        if _unpacked(packed, applied, size) != size:
+            raise ValueError(f"{dataset.name}: a chunk does not unpack to its {size} bytes")
+
+
+def _unpacked(packed: bytes, filters: list[int], size: int) -> int:
+    """The bytes that a chunk of `size` unpacks to; -1 if its stream is not whole, or goes on."""
+    from h5py import h5z
+
+    for one in reversed(filters):
+        if one == h5z.FILTER_FLETCHER32:
+            packed = packed[:-CHECKSUM]
+        elif one == h5z.FILTER_DEFLATE:
+            stream = zlib.decompressobj()
+            try:
+                packed = stream.decompress(packed, size + CHECKSUM + 1)
+            except zlib.error:
+                return -1
+            if not stream.eof or stream.unused_data:
+                return -1
+    return len(packed)
 
 
 def group(parent: h5py.Group, name: str) -> h5py.Group:

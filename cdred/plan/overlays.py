@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cdred import manifest
+from cdred import documents, manifest
 from cdred.config import PARAMS, Config, Place, read_yaml, validate
 from cdred.config.parsing import short
 from cdred.errors import CdredError, nearest
@@ -68,11 +67,10 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
         )
     path = root / PARAMS
     content = render(overlay, data)
-    if is_edited(path):
-        shutil.copyfile(path, path.with_name(BACKUP))
     aside = path.with_suffix(f".yaml.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    if is_edited(path):
+        documents.replace(path.with_name(BACKUP), documents.read_bytes(path), aside)
+    documents.replace(path, content, aside)
     return plan
 
 
@@ -87,10 +85,9 @@ def render(overlay: Path, data: dict[str, Any]) -> bytes:
 
 def is_edited(path: Path) -> bool:
     """Tell whether params.yaml holds what no `cdred use` wrote."""
-    try:
-        lines = path.read_bytes().split(b"\n", 2)
-    except FileNotFoundError:
+    if not path.exists():
         return False
+    lines = documents.read_bytes(path).split(b"\n", 2)
     return len(lines) < 3 or f"({_hash(lines[2])})".encode() not in lines[1]
 
 

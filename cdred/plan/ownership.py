@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from cdred import manifest
+from cdred import documents, manifest
 from cdred.errors import CdredError
 from cdred.plan import dvc_lock
 
@@ -24,8 +24,7 @@ def note(root: Path, path: Path, names: Iterable[str]) -> None:
     file = _file(root, path)
     file.parent.mkdir(parents=True, exist_ok=True)
     aside = file.with_suffix(f".{os.uname().nodename}.{os.getpid()}")
-    aside.write_text(json.dumps(sorted(_noted(root, path) | set(names))), encoding="utf-8")
-    aside.replace(file)
+    documents.replace(file, json.dumps(sorted(_noted(root, path) | set(names))).encode(), aside)
 
 
 def note_present(root: Path, paths: Iterable[Path]) -> None:
@@ -68,8 +67,8 @@ def _files(directory: Path) -> Iterator[str]:
 
 def _noted(root: Path, path: Path) -> set[str]:
     try:
-        return set(json.loads(_file(root, path).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return set(json.loads(documents.read_bytes(_file(root, path))))
+    except (CdredError, ValueError, TypeError, RecursionError):
         return set()
 
 

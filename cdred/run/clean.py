@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdred import manifest
+from cdred import documents, manifest
+from cdred.errors import CdredError
 from cdred.plan import Plan, overlays
 from cdred.run.resume import FOLDER
-from cdred.system.locks import is_held
+from cdred.system.locks import is_held, was_made
 from cdred.tracking.delivery import is_alive, waiting
-from cdred.tracking.spool import SPOOL
+from cdred.tracking.spool import spools
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,13 @@ def plans(root: Path) -> list[Plan]:
 
 
 def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
-    """Leftovers that nothing needs any more, and states from which killed jobs still go on."""
+    """Leftovers that nothing needs any more, and states from which killed jobs still go on: of what
+    is named as this tool names it, and lies where it puts it, and is no link."""
     jobs = {job.digest: job for plan in plans(root) for job in plan.jobs}
     remove, keep = [], []
     for directory in sorted((root / FOLDER).glob("*")):
+        if not _DIGEST.fullmatch(directory.name) or not _is_folder(directory):
+            continue
         job = jobs.get(directory.name)
         artifact = _artifact_of(directory)
         if artifact and is_held(root, Path(artifact)):
@@ -50,20 +56,23 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
             remove.append(Left(directory, f"state of {job.path}, which is done", size(directory)))
         else:
             keep.append(Left(directory, f"{job.path} goes on from it", size(directory)))
+    places = {job.path for job in jobs.values()}
     for top in ("artifacts", "reports"):
         for directory in sorted((root / top).glob("**/.*")):
-            target = directory.with_name(directory.name[1:].removesuffix(directory.suffix))
-            if directory.suffix not in (".partial", ".old") or not directory.is_dir():
+            name = directory.name[1:].removesuffix(directory.suffix)
+            if directory.suffix not in (".partial", ".old") or not name.strip("."):
                 continue
-            if is_held(root, target.relative_to(root)):
+            target = directory.with_name(name)
+            place = target.relative_to(root)
+            if place not in places and not was_made(root, place):
+                continue  # somebody's own
+            if not _is_folder(directory) or is_held(root, place):
                 continue
             if directory.suffix == ".old" and not target.exists():
                 continue  # the only copy: the next run puts it back
-            remove.append(
-                Left(directory, f"unfinished {target.relative_to(root)}", size(directory))
-            )
+            remove.append(Left(directory, f"unfinished {place}", size(directory)))
     undelivered = set(waiting(root))
-    for file in sorted((root / SPOOL).glob("*.jsonl")):
+    for file in spools(root):
         if file in undelivered or is_alive(file):
             continue
         if not any(d.startswith(file.name.split("-")[1]) for d in jobs):
@@ -71,6 +80,10 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
                 Left(file, "a run that MLflow has and that was never finished", size(file))
             )
     return remove, keep
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def clean(left: list[Left]) -> None:
@@ -87,10 +100,16 @@ def size(path: Path) -> int:
     return sum(file.stat().st_size for file in files if file.is_file())
 
 
+class _Note(documents.Document):
+    """The content of job.json."""
+
+    artifact: documents.Name
+
+
 def _artifact_of(directory: Path) -> str | None:
     try:
-        return str(json.loads((directory / "job.json").read_text())["artifact"])
-    except (OSError, ValueError, KeyError):
+        return documents.read(directory / "job.json", _Note).artifact
+    except CdredError:
         return None
 
 

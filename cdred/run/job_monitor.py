@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest
-from cdred.errors import reason
+from cdred import documents, manifest
+from cdred.errors import CdredError, reason
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
 from cdred.run.resume import ResumeState
@@ -126,10 +126,12 @@ class Runtime:
             row["energy_joules"] = self.sampler.joules
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with self.file.open("a", encoding="utf-8") as out:
-                out.write(json.dumps(row) + "\n")
+            with documents.open_to_append(self.file) as out:
+                out.write(json.dumps(row).encode() + b"\n")
         except OSError as exc:  # a log must not cost the work it tells of
             logger.warning(f"{self.file}: cannot be written: {exc.strerror}")
+        except CdredError as exc:
+            logger.warning(str(exc))
         return row
 
     def interval(self, step: float, update: float) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
+from cdred import documents
 from cdred.errors import CdredError
 from cdred.plan import Job
 
@@ -34,8 +33,12 @@ class ResumeState:
         if not self.file.exists():
             return None
         try:  # weights_only: tensors and plain values, nothing is executed
-            saved = torch.load(self.file, map_location="cpu", weights_only=True)
+            with documents.open_regular(self.file) as file:
+                saved = torch.load(file, map_location="cpu", weights_only=True)
             digest, values, origin = saved["digest"], saved["values"], saved["origin"]
+            if not (isinstance(values, dict) and origin["devices"] and origin["machines"]):
+                raise ValueError("of nothing")
+            _ = origin["time"]
         except Exception as exc:
             reason = " ".join(str(exc).split())[:100]
             raise CdredError(
@@ -55,19 +58,14 @@ class ResumeState:
         self.directory.mkdir(parents=True, exist_ok=True)
         note = self.directory / "job.json"  # for `cdred clean`, which loads no torch
         if not note.exists() or not note.stat().st_size:
-            note.write_text(json.dumps({"artifact": self.job.path.as_posix()}) + "\n")
+            content = json.dumps({"artifact": self.job.path.as_posix()}) + "\n"
+            documents.replace(note, content.encode(), note.with_suffix(".partial"))
         buffer = io.BytesIO()  # torch hides the reason when a file cannot be written
         torch.save({"digest": self.job.digest, "values": values, "origin": origin}, buffer)
         aside = self.file.with_suffix(".partial")
         try:
-            with aside.open("wb") as file:
-                file.write(buffer.getbuffer())
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(self.file)
+            documents.replace(self.file, buffer.getbuffer(), aside, durable=True)
         except OSError as exc:
-            with contextlib.suppress(OSError):
-                aside.unlink()
             raise OSError(exc.errno, exc.strerror, str(self.file)) from None
 
     def remove(self) -> None:

@@ -11,9 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
+from cdred import documents
 from cdred.errors import CdredError
 
 FOLDER = Path(".cdred/locks")
+
+
+class Holder(documents.Document):
+    """The process that makes an artifact."""
+
+    pid: int
+    host: str
+    since: str
 
 
 @contextlib.contextmanager
@@ -32,19 +41,24 @@ def exclusive(root: Path, artifact: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         who = "another process"
-        with contextlib.suppress(OSError, ValueError):
-            note = json.loads(holder.read_text())
-            who = f"process {note['pid']} on {note['host']} (since {note['since']})"
+        with contextlib.suppress(CdredError):
+            found = documents.read(holder, Holder)
+            who = f"process {found.pid} on {found.host} (since {found.since})"
         raise CdredError(
             f"{artifact}: {who} is making it; wait for it, or stop it and run this again"
         ) from None
     try:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         note = {"pid": os.getpid(), "host": os.uname().nodename, "since": now}
-        holder.write_text(json.dumps(note))
+        documents.replace(holder, json.dumps(note).encode(), holder.with_suffix(".partial"))
         yield
     finally:
         lock.release()
+
+
+def was_made(root: Path, artifact: Path) -> bool:
+    """Tell whether a process of this tool has ever made the artifact here."""
+    return _lock_file(root, artifact).is_file()
 
 
 def is_held(root: Path, artifact: Path) -> bool:

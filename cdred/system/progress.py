@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cdred import documents
 from cdred.errors import printable, without_secrets
 
 LINE_EVERY = 30.0  # seconds between lines where there is no terminal
@@ -46,6 +47,7 @@ def configure_logging(files: Iterable[Path | None], quiet: bool = False) -> None
         logger.addHandler(terminal)
     for log in filter(None, files):
         log.parent.mkdir(parents=True, exist_ok=True)
+        documents.open_to_append(log).close()  # a regular file
         # Appended to: a job that was killed goes on, and so does its log.
         written = logging.FileHandler(log, encoding="utf-8")
         written.setFormatter(_Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))

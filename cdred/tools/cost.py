@@ -17,7 +17,7 @@ from cdred.plan import Job, Plan
 
 HEAD = ("artifact", "time", "attempts", "updates/s", "memory", "energy", "device", "host")
 ENERGY = HEAD.index("energy")
-LARGEST = 2**28  # bytes of a log
+LARGEST, LINES = 2**28, 2**20  # bytes of a log; its last lines that are read
 Amount = Annotated[float, Field(ge=0, le=1e15)]
 Megabytes = Annotated[int, Field(ge=0, le=10**15)]
 
@@ -69,7 +69,7 @@ def read(root: Path, job: Job) -> list[dict[str, Any]]:
     is left out, as a log must not cost what is made beside it."""
     file, events = root / job.log.with_name("runtime.jsonl"), []
     try:
-        lines = documents.read_bytes(file, LARGEST).splitlines()
+        lines = filter(None, documents.read_bytes(file, LARGEST).splitlines()[-LINES:])
     except CdredError:
         return []
     for line in lines:

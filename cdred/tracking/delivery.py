@@ -8,11 +8,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cdred.errors import CdredError, reason
+from pydantic import Field
+
+from cdred import documents
+from cdred.errors import CdredError, printable, reason
 from cdred.network import is_address
-from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines
+from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines, spools
 
 BATCH = 1000  # metrics a call: MLflow's limit
 LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away
@@ -43,12 +46,7 @@ def tracking_uri(root: Path) -> str:
 
 def waiting(root: Path, destination: str = "*") -> list[Path]:
     """Spools that are not delivered completely."""
-    spools = []
-    for file in sorted((root / SPOOL).glob(f"{destination}-*.jsonl")):
-        sent = _sent(file)
-        if read_lines(file, sent["offset"]):
-            spools.append(file)
-    return spools
+    return [f for f in spools(root, destination) if read_lines(f, _sent(f)["offset"])]
 
 
 class Delivery:
@@ -222,20 +220,27 @@ def _beside(file: Path) -> Path:
 
 def _sent(file: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(_beside(file).read_text()))
-    except (OSError, ValueError):
+        return documents.read(_beside(file), _Sent).model_dump()
+    except CdredError:
         return {"run_id": None, "offset": 0, "destination": destination()}
 
 
+class _Sent(documents.Document):
+    """How far a spool is delivered."""
+
+    run_id: str | None
+    offset: Annotated[int, Field(ge=0, lt=2**53)]
+    destination: str
+
+
 def _note(file: Path, sent: dict[str, Any]) -> None:
-    aside = _beside(file).with_suffix(".partial")
-    aside.write_text(json.dumps(sent))
-    aside.replace(_beside(file))
+    beside = _beside(file)
+    documents.replace(beside, json.dumps(sent).encode(), beside.with_suffix(".partial"))
 
 
 def alive(root: Path) -> bool:
     """Tell whether a job of this machine is still writing to a spool."""
-    return any(is_alive(file) for file in (root / SPOOL).glob("*.jsonl"))
+    return any(map(is_alive, spools(root)))
 
 
 def is_alive(spool: Path) -> bool:
@@ -276,7 +281,8 @@ def in_background(root: Path) -> None:
             except Exception as exc:  # tried again as long as jobs run; the spool keeps it all
                 delivery = None
                 with contextlib.suppress(OSError):
-                    error.write_text(short(exc) + "\n")
+                    text = short(exc) + "\n"
+                    documents.replace(error, text.encode(), error.with_suffix(".partial"))
             if alive(root):
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since > LINGER:
@@ -314,8 +320,8 @@ def deliver(root: Path) -> None:
 
 def last_error(root: Path) -> str:
     try:
-        return (root / SPOOL / "error.txt").read_text(encoding="utf-8")
-    except OSError:
+        return printable(documents.read_text(root / SPOOL / "error.txt", 10_000))
+    except CdredError:
         return ""
 
 

@@ -15,16 +15,20 @@ import importlib.util
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from cdred import manifest
-from cdred.errors import without_secrets
+from pydantic import Field
+
+from cdred import documents, manifest
+from cdred.documents import Document
+from cdred.errors import CdredError, without_secrets
 from cdred.plan import Job, Plan
 from cdred.system import cluster
 from cdred.system.progress import logger
@@ -148,7 +152,7 @@ class Tracker:
         """The spool of a killed attempt at this job, and the last step of each table in it."""
         name = f"{self.destination}-{self.job.digest[:16]}-*.jsonl"
         for file in sorted(self.folder.glob(name)):
-            lines = read_lines(file)
+            lines = [] if file.is_symlink() else read_lines(file)
             started = lines and lines[0]["kind"] == "run"  # else cut short by a full disk
             if started and not any(line["kind"] == "end" for line in lines):
                 rows = [line for line in lines if line["kind"] == "metrics"]
@@ -158,9 +162,9 @@ class Tracker:
     def _write(self, line: dict[str, Any]) -> None:
         if self.file is None:
             return
-        with self._lock, self.file.open("ab+") as out:
-            torn = b""
-            if out.tell():  # what a kill or a full disk cut short must not swallow this line
+        with self._lock, documents.open_to_append(self.file) as out:
+            torn = b""  # what a kill or a full disk cut short must not swallow this line
+            if out.seek(0, os.SEEK_END):
                 out.seek(-1, os.SEEK_END)
                 torn = b"" if out.read(1) == b"\n" else b"\n"
             line = line | {"time": time.time_ns() // 1_000_000}
@@ -215,17 +219,56 @@ def read_lines(file: Path, offset: int = 0) -> list[dict[str, Any]]:
     line that a kill cut short is left out."""
     lines = []
     try:
-        source = file.open("rb")
-    except FileNotFoundError:  # delivered meanwhile
+        source = documents.open_regular(file)
+    except (FileNotFoundError, CdredError):  # delivered meanwhile, or not one
         return []
     with source:
         source.seek(offset)
         for raw in source:
             offset += len(raw)
             if raw.endswith(b"\n"):
-                with contextlib.suppress(ValueError):
-                    lines.append(json.loads(raw) | {"end": offset})
+                wrong = CdredError, ValueError, RecursionError, KeyError, TypeError
+                with contextlib.suppress(*wrong):
+                    line = json.loads(raw)
+                    documents.check(_LINES[line["kind"]], line, str(file))
+                    lines.append(line | {"end": offset})
     return lines
+
+
+class _Line(Document):
+    time: Annotated[int, Field(ge=0, le=2**53)]
+
+
+class _Run(_Line):
+    pid: Annotated[int, Field(ge=1, lt=2**31)]
+    host: str
+    experiment: str
+    parent: str
+    name: str
+    params: dict[str, str]
+    tags: dict[str, str]
+    dataset: dict[str, str] | None
+
+
+class _Metrics(_Line):
+    table: str
+    at: Annotated[list[float], Field(min_length=2, max_length=2)]
+    values: dict[str, float]
+
+
+class _End(_Line):
+    status: Literal["FINISHED", "FAILED", "KILLED"]
+    tags: dict[str, str]
+
+
+_LINES: dict[str, type[_Line]] = {"run": _Run, "metrics": _Metrics, "end": _End}
+_NAME = re.compile(r"\w+-[0-9a-f]{16}-\d+\.jsonl")
+
+
+def spools(root: Path, destination: str = "*") -> list[Path]:
+    """The spools for a destination."""
+    found = (root / SPOOL).glob(f"{destination}-*.jsonl")
+    return sorted(file for file in found if _NAME.fullmatch(file.name))
 
 
 def git_commit(root: Path) -> str:

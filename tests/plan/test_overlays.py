@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,22 @@ def test_an_edited_params_yaml_is_kept(checkout: Path, capsys: pytest.CaptureFix
     assert "zeta: 0.6" in params.read_text() and backup.read_text() == edited
     kept = "params.yaml had been edited: its former content is in params.yaml.bak"
     assert kept in capsys.readouterr().out.splitlines()
+
+
+def test_nothing_is_written_through_a_link(checkout: Path) -> None:
+    assert main(["use", "a.yaml"]) == 0
+    (checkout / "params.yaml").write_text((checkout / "params.yaml").read_text() + "# mine\n")
+    (checkout / "other").write_text("mine")
+    (checkout / "params.yaml.bak").symlink_to("other")
+    assert main(["use", "a.yaml"]) == 0
+    assert (checkout / "other").read_text() == "mine"
+    assert (checkout / "params.yaml.bak").read_text().endswith("# mine\n")
+
+
+def test_a_params_yaml_that_is_no_file(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(checkout / "params.yaml")
+    assert main(["use", "a.yaml"]) == 2
+    assert capsys.readouterr().err == "cdred: params.yaml: not a regular file\n"
 
 
 def test_a_bad_overlay_touches_nothing(checkout: Path) -> None:

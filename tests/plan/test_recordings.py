@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cdred.errors import CdredError
+from cdred.errors import CdredError, printable
 from cdred.plan import recordings
 from cdred.plan.recordings import hashes
 
@@ -50,5 +50,5 @@ def test_what_is_no_recording_is_refused(
         (tmp_path / f"many/{k}/file").touch()
     with pytest.raises(CdredError) as caught:
         hashes(tmp_path, name, KEY)
-    assert str(caught.value).startswith(f"params.yaml: {KEY}: {name[:80]}")
+    assert str(caught.value).startswith(f"params.yaml: {KEY}: {printable(name[:80])}")
     assert problem in str(caught.value)

@@ -197,6 +197,19 @@ def test_clean_removes_what_nothing_needs_and_says_how_much(again: Project) -> N
     partial = again.root / CDRED / "../.seed_9.partial"
     (partial / "data").mkdir(parents=True)
     (partial / "data/half").write_bytes(bytes(2_500_000))
+    made_once = f"{CDRED}".replace("/", "__").replace("seed_0", "seed_9") + ".lock"
+    (again.root / ".cdred/locks" / made_once).touch()
+    others = again.root / "others"
+    for own in (
+        others / "a",
+        again.root / "artifacts/.keep.partial",
+        again.root / "artifacts/..old",
+    ):
+        own.mkdir(parents=True)
+        (own / "thesis.txt").write_text("mine")
+    needed.with_name("note.txt").write_text("mine")
+    needed.with_name("e" * 64).symlink_to(others)
+    (again.root / "artifacts/agents/.cdred.partial").symlink_to(others)
     planned = again.run("cdred", "clean", "--dry-run")
     assert dropped.exists() and "would remove 3 leftovers" in planned
     said = again.run("cdred", "clean")
@@ -205,6 +218,9 @@ def test_clean_removes_what_nothing_needs_and_says_how_much(again: Project) -> N
     assert f"{CDRED}, which no experiment here asks for" in said
     assert f"kept  .cdred/state/{needed.name}: {CDRED} goes on from it" in said
     assert not dropped.exists() and not partial.exists() and needed.exists()
+    # What is not named, or does not lie, as this tool makes it is somebody's own.
+    kept = [*again.root.rglob("thesis.txt"), needed.with_name("note.txt")]
+    assert [file.read_text() for file in kept] == ["mine"] * 4
 
 
 def test_what_is_not_a_number_keeps_the_last_good_state(again: Project) -> None:

@@ -168,6 +168,25 @@ def _virtual(group: h5py.Group, directory: Path) -> None:
     group.create_virtual_dataset("rewards", layout)
 
 
+def _short(stored: bytes, **options: Any) -> Change:
+    def change(group: h5py.Group, folder: Path) -> None:
+        del group["rewards"]
+        made = group.create_dataset("rewards", (6,), "f4", chunks=(6,), **options)
+        made.id.write_direct_chunk((0,), stored)
+
+    return change
+
+
+def _never_filled(group: h5py.Group, folder: Path) -> None:
+    del group["rewards"]
+    group.create_dataset("rewards", (6,), "f4", chunks=(6,), fill_time="never")
+
+
+def _deep(group: h5py.Group, folder: Path) -> None:
+    for _ in range(30):
+        group = group.create_group("g")
+
+
 def _unpacking(size: int) -> Change:
     """A chunk of 24 bytes that unpacks to more."""
 
@@ -227,7 +246,15 @@ HDF5: dict[str, tuple[Change, str]] = {
     "a stored type": (_type, "neither a group nor a dataset"),
     "references": (_references, "rewards: object, not real numbers"),
     "a compressed bomb": (_unpacking(10**8), "a chunk of 24 bytes takes 97"),
-    "a small one": (_unpacking(10**6), "a chunk unpacks to more than its 24 bytes"),
+    "a small one": (_unpacking(10**6), "a chunk does not unpack to its 24 bytes"),
+    # HDF5 would take whatever lies behind four bytes for the rest of 24.
+    "a short chunk": (_short(bytes(4)), "a chunk does not unpack to its 24 bytes"),
+    "a short chunk, shuffled": (_short(bytes(4), shuffle=True), "a chunk does not unpack to its 24 bytes"),
+    "a short chunk, packed": (_short(zlib.compress(bytes(4)), compression="gzip"), "a chunk does not unpack to its 24 bytes"),
+    "a chunk cut short": (_short(zlib.compress(bytes(24))[:-4], compression="gzip"), "a chunk does not unpack to its 24 bytes"),
+    "more behind it": (_short(zlib.compress(bytes(24)) + b"more", compression="gzip"), "a chunk does not unpack to its 24 bytes"),
+    "never filled": (_never_filled, "parts of it may never have been written"),
+    "deep": (_deep, "more than 20 groups deep"),
     "compressed twice": (_twice_packed, "only gzip, shuffle and fletcher32 are read"),
     "another filter": (_replace("rewards", data=np.zeros(6, "f4"), compression="lzf"), "h5repack changes them"),
     "huge": (_replace("observations", shape=(10**9, 39), dtype="f4", chunks=(100, 39)), "observations are 1000000000, not 7"),

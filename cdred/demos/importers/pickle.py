@@ -110,6 +110,9 @@ _CALLABLE = [function for function in _STANDING_FOR.values() if function is not 
 # ---- the instructions ----------------------------------------------------------------------------
 
 
+LONGEST_LINE = 5_000  # bytes: a number has at most 4,300 digits
+
+
 class _Bounded:
     """A stream that refuses to read beyond its end: memory is taken for what is there alone."""
 
@@ -123,7 +126,9 @@ class _Bounded:
         return self.stream.read(count)
 
     def readline(self) -> bytes:
-        line = self.stream.readline()
+        line = self.stream.readline(min(self.left, LONGEST_LINE) + 1)
+        if len(line) > min(self.left, LONGEST_LINE):
+            raise ValueError("cut short, or damaged")
         self.left -= len(line)
         return line
 
