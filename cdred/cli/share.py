@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cdred import __version__
 from cdred.cli.arguments import Commands, repository
-from cdred.errors import CdredError
+from cdred.errors import CdredError, printable
 from cdred.plan import Plan
 
 
@@ -60,7 +60,7 @@ def pull(args: argparse.Namespace) -> None:
     pulled = pull(name, "dataset" if args.dataset else "model", revision)
     p = pulled.publication
     print(f"pulled      {name}: {p.kind} of {p.task}, release {p.release}, intact")
-    print(f"revision    {pulled.commit}")
+    print(f"revision    {printable(pulled.commit)}")
     print(f"folder      {pulled.folder}")
 
 
