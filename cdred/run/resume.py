@@ -36,9 +36,9 @@ class ResumeState:
             with documents.open_regular(self.file) as file:
                 saved = torch.load(file, map_location="cpu", weights_only=True)
             digest, values, origin = saved["digest"], saved["values"], saved["origin"]
-            if not (isinstance(values, dict) and origin["devices"] and origin["machines"]):
+            told = origin["time"], origin["devices"], origin["machines"]
+            if not (isinstance(values, dict) and all(told)):
                 raise ValueError("of nothing")
-            _ = origin["time"]
         except Exception as exc:
             reason = " ".join(str(exc).split())[:100]
             raise CdredError(
