@@ -62,6 +62,8 @@ class Settings(BaseModel):
             "batch_size": 64,
             "learning_rate": 5e-4,
             "lr_schedule": "linear",
+            # Short trainings end in mid-swing: the mean of the weights does not.
+            "average": 0.999,
             "steps": 16_000,
             "eval_every": 1_000,
         },

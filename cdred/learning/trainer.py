@@ -111,8 +111,6 @@ class Trainer:
             self.history.curve.append(row)
             if self.s.keep == "best" and _quality(row) == max(map(_quality, self.history.curve)):
                 self.best = {name: value.clone() for name, value in self.agent.state_dict().items()}
-        if self.average is not None:  # so that one training shows what the mean does
-            row |= {f"raw_{name}": value for name, value in self.evaluator(self.agent).items()}
         self.monitor.row("curve", row)
         self.highlights = {"return": row["return_mean"]}
         if "success" in row:
