@@ -19,8 +19,7 @@ setup: ## make .venv from the lock and check system libraries
 
 .PHONY: demo
 demo: setup ## run the experiment in params.yaml (the quickstart) through the whole DAG
-	@snakemake --cores all --quiet rules host
-	@cdred show
+	@cdred demo
 
 .PHONY: repro
 repro: setup ## the same by DVC

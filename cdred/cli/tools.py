@@ -41,6 +41,12 @@ def add(commands: Commands) -> None:
     p.add_argument("--out", type=Path, metavar="FILE.webp", required=True)
     p.add_argument("entries", nargs="*", metavar="ENTRY", help="default: expert cdred red bc")
     p.set_defaults(run=strip)
+    p = commands.add_parser("demo", help="run what is missing of the experiment, and tell about it")
+    p.set_defaults(run=demo)
+    p = commands.add_parser(
+        "compile", help="compile the programs of trainings that are still to run"
+    )
+    p.set_defaults(run=compile_ahead)
     p = commands.add_parser("container", help="run a command in the image of compute.container")
     p.add_argument(
         "inner_command", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro"
@@ -111,6 +117,19 @@ def strip(args: argparse.Namespace) -> None:
         raise CdredError(f"strip: --out {out}: the name of a .webp in a directory that exists")
     print("\n".join(film_strip.write(Plan.load(), out, args.entries)))
     print(out)
+
+
+def demo(args: argparse.Namespace) -> int:
+    from cdred.run import demo
+
+    return demo.run()
+
+
+def compile_ahead(args: argparse.Namespace) -> None:
+    from cdred.run import compile_ahead
+
+    for name in compile_ahead.run(Plan.load()):
+        print(f"compiled: {name}", flush=True)
 
 
 def container(args: argparse.Namespace) -> None:

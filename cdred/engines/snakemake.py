@@ -78,6 +78,11 @@ class View:
             raise CdredError(f"{job.path}: parameters or code changed meanwhile; run this again")
         return job
 
+    def priority(self, wildcards: dict[str, str]) -> int:
+        """The steps of a training that interacts, which takes longest; 0 of another."""
+        run = self.plan.config.runs[wildcards["entry"]]
+        return run.settings.steps if run.definition.interacts else 0
+
     def inputs(self, job: Job) -> list[tuple[str, bool]]:
         """The markers that a job waits for, and whether their times count.
 

@@ -52,6 +52,9 @@ class Event(Document):
     """A line of a runtime log."""
 
     digest: str
+    event: str = ""
+    time: str = ""
+    step: Amount | None = None
     host: str
     pid: int
     attempt: str

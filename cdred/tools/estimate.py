@@ -87,13 +87,13 @@ def table(plan: Plan, path: Path) -> str:
     rates = read(path)
     groups: dict[tuple[str, str], list[Job]] = {}
     for job in plan.jobs:
-        if _trained(plan, job):
+        if trained(plan, job):
             groups.setdefault((job.task, job.entry), []).append(job)
     lines, total = [HEAD], 0.0
     counted: dict[tuple[Any, ...], tuple[float, float]] = {}
     for (task, entry), jobs in groups.items():
-        method, s = _method(plan, jobs[0])
-        obs = _obs(plan, jobs[0])
+        method, s = method_of(plan, jobs[0])
+        obs = obs_of(plan, jobs[0])
         key = (task, method, s, obs)
         counted[key] = counted.get(key) or work(task, method, s, obs)
         updates, plans = _counts(task, s)
@@ -163,13 +163,13 @@ def _work_without_reward(agent: Agent) -> float:
     return float(update.flop) / 1e9
 
 
-def _trained(plan: Plan, job: Job) -> bool:
+def trained(plan: Plan, job: Job) -> bool:
     if job.stage == "expert":
         return plan.config.experts[job.entry].source == "train"
     return job.stage == "imitate"
 
 
-def _method(plan: Plan, job: Job) -> tuple[str, Settings]:
+def method_of(plan: Plan, job: Job) -> tuple[str, Settings]:
     if job.stage == "imitate":
         run = plan.config.runs[job.entry]
         return run.method, run.settings
@@ -178,7 +178,12 @@ def _method(plan: Plan, job: Job) -> tuple[str, Settings]:
     return methods.EXPERT, settings
 
 
-def _obs(plan: Plan, job: Job) -> str:
+def steps_of(plan: Plan, job: Job) -> int:
+    """The steps of a job that trains."""
+    return method_of(plan, job)[1].steps
+
+
+def obs_of(plan: Plan, job: Job) -> str:
     if job.stage == "expert":
         return plan.config.experts[job.entry].obs
     return plan.config.demos[plan.config.runs[job.entry].demos].obs

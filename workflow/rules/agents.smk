@@ -7,6 +7,8 @@ rule imitate:
         engine.log_pattern("imitate", "{digest}.txt"),
     benchmark:
         engine.log_pattern("imitate", "{digest}.tsv")
+    # The longest first: short ones fill the gaps.
+    priority: lambda w: VIEW.priority(w)
     threads: THREADS
     resources:
         gpu=GPU,

@@ -1,0 +1,77 @@
+"""`cdred compile`: the programs of trainings that are still to run, compiled before they need them.
+
+The first training of a quickstart takes one core; meanwhile the other can compile for the next.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from cdred.envs.tasks import PIXEL_SHAPE, find
+from cdred.learning import derived
+from cdred.learning.agent import Agent
+from cdred.learning.device import prepare
+from cdred.learning.learner import Learner
+from cdred.learning.replay import Batch
+from cdred.learning.settings import Settings, WorldModelSettings
+from cdred.plan import Job, Plan
+from cdred.run.stages import COMPILED
+from cdred.system import machine
+from cdred.tools.estimate import method_of, obs_of, trained
+
+
+def run(plan: Plan) -> Iterator[str]:
+    """Compile each program that a training of the plan will need on this CPU, and yield its name.
+
+    Programs lie in the checkout's cache, where a training finds them; one that is there already
+    takes seconds. Raises CdredError where there is no compiler.
+    """
+    cache = (plan.root / COMPILED / machine.kind()).resolve()
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    prepare(plan.config.compute.threads)
+    for job in _first_of_each(plan):
+        method, s = method_of(plan, job)
+        update_of(job.task, method, s, obs_of(plan, job))()
+        yield f"{job.task} {job.entry}"
+
+
+def _first_of_each(plan: Plan) -> Iterator[Job]:
+    """The trainings to run that compile: of each task and entry one, as its seeds share a program.
+    Imitation first, as an expert's training compiles at its start itself."""
+    seen = set()
+    for job in sorted(plan.jobs, key=lambda job: job.stage == "expert"):
+        if (job.task, job.stage, job.entry) in seen or not trained(plan, job) or job.up_to_date():
+            continue
+        seen.add((job.task, job.stage, job.entry))
+        _, s = method_of(plan, job)
+        if isinstance(s, WorldModelSettings) and derived.execution(s, "cpu") == "compiled":
+            yield job
+
+
+def update_of(task: str, method: str, s: Settings, obs: str) -> Callable[[], object]:
+    """An update of a training with these settings, on made-up data of its shapes."""
+    spec = find(task)
+    shape = (spec.obs_dim,) if obs == "state" else PIXEL_SHAPE
+    kind = torch.float32 if obs == "state" else torch.uint8
+    agent = Agent.create(task, method, shape, spec.action_dim, s).eval()
+    if not isinstance(s, WorldModelSettings):
+        return partial(_clone_once, agent, torch.zeros(s.batch_size, *shape, dtype=kind))
+    assert agent.reward_model is not None
+    experts = s.batch_size if agent.spec.uses_demonstrations else 0
+    n = s.batch_size + experts
+    seen = torch.zeros(s.horizon + 1, n, *shape, dtype=kind)
+    action = torch.zeros(s.horizon, n, spec.action_dim)
+    reward = torch.zeros(s.horizon, n, 1) if agent.spec.uses_environment_reward else None
+    gamma = derived.discount(spec.episode_length, s)
+    learner = Learner(agent.world_model, agent.reward_model, s, gamma, derived.total_updates(s))
+    return partial(learner.update, Batch(seen, action, reward, experts))
+
+
+def _clone_once(agent: Agent, seen: Tensor) -> None:
+    """The work of an update of encoder and policy alone, without its optimiser."""
+    agent.model.policy.mean(agent.model.encoder(seen)).square().mean().backward()

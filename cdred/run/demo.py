@@ -1,0 +1,241 @@
+"""`cdred demo`: the current experiment through the whole DAG, told to a person who waits for it.
+
+Snakemake runs the jobs; what it and they print goes to a log. Here stand the plan, how long it will
+take, one line of progress, and what came out.
+"""
+
+from __future__ import annotations
+
+import calendar
+import csv
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from cdred import documents
+from cdred.errors import CdredError, printable
+from cdred.plan import Job, Plan
+from cdred.run import forecast
+from cdred.tools import cost
+from cdred.tools.estimate import steps_of
+
+LOG = Path("logs/demo.txt")
+ENGINE = ("snakemake", "--cores", "all", "--quiet", "rules", "host")
+EVERY, LINE_EVERY = 1.0, 30.0  # seconds between looks, and between lines where there is no terminal
+DOES = {
+    "expert": "an expert", "demos": "its demonstrations", "imitate": "agents that imitate it",
+    "evaluate": "evaluations", "report": "the report",
+}  # fmt: skip
+
+
+def run() -> int:
+    """Make what is missing or stale of the experiment; the engine's exit status.
+
+    Stopped or killed, it goes on where it was when it is called again.
+    """
+    plan = Plan.load()
+    if shutil.which(ENGINE[0]) is None:
+        raise CdredError("demo: Snakemake is not installed here; `make setup` installs it")
+    todo = [job for job in plan.jobs if not job.up_to_date()]
+    print(_plan_of(plan, todo))
+    began = time.monotonic()
+    if todo and (status := _run(plan, todo, len(os.sched_getaffinity(0)))):
+        print(f"{_failure()}\nNot finished (all of it: {LOG}). The same command goes on from here.")
+        return status
+    if todo:
+        took = round(time.monotonic() - began)
+        print(f"Done in {took // 60} min {took % 60} s.")
+    report = plan.report.path.as_posix()
+    print("", *_results(plan), "", sep="\n")
+    print(
+        f"The report, with films and curves: {report}/report.html",
+        "Next, after `source .venv/bin/activate`:",
+        *_aligned(
+            (f"cdred verify {report}", "check every hash and play every evaluation again"),
+            ("cdred show", "these results with intervals, beside published ones"),
+            ("cdred use config/quickstart_seeds.yaml && cdred demo", "five seeds, more methods"),
+        ),
+        sep="\n",
+    )
+    return 0
+
+
+def _plan_of(plan: Plan, todo: list[Job]) -> str:
+    name, tasks = plan.config.experiment.name, ", ".join(plan.config.experiment.tasks)
+    if not todo:
+        return f"Experiment {name} ({tasks}): all {len(plan.jobs)} jobs are up to date."
+    counts = {stage: sum(job.stage == stage for job in todo) for stage in DOES}
+    lines = [
+        f"  {count:3} x {DOES[stage]}: {_names(todo, stage)}"
+        for stage, count in counts.items()
+        if count
+    ]
+    done = len(plan.jobs) - len(todo)
+    already = f", {done} are up to date" if done else ""
+    return "\n".join([f"Experiment {name} ({tasks}): {len(todo)} jobs to run{already}.", *lines])
+
+
+def _names(todo: list[Job], stage: str) -> str:
+    return ", ".join(dict.fromkeys(job.entry for job in todo if job.stage == stage))
+
+
+def _run(plan: Plan, todo: list[Job], cores: int) -> int:
+    LOG.parent.mkdir(exist_ok=True)
+    with documents.open_to_append(LOG) as log:
+        start = partial(subprocess.Popen, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        engine = start(ENGINE)
+        helper = None
+        try:
+            # The first training leaves a core idle.
+            if cores > 1 and sum(job.stage in ("expert", "imitate") for job in todo) > 1:
+                helper = start(("nice", sys.executable, "-m", "cdred", "compile"))
+            seconds = forecast.measure(plan, todo)
+            left = forecast.time_left(seconds, {}, (), cores)
+            print(f"At the rates measured just now, on {cores} cores: {_minutes(left)}.")
+            print(f"What the engine and the jobs print goes to {LOG}.\n", flush=True)
+            progress = _Progress(plan, todo, seconds, cores)
+            while engine.poll() is None:
+                progress.show()
+                time.sleep(EVERY)
+            progress.end()
+        except KeyboardInterrupt:  # of the terminal, which interrupts the engine as well
+            engine.wait()
+            raise
+        finally:
+            if engine.poll() is None:
+                engine.send_signal(signal.SIGINT)
+                engine.wait()
+            if helper is not None:
+                helper.terminate()
+                helper.wait()
+    return engine.returncode
+
+
+class _Progress:
+    """One line: jobs done, those that run and how far they are, and the time left."""
+
+    def __init__(self, plan: Plan, todo: list[Job], seconds: dict[Job, float], cores: int) -> None:
+        self.plan, self.seconds, self.cores = plan, seconds, cores
+        self.waiting = list(todo)
+        self.took: dict[Job, float] = {}  # seconds, of those that are done
+        self.terminal = sys.stdout.isatty()
+        self.began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        self.told = time.monotonic()
+
+    def show(self) -> None:
+        running: dict[Job, tuple[float, float]] = {}  # seconds so far, and the share that is done
+        for job in list(self.waiting):
+            events = cost.read(self.plan.root, job)
+            if not events or events[-1]["time"] < self.began:  # of an attempt before
+                continue
+            spent = cost.spent(events)["seconds"]
+            if events[-1]["event"] == "end":
+                self.waiting.remove(job)
+                self.took[job] = spent
+            else:
+                running[job] = spent, self._share(job, events[-1])
+        if self.terminal or time.monotonic() - self.told >= LINE_EVERY:
+            self.told = time.monotonic()
+            self._print(self._line(running))
+
+    def _share(self, job: Job, event: dict[str, Any]) -> float:
+        """How much of a job is done, of 1: by its steps where it tells them."""
+        if job.stage in ("expert", "imitate"):
+            return float((event.get("step") or 0.0) / steps_of(self.plan, job))
+        since = calendar.timegm(time.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ"))
+        return min((time.time() - since) / self.seconds[job], 0.95)
+
+    def _line(self, running: dict[Job, tuple[float, float]]) -> str:
+        # What was forecast, mended by what was seen.
+        seconds = dict(self.seconds)
+        seen = {job: spent / share for job, (spent, share) in running.items() if share > 0.1}
+        seen |= self.took
+        if seen:
+            factor = sum(seen.values()) / sum(self.seconds[job] for job in seen)
+            seconds = {job: factor * value for job, value in seconds.items()} | seen
+        shares = {job: share for job, (_, share) in running.items()}
+        left = forecast.time_left(seconds, shares, self.took, self.cores)
+        now = ", ".join(f"{_title(job)} {share:.0%}" for job, share in shares.items())
+        total = len(self.seconds)
+        return f"{len(self.took)} of {total} jobs done; {now or 'starting'}; {_minutes(left)} left"
+
+    def _print(self, text: str) -> None:
+        if self.terminal:
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r{text[:width]:{width}}", end="", flush=True)
+        else:
+            print(text, flush=True)
+
+    def end(self) -> None:
+        if self.terminal:
+            print(f"\r{'':{shutil.get_terminal_size().columns - 1}}\r", end="", flush=True)
+
+
+def _title(job: Job) -> str:
+    seed = f" seed {job.seed}" if job.stage == "imitate" else ""
+    return job.stage if job.stage == "report" else f"{job.stage} {job.entry}{seed}"
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"about {math.ceil(seconds / 10) * 10} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"about {minutes} min"
+    return f"about {minutes // 60} h {minutes % 60} min"
+
+
+def _failure() -> str:
+    """What went wrong, as the log tells it: the jobs' own words, or else its end."""
+    lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
+    told = [line for line in lines if line.startswith("cdred: ")]
+    return printable("\n".join(dict.fromkeys(told[-3:])) or "\n".join(lines[-15:]))
+
+
+def _results(plan: Plan) -> Iterator[str]:
+    """A line for each entry and task of the report: mean return over all episodes, its share of the
+    expert's, and how many episodes failed."""
+    folder = plan.root / plan.report.path
+    runs, episodes = (_table(folder / f"{name}.csv") for name in ("runs", "episodes"))
+    expert = {row["task"]: float(row["return_mean"]) for row in runs if not row["demos"]}
+    lines = [("", "return", "of the expert's", "failed episodes")]
+    knows = any(row["success"] for row in runs)
+    for row in runs:
+        task, own = row["task"], [e for e in episodes if _agent(e) == _agent(row)]
+        half = expert[task] / 2
+        failed = sum(
+            e["success"] == "False" if e["success"] else float(e["return"]) < half for e in own
+        )
+        name = row["run"] if len(expert) == 1 else f"{task} {row['run']}"
+        share = f"{float(row['expert_share']):.1%}" if row["demos"] and row["expert_share"] else ""
+        lines.append((name, f"{float(row['return_mean']):.1f}", share, f"{failed} of {len(own)}"))
+    yield from _aligned(*lines, numbers=True)
+    seeds = {row["seeds"] for row in runs if row["demos"]}
+    one = " One seed says little." if seeds == {"1"} else ""
+    measure = "it does not succeed" if knows else "its return is below half of the expert's mean"
+    yield f"An episode failed if {measure}.{one}"
+
+
+def _aligned(*lines: tuple[str, ...], numbers: bool = False) -> Iterator[str]:
+    """Lines of cells, in columns; all but the first are `numbers`, or words."""
+    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for first, *rest in lines:
+        cells = map(str.rjust if numbers else str.ljust, rest, wide[1:])
+        yield "   ".join(["", first.ljust(wide[0]), *cells])[1:].rstrip()
+
+
+def _agent(row: dict[str, str]) -> tuple[str, str]:
+    return row["task"], row["run"]
+
+
+def _table(file: Path) -> list[dict[str, str]]:
+    with file.open(encoding="utf-8", newline="") as source:
+        return list(csv.DictReader(source))

@@ -1,0 +1,84 @@
+"""`cdred demo` runs the experiment and tells a person about it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from support.project import Project
+
+EVALUATION = "artifacts/evaluations/cartpole-balance/bc/seed_0"
+AGENT = "artifacts/agents/cartpole-balance/bc/seed_0"
+
+
+def table(said: str) -> dict[str, list[str]]:
+    """The rows of the table of results, by their first cell."""
+    lines = said.split("failed episodes\n")[1].split("An episode failed")[0].splitlines()
+    return {line.split()[0]: line.split()[1:] for line in lines}
+
+
+def test_what_is_missing_is_made_and_told(finished: Project, tmp_path: object) -> None:
+    project = finished.copy(tmp_path / "project")
+    project.run("rm", "-r", EVALUATION, "reports/toy")
+    said = project.run("cdred", "demo")
+    assert "Experiment toy (cartpole-balance): 2 jobs to run, 6 are up to date." in said
+    assert "1 x evaluations: bc" in said and "At the rates measured just now" in said
+    assert project.ran() >= {"evaluations/cartpole-balance/bc/seed_0"}
+    rows = table(said)
+    for row in project.table("reports/toy/runs.csv"):
+        cells = rows[row["run"]]
+        assert float(cells[0]) == pytest.approx(float(row["return_mean"]), abs=0.05)
+        assert cells[-3:] == ["0", "of", "2"]
+        if row["demos"]:
+            assert cells[1] == f"{float(row['expert_share']):.1%}"
+    assert "reports/toy/report.html" in said and "cdred verify reports/toy" in said
+    # The engine's own words stand in the log.
+    assert "Provided cores" not in said and "localrule" not in said
+    assert "report" in (project.root / "logs/demo.txt").read_text()
+
+    again = project.run("cdred", "demo")
+    assert "all 8 jobs are up to date" in again and table(again) == rows
+
+
+def test_failed_episodes_are_counted(finished: Project, tmp_path: object) -> None:
+    project = finished.copy(tmp_path / "project")
+    episodes = project.root / "reports/toy/episodes.csv"
+    head, *lines = episodes.read_text().splitlines()
+    at = head.split(",").index("return")
+    first = next(k for k, line in enumerate(lines) if ",bc," in line)
+    cells = lines[first].split(",")
+    lines[first] = ",".join([*cells[:at], "1.0", *cells[at + 1 :]])
+    episodes.write_text("\n".join([head, *lines]) + "\n")
+    rows = table(project.run("cdred", "demo"))
+    assert rows["bc"][-3:] == ["1", "of", "2"] and rows["cdred"][-3:] == ["0", "of", "2"]
+
+
+def test_a_failure_is_told_in_the_job_s_own_words(finished: Project, tmp_path: object) -> None:
+    project = finished.copy(tmp_path / "project")
+    project.run("rm", "-r", EVALUATION, "reports/toy")
+    weights = project.root / AGENT / "pretrained_model/model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[:-1] + b"!")
+    done = project.attempt("cdred", "demo")
+    assert done.returncode == 1
+    assert (
+        f"{AGENT}/pretrained_model/{weights.name}" in done.stdout and "Traceback" not in done.stdout
+    )
+    assert "Not finished" in done.stdout and "Done in" not in done.stdout
+    weights.write_bytes(whole)
+    assert "Done in" in project.run("cdred", "demo")
+
+
+def test_interrupted_it_leaves_no_process_and_goes_on(project: Project) -> None:
+    process = project.start("cdred", "demo")
+    started = project.root / "logs/experts/cartpole-balance/expert/runtime.jsonl"
+    while not started.exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait() == 130
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
+    assert "Done in" in project.run("cdred", "demo")
