@@ -28,6 +28,7 @@ from cdred.errors import CdredError, reason
 from cdred.plan import Job, Plan, dvc_lock, ownership
 from cdred.plan.dvc_lock import Stage
 from cdred.plan.paths import TOPS
+from cdred.report.catalogue import METRICS
 
 DVC_YAML, DIGESTS = Path("dvc.yaml"), Path("digests.yaml")
 CHECK = "check"
@@ -44,7 +45,26 @@ def stages(plan: Plan) -> dict[str, Any]:
     """
     outs = [{DIGESTS.as_posix(): {"cache": False}}]
     check = {"cmd": "cdred check", "deps": [PARAMS.as_posix()], "outs": outs}
-    return {"stages": {CHECK: check} | {job.name: _stage(job) for job in plan.jobs}}
+    return {
+        "stages": {CHECK: check} | {job.name: _stage(job) for job in plan.jobs},
+        "metrics": [f"{plan.report.path.as_posix()}/{METRICS}"],
+        "plots": [{task: _curves(plan, task)} for task in plan.config.experiment.tasks],
+    }
+
+
+def _curves(plan: Plan, task: str) -> dict[str, Any]:
+    """The learning curves of a task, for `dvc plots show`."""
+    experts = plan.config.experts
+    curves = {
+        f"{job.path.as_posix()}/curve.csv": "return_mean"
+        for job in plan.jobs
+        if job.task == task
+        and (
+            job.stage == "imitate"
+            or (job.stage == "expert" and experts[job.entry].source == "train")
+        )
+    }
+    return {"x": "step", "y": curves, "y_label": "return", "title": task}
 
 
 def _stage(job: Job) -> dict[str, Any]:

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 def write(experiment: Experiment, out: Path) -> None:
     """Write the experiment's tables as CSV and LaTeX, figures as SVG, report.md, report.html, and
     of several tasks a page each."""
-    from cdred.report import catalogue, collect, figures, latex, page, rows, svg
+    from cdred.report import catalogue, collect, figures, latex, metrics, page, rows, svg
 
     data = collect.collect(experiment)
     rows.write(data, out)
     latex.write(data, out)
+    metrics.write(data, out)
     drawn = figures.make(data)
     for panel in drawn.panels:
         (out / panel.file).write_text(panel.svg + "\n", encoding="utf-8")

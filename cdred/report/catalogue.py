@@ -26,6 +26,7 @@ TABLES = {
     "diagnostics": "rewards, errors, losses and gradient norms over training",
     "lineage": "what each result was made from",
 }
+METRICS = "metrics.json"  # the numbers of the table of runs
 # Figures of every method that learns a reward; a method's own come after `q`.
 DIAGNOSTICS = {
     "reward": "Reward",
