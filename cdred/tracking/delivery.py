@@ -15,7 +15,16 @@ from pydantic import Field
 from cdred import documents
 from cdred.errors import CdredError, printable, reason
 from cdred.network import is_address
-from cdred.tracking.spool import SERVER, SPOOL, destination, lock_file, read_lines, spools
+from cdred.plan.paths import TOPS
+from cdred.tracking.spool import (
+    SERVER,
+    SHOWN,
+    SPOOL,
+    destination,
+    lock_file,
+    read_lines,
+    spools,
+)
 
 BATCH = 1000  # metrics a call: MLflow's limit
 LINGER = 30.0  # seconds to wait for the next stage of a workflow before going away
@@ -64,7 +73,6 @@ class Delivery:
         _ask_database(tracking_uri(root))
         self.client = MlflowClient(tracking_uri(root))
         self._experiments: dict[str, str] = {}
-        self._parents: dict[tuple[str, str], str] = {}
 
     def send_all(self, files: list[Path]) -> list[Exception]:
         """Send all spools. One that MLflow refuses does not hold back the others: returns the
@@ -101,6 +109,7 @@ class Delivery:
                     self.client.set_tag(sent["run_id"], name, value)
                 self.client.set_terminated(sent["run_id"], line["status"], line["time"])
                 self._drop_doubles(sent["run_id"])
+                self._upload(sent["run_id"], line["files"])
                 ended = True
         self._log(sent, metrics)
         if lines:
@@ -127,8 +136,6 @@ class Delivery:
 
         experiment = self.experiment(line["experiment"])
         tags = line["tags"] | {"cdred.key": key}
-        if line["parent"]:
-            tags["mlflow.parentRunId"] = self._parent(experiment, line["parent"])
         run_id = self._find(experiment, key)
         if run_id is None:
             run = self.client.create_run(experiment, line["time"], tags, line["name"])
@@ -157,27 +164,10 @@ class Delivery:
         return self._experiments[name]
 
     def _artifacts(self) -> str | None:
-        """Where MLflow is told to keep artifacts, although none are uploaded; a server decides
-        itself."""
+        """Where films and reports are kept; a server decides itself."""
         if os.environ.get(SERVER):
             return None
         return (self.root / "mlruns").resolve().as_uri()
-
-    def _parent(self, experiment: str, task: str) -> str:
-        """The run under which all jobs of a task are nested."""
-        if (experiment, task) not in self._parents:
-            key = f"task {task}"
-            run_id = self._find(experiment, key)
-            if run_id is None:
-                tags = {"cdred.key": key}
-                own = self.client.create_run(experiment, tags=tags, run_name=task).info.run_id
-                self.client.set_terminated(own)
-                run_id = self._find(experiment, key)  # another checkout's, if that was first
-                if run_id != own:
-                    self.client.delete_run(own)
-            assert run_id is not None
-            self._parents[experiment, task] = run_id
-        return self._parents[experiment, task]
 
     def _find(self, experiment: str, key: str) -> str | None:
         runs = self._keyed(experiment, key)
@@ -188,19 +178,22 @@ class Delivery:
         return self.client.search_runs([experiment], f"tags.`cdred.key` = '{key}'", order_by=oldest)
 
     def _drop_doubles(self, run_id: str) -> None:
-        """Delete the doubles that a slow server makes of requests that were given up and repeated:
-        keep the run that was written to, and the parent that it has."""
+        """Delete the doubles that a slow server makes of a request that was given up and repeated:
+        keep the run that was written to."""
         run = self.client.get_run(run_id)
-        parent = run.data.tags.get("mlflow.parentRunId")
-        for keep in [run, *([self.client.get_run(parent)] if parent else [])]:
-            experiment = keep.info.experiment_id
-            for other in self._keyed(experiment, keep.data.tags["cdred.key"]):
-                of = f"tags.`mlflow.parentRunId` = '{other.info.run_id}'"
-                used = other.info.run_id == keep.info.run_id or self.client.search_runs(
-                    [experiment], of, max_results=1
-                )
-                if not used:
-                    self.client.delete_run(other.info.run_id)
+        for other in self._keyed(run.info.experiment_id, run.data.tags["cdred.key"]):
+            if other.info.run_id != run_id:
+                self.client.delete_run(other.info.run_id)
+
+    def _upload(self, run_id: str, names: list[str]) -> None:
+        """Let MLflow show files of the artifact. They are copies: without a store that takes them,
+        a run is complete all the same."""
+        for name in names:
+            file = (self.root / name).resolve()
+            places = [(self.root / top).resolve() for top in TOPS]
+            if file.name in SHOWN and any(file.is_relative_to(place) for place in places):
+                with contextlib.suppress(Exception):
+                    self.client.log_artifact(run_id, str(file))
 
 
 def _ask_database(uri: str) -> None:

@@ -30,6 +30,7 @@ from cdred import documents, manifest
 from cdred.documents import Document
 from cdred.errors import CdredError, without_secrets
 from cdred.plan import Job, Plan
+from cdred.report.svg import COLOURS
 from cdred.system import cluster
 from cdred.system.progress import logger
 
@@ -38,7 +39,9 @@ PREFIX = {
     "metrics": "train", "curve": "curve", "episodes": "episode", "result": "result",
     "runtime": "system", "machine": "system",
 }  # fmt: skip
+SHOWN = (manifest.VIDEO, "report.html")  # files of an artifact that MLflow gets a copy of
 SERVER = "MLFLOW_TRACKING_URI"
+OTHERS = "#777777"  # colour of what is no run of the experiment
 ENSURE_EVERY = 60.0  # seconds between looks whether a delivering process is there
 
 
@@ -78,7 +81,7 @@ class Tracker:
         self._write(
             {
                 "kind": "run", "pid": os.getpid(), "host": os.uname().nodename,
-                "experiment": self.plan.config.experiment.name, "parent": self.job.task,
+                "experiment": self.plan.config.experiment.name,
                 "name": run_name(self.job),
                 "params": {k: without_secrets(str(v)) for k, v in sorted(self._params().items())},
                 "tags": self._tags(device),
@@ -113,7 +116,9 @@ class Tracker:
     @harmless
     def end(self, status: str, **tags: str) -> None:
         """Write the end of the run; `status` is MLflow's: FINISHED, FAILED or KILLED."""
-        self._write({"kind": "end", "status": status, "tags": tags})
+        shown = [self.job.path / name for name in SHOWN] if status == "FINISHED" else []
+        files = [path.as_posix() for path in shown if (self.plan.root / path).is_file()]
+        self._write({"kind": "end", "status": status, "tags": tags, "files": files})
         self._ensure_delivery()
 
     def _params(self) -> dict[str, Any]:
@@ -123,6 +128,9 @@ class Tracker:
 
     def _tags(self, device: str) -> dict[str, str]:
         job = self.job
+        runs = self.plan.config.experiment.runs
+        own = job.stage in ("imitate", "evaluate") and job.entry in runs
+        colour = COLOURS[runs.index(job.entry) % len(COLOURS)] if own else OTHERS
         parents = {j.path.as_posix(): j.digest for j in job.inputs}
         return {
             "cdred.digest": job.digest,
@@ -132,6 +140,7 @@ class Tracker:
             "cdred.code": manifest.digest_of(job.code),
             "cdred.device": device,
             "cdred.host": os.uname().nodename,
+            "mlflow.runColor": colour,  # as in the report
             "mlflow.source.name": job.command,
             "mlflow.source.type": "JOB",
             "mlflow.source.git.commit": git_commit(self.plan.root),
@@ -187,9 +196,9 @@ class Tracker:
 
 
 def run_name(job: Job) -> str:
-    """A run's name in MLflow: `imitate cdred, seed 0`."""
+    """A run's name in MLflow, `cdred, seed 0: imitate cup-catch`; charts show its beginning."""
     seed = f", seed {job.seed}" if job.stage in ("imitate", "evaluate") else ""
-    return f"{job.stage} {job.entry}{seed}"
+    return f"{job.entry}{seed}: {job.stage} {job.task}".rstrip()
 
 
 def destination() -> str:
@@ -243,7 +252,6 @@ class _Run(_Line):
     pid: Annotated[int, Field(ge=1, lt=2**31)]
     host: str
     experiment: str
-    parent: str
     name: str
     params: dict[str, str]
     tags: dict[str, str]
@@ -259,6 +267,7 @@ class _Metrics(_Line):
 class _End(_Line):
     status: Literal["FINISHED", "FAILED", "KILLED"]
     tags: dict[str, str]
+    files: list[str]
 
 
 _LINES: dict[str, type[_Line]] = {"run": _Run, "metrics": _Metrics, "end": _End}

@@ -13,7 +13,7 @@ from cdred.tracking import delivery, spool
 
 NAME = "local-0123456789abcdef-1.jsonl"
 RUN: dict[str, Any] = {
-    "kind": "run", "pid": 1, "host": "h", "experiment": "e", "parent": "p", "name": "n",
+    "kind": "run", "pid": 1, "host": "h", "experiment": "e", "name": "n",
     "params": {}, "tags": {}, "dataset": None, "time": 1,
 }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from support.project import Project
 from support.servers import ALONE, QUIET, free_port, wait_until
+
+from cdred.report.svg import COLOURS
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -31,6 +34,7 @@ for experiment in client.search_experiments():
         found.append({"experiment": experiment.name, "name": run.info.run_name, "tags": tags,
                       "status": run.info.status, "id": run.info.run_id, "metrics": history,
                       "params": run.data.params,
+                      "files": [f.path for f in client.list_artifacts(run.info.run_id)],
                       "datasets": [d.dataset.name for d in run.inputs.dataset_inputs]})
 print("RUNS " + json.dumps(found))
 """
@@ -60,9 +64,9 @@ def test_a_run_arrives_by_itself_with_all_that_it_is(tracked: Project) -> None:
     tracked.run(*IMITATE)
     wait_until(lambda: not spooled(tracked))
     found = {run["name"]: run for run in runs(tracked, f"sqlite:///{tracked.root}/mlflow.db")}
-    run, parent = found["imitate cdred, seed 0"], found[TASK]
+    run = found[f"cdred, seed 0: imitate {TASK}"]
     assert run["experiment"] == "toy" and run["status"] == "FINISHED"
-    assert run["tags"]["mlflow.parentRunId"] == parent["id"]
+    assert run["tags"]["mlflow.runColor"] == COLOURS[0]
     manifest = tracked.manifest(f"artifacts/agents/{TASK}/cdred/seed_0")
     assert run["tags"]["cdred.digest"] == manifest["digest"]
     assert next(iter(manifest["inputs"])) in run["tags"]["cdred.parents"]
@@ -81,6 +85,41 @@ def test_a_run_arrives_by_itself_with_all_that_it_is(tracked: Project) -> None:
     samples = [step for step, _ in run["metrics"]["system/cpu_utilization_percentage"]]
     assert samples and sorted(samples) == list(range(len(samples)))
     assert run["metrics"]["system/system_memory_usage_megabytes"][-1][1] > 0
+
+
+def test_the_report_is_among_its_run_s_files(finished: Project, tmp_path: Path) -> None:
+    project = finished.copy(tmp_path / "project")
+    project.edit("params.yaml", "tracking: none", "tracking: mlflow")
+    shutil.rmtree(project.root / "reports")
+    project.run("cdred", "report", "--quiet")
+    wait_until(lambda: not spooled(project))
+    (run,) = runs(project, f"sqlite:///{project.root}/mlflow.db")
+    assert run["name"] == "toy: report" and run["files"] == ["report.html"]
+    report = (project.root / "reports/toy/report.html").read_bytes()
+    (copy,) = (project.root / "mlruns").rglob("report.html")
+    assert copy.read_bytes() == report
+
+
+def test_a_spool_uploads_no_file_but_those_of_artifacts(tracked: Project, tmp_path: Path) -> None:
+    secret = tmp_path / "report.html"
+    secret.write_text("secret")
+    (tracked.root / "report.html").write_text("secret")
+    (tracked.root / "artifacts/report.html").symlink_to(secret)
+    files = [str(secret), "report.html", "artifacts/report.html", "params.yaml",
+             "artifacts/../report.html", f"{EXPERT}/manifest.json"]  # fmt: skip
+    lines = [
+        {"kind": "run", "time": 1, "pid": 1, "host": "h", "experiment": "theirs", "name": "n",
+         "params": {}, "tags": {}, "dataset": None},
+        {"kind": "end", "time": 2, "status": "FINISHED", "tags": {}, "files": files},
+    ]  # fmt: skip
+    spool = tracked.root / f".cdred/mlflow/local-{16 * '0'}-1.jsonl"
+    spool.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    tracked.attempt("cdred", "track", "--deliver")  # or a process that is at it already
+    wait_until(lambda: not spooled(tracked))
+    found = runs(tracked, f"sqlite:///{tracked.root}/mlflow.db")
+    (run,) = [run for run in found if run["experiment"] == "theirs"]
+    assert run["status"] == "FINISHED" and run["files"] == []
+    (tracked.root / "artifacts/report.html").unlink()
 
 
 def test_cost_shows_energy_where_it_was_counted(tracked: Project) -> None:
@@ -122,7 +161,7 @@ def test_a_dead_server_changes_nothing_and_gets_all_of_it_later(
         # Whoever comes first delivers: the process that has tried since, or this command.
         wait_until(lambda: not spooled(tracked) or delivered(tracked, uri))
         assert "nothing waits" in tracked.run("cdred", "track")
-        (run,) = [r for r in runs(tracked, uri) if r["name"] == "expert expert"]
+        (run,) = [r for r in runs(tracked, uri) if r["name"] == f"expert: expert {TASK}"]
         assert run["status"] == "FINISHED" and len(run["metrics"]["train/grad_norm"]) == 6
     finally:
         os.killpg(server.pid, signal.SIGKILL)
@@ -154,7 +193,7 @@ def test_a_killed_and_resumed_job_is_one_run(tracked: Project) -> None:
     found = [
         run
         for run in runs(tracked, f"sqlite:///{tracked.root}/mlflow.db")
-        if run["name"] == "imitate cdred, seed 0"
+        if run["name"] == f"cdred, seed 0: imitate {TASK}"
     ]
     assert len(found) == 2  # the first test's, and this one
     for run in found:
