@@ -9,10 +9,12 @@ import numpy as np
 
 from cdred import methods
 from cdred.envs.tasks import find
+from cdred.hub.pull import REPLAY, TABLE
 from cdred.learning import results
 from cdred.learning.display import display_of
 from cdred.learning.results import Results
 from cdred.plan import Job, Plan
+from cdred.plan.description import describe
 from cdred.report.rows import read_demonstrations
 from cdred.report.statistics import bootstrap_interval
 
@@ -20,6 +22,25 @@ PAPER = (
     "[Coupled Distributional Random Expert Distillation for World Model Online Imitation Learning]"
     "(https://arxiv.org/abs/2505.02228)"
 )
+ACTS = {
+    "sample": "samples of its policy", "mean": "the mean of its policy",
+    "MPPI": "planning with its world model (MPPI)",
+}  # fmt: skip
+CITATION = """
+## Citation
+
+```bibtex
+@article{li2025coupled,
+  title   = {Coupled Distributional Random Expert Distillation for World Model Online
+             Imitation Learning},
+  author  = {Li, Shangzhe and Huang, Zhiao and Su, Hao},
+  journal = {arXiv preprint arXiv:2505.02228},
+  year    = {2025},
+}
+```
+
+Trained by cdred, an independent implementation.
+"""
 
 
 def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -29,13 +50,15 @@ def card(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str
     return _model(plan, job, publication, folder)
 
 
-def metrics(evaluation: Results) -> dict[str, float]:
+def metrics(evaluation: Results) -> dict[str, Any]:
     """The metrics of an evaluation, by the names of the model index."""
     returns = evaluation.returns
     low, high = bootstrap_interval([returns])
+    mean = float(np.mean(returns))
     values = {
-        "mean_return": float(np.mean(returns)), "mean_return_95_low": low,
-        "mean_return_95_high": high, "episodes": float(len(returns)),
+        "mean_reward": f"{mean:.2f} +/- {np.std(returns):.2f}",  # as the Hub's leaderboards read it
+        "mean_return": mean, "mean_return_95_low": low, "mean_return_95_high": high,
+        "episodes": float(len(returns)),
     }  # fmt: skip
     known = evaluation.successes
     return values | ({"success_rate": float(np.mean(known))} if known else {})
@@ -48,6 +71,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
     evaluation = results.read(folder)
     method, measured = evaluation.method, metrics(evaluation)
     names = {
+        "mean_reward": "mean return and its standard deviation",
         "mean_return": "mean return", "mean_return_95_low": "mean return, 95 % interval, low",
         "mean_return_95_high": "mean return, 95 % interval, high", "episodes": "episodes",
         "success_rate": "success rate",
@@ -63,15 +87,14 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
             EvalResult(
                 task_type="reinforcement-learning", task_name="reinforcement learning",
                 dataset_type=job.task, dataset_name=f"{job.task} ({spec.suite})",
-                metric_type=key, metric_name=names[key], metric_value=round(value, 4),
+                metric_type=key, metric_name=names[key], metric_value=_rounded(value),
             )
             for key, value in measured.items()
         ],
     )  # fmt: skip
     interval = _interval(measured["mean_return_95_low"], measured["mean_return_95_high"])
     summary = display_of(methods.find(method)).summary
-    success = f", success {measured['success_rate']:.0%}" if "success_rate" in measured else ""
-    film = "[A film of its median episode](video.mp4)." if (folder / "video.mp4").exists() else ""
+    film = f"\n\n[A film of its median episode]({REPLAY})." if (folder / REPLAY).exists() else ""
     return f"""---
 {data.to_yaml()}
 ---
@@ -80,9 +103,9 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
 An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
-Mean return {measured["mean_return"]:.1f} over {measured["episodes"]:.0f} seeded episodes{success}
-({interval}). Each episode with its seed
-is in [evaluation.json](evaluation.json). {film}
+Mean return {measured["mean_return"]:.1f}, standard deviation {np.std(evaluation.returns):.1f}, over
+{measured["episodes"]:.0f} seeded episodes ({interval}); {_failures(evaluation)}. Each episode with
+its seed is in [evaluation.json](evaluation.json).{film}
 
 ```python
 from cdred import Agent, film
@@ -95,7 +118,53 @@ print(episode.episode_return)
 `cdred evaluate --checkpoint {repository}@{publication["release"]}` plays the episodes of its
 evaluation again and compares them with the numbers above.
 
-{_provenance(publication)}{_figures(folder, job)}"""
+## How it acts, and where its limits are
+
+{_acting(plan, job)} It was trained for this task alone, from one random seed, and evaluated in the
+simulator that it was trained in: the numbers say nothing about other tasks, other dynamics or a
+real robot. Another seed may do better or worse.
+
+{_settings(plan, job)}
+{_provenance(publication)}{_figures(folder, job)}
+{CITATION}"""
+
+
+def _rounded(value: float | str) -> float | str:
+    return value if isinstance(value, str) else round(value, 4)
+
+
+def _failures(evaluation: Results) -> str:
+    """How many episodes failed, or the worst one where the suite does not know success."""
+    known = evaluation.successes
+    if known:
+        return f"it fails in {known.count(False)} of {len(known)}"
+    return f"the worst has {min(evaluation.returns):.1f}, the best {max(evaluation.returns):.1f}"
+
+
+def _acting(plan: Plan, job: Job) -> str:
+    described = describe(plan).entries.get(job.entry)
+    if described is None:  # of an expert that no run of this experiment uses
+        return ""
+    sees = {"state": "the simulator's state", "rgb": "pixels of a camera"}[described.obs]
+    return f"It sees {sees} and acts by {ACTS.get(described.acts_by, described.acts_by)}."
+
+
+def _settings(plan: Plan, job: Job) -> str:
+    """All settings of the training, folded."""
+    config = plan.config
+    entry = config.runs[job.entry] if job.stage == "imitate" else config.experts[job.entry]
+    if entry.settings is None:
+        return ""
+    values = {"seed": job.seed} | entry.settings.model_dump()
+    rows = "\n".join(f"| `{name}` | `{value}` |" for name, value in values.items())
+    return f"""<details><summary>Settings of its training</summary>
+
+| setting | value |
+| --- | --- |
+{rows}
+
+</details>
+"""
 
 
 def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
@@ -105,6 +174,7 @@ def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) ->
     returns = [episode.episode_return for episode in read_demonstrations(folder)]
     repository, release = publication["repository"], publication["release"]
     data = DatasetCardData(
+        configs=[{"config_name": "default", "data_files": TABLE}],
         license=plan.config.hub.license, task_categories=["reinforcement-learning"],
         tags=["minari", *_tags(job, "demonstrations")], pretty_name=repository.split("/")[1],
     )  # fmt: skip
@@ -129,7 +199,10 @@ from minari import MinariDataset
 dataset = MinariDataset(pull("{repository}", "dataset", "{release}").folder / "data")
 ```
 
-{_provenance(publication)}{_figures(folder, job)}"""
+[{TABLE}]({TABLE}) holds the same steps as a table, which the viewer above shows.
+
+{_provenance(publication)}{_figures(folder, job)}
+{CITATION}"""
 
 
 def _returns(returns: list[float | None]) -> str:

@@ -19,8 +19,8 @@ from typing import Any
 from cdred import __version__, manifest
 from cdred.envs.tasks import file_name
 from cdred.errors import CdredError
-from cdred.hub import cards
-from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, one_line, place
+from cdred.hub import cards, steps_table
+from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, TABLE, one_line, place
 from cdred.learning import results
 from cdred.plan import Job, Plan
 from cdred.plan.lineage import Manifests, chain
@@ -166,7 +166,10 @@ def _write(
     if evaluation is not None:
         for name in (results.FILE, results.VIDEO):
             if (plan.root / evaluation.path / name).exists():
-                copy(plan.root / evaluation.path / name, name)
+                copy(plan.root / evaluation.path / name, place(name))
+    if one.job.stage == "demos":
+        obs = plan.config.demos[one.job.entry].obs
+        steps_table.write(source, one.job.task, obs, folder / TABLE)
     for figure in sorted((plan.root / plan.report.path).glob("[!.]*.svg")):
         copy(figure, f"figures/{figure.name}")
     for name in FROM_CHECKOUT:

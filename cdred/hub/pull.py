@@ -26,7 +26,9 @@ PUBLICATION = "publication.json"
 CARD = "README.md"
 UNLISTED = {PUBLICATION, CARD}
 # Weights are safetensors, demonstrations Minari's HDF5, the rest is text, figures and films.
-SUFFIXES = {".csv", ".hdf5", ".json", ".lock", ".mp4", ".safetensors", ".svg", ".yaml"}
+SUFFIXES = {
+    ".csv", ".hdf5", ".json", ".lock", ".mp4", ".parquet", ".safetensors", ".svg", ".yaml",
+}  # fmt: skip
 # The stage of each kind of publication, its kind of repository, and what its artifact must hold.
 KINDS = {
     "expert": ("expert", "model", ("config.json", "model.safetensors")),
@@ -38,9 +40,13 @@ FROM_CHECKOUT = ("params.yaml", "requirements.lock")
 WEIGHTS = "pretrained_model/"
 
 
+# What the Hub shows beside a model for reinforcement learning, and tables it shows of a dataset.
+REPLAY, TABLE = "replay.mp4", "steps.parquet"
+
+
 def place(name: str) -> str:
     """The place of an artifact's file in its repository."""
-    return name.removeprefix(WEIGHTS)
+    return REPLAY if name == manifest.VIDEO else name.removeprefix(WEIGHTS)
 
 
 class Publication(Document):
@@ -181,11 +187,13 @@ def _check(where: str, pulled: Pulled) -> None:
         stated |= {place(name): sha256 for name, sha256 in pulled.manifest["files"].items()}
         if pulled.evaluation is not None:
             files = pulled.evaluation["files"]
-            stated |= {
-                name: files[name] for name in (manifest.EVALUATION, manifest.VIDEO) if name in files
-            }
+            own = (manifest.EVALUATION, manifest.VIDEO)
+            shown = {place(name): files[name] for name in own if name in files}
+            if REPLAY in shown and REPLAY not in expected:  # its name before version 0.2
+                shown[manifest.VIDEO] = shown.pop(REPLAY)
+            stated |= shown
         for name in sorted(expected.keys() | stated.keys() - set(FROM_CHECKOUT)):
-            if name not in stated and not name.startswith("figures/"):
+            if name not in stated and name != TABLE and not name.startswith("figures/"):
                 raise CdredError(f"{name}: no manifest states it")
             if stated.get(name) and stated[name] != expected.get(name):
                 raise CdredError(f"{name}: differs from its manifest")

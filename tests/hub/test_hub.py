@@ -3,6 +3,8 @@ protocol."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import re
 import shutil
@@ -10,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.parquet
 import pytest
 import yaml
 from support.loopback_hub import Commit, Fault, Hub, User, environment
@@ -104,7 +108,7 @@ def test_a_publication_is_one_commit_and_a_tag_for_each_and_publishing_again_cha
         assert repo.tags == {"v1": repo.commits[-1].oid}
         before[key] = list(repo.commits)
         assert {p.suffix for p in map(Path, repo.files)} <= {
-            ".csv", ".hdf5", ".json", ".lock", ".md", ".mp4", ".safetensors", ".svg", ".yaml", "",
+            ".csv", ".hdf5", ".json", ".lock", ".md", ".mp4", ".parquet", ".safetensors", ".svg", ".yaml", "",
         }  # fmt: skip
     said = published.run("cdred", "publish", "--release", "v1")
     assert said.count("unchanged") == 4
@@ -122,18 +126,34 @@ def test_cards_hold_the_results_as_numbers_and_link_to_each_other(published: Cli
     found = {m["type"]: m["value"] for r in index["results"] for m in r["metrics"]}
     evaluation = json.loads(files["evaluation.json"])
     assert found["mean_return"] == pytest.approx(evaluation["return_mean"], abs=1e-3)
+    returns = [e["return"] for e in evaluation["episodes"]]
+    mean, deviation = map(float, found["mean_reward"].split(" +/- "))
+    assert [mean, deviation] == pytest.approx([np.mean(returns), np.std(returns)], abs=0.006)
     assert found["episodes"] == len(evaluation["episodes"]) == 2
     assert found["mean_return_95_low"] <= found["mean_return"] <= found["mean_return_95_high"]
     assert {r["dataset"]["type"] for r in index["results"]} == {TASK}
     assert f"https://huggingface.co/datasets/{DEMOS}" in card
     assert f"https://huggingface.co/lab/cdred-{TASK}-expert" in card
-    assert {"video.mp4", "params.yaml", "requirements.lock", "manifest.json"} <= set(files)
+    assert {"replay.mp4", "params.yaml", "requirements.lock", "manifest.json"} <= set(files)
     expert = f"lineage/artifacts/experts/{TASK}/expert/manifest.json"
     own = (published.project.root / f"artifacts/experts/{TASK}/expert/manifest.json").read_bytes()
     assert files[expert] == own
 
-    demos = published.hub.repos["dataset", DEMOS].files["README.md"].decode()
-    assert front_matter(demos)["license"] == "mit"
+    assert "It sees the simulator's state and acts by" in card and "| `zeta` | `0.8` |" in card
+    assert f"the worst has {min(returns):.1f}" in card and "@article{li2025coupled" in card
+
+    repository = published.hub.repos["dataset", DEMOS].files
+    demos = repository["README.md"].decode()
+    data = front_matter(demos)
+    assert data["license"] == "mit" and data["configs"][0]["data_files"] == "steps.parquet"
+    table = pyarrow.parquet.read_table(io.BytesIO(repository["steps.parquet"])).to_pydict()
+    episodes = [*csv.DictReader(repository["episodes.csv"].decode().splitlines())]
+    for k, episode in enumerate(episodes):
+        rows = [i for i, own in enumerate(table["episode"]) if own == k]
+        assert len(rows) == int(episode["length"])
+        total = sum(table["reward"][i] for i in rows)
+        assert total == pytest.approx(float(episode["return"]), rel=1e-5)
+    assert len(table["observation"][0]) == 5 and len(table["action"][0]) == 1
     assert f"https://huggingface.co/{CDRED}" in demos
 
 
