@@ -13,7 +13,7 @@ from cdred.envs.tasks import check_trusted
 from cdred.learning import results as results_file
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
-from cdred.learning.results import VIDEO
+from cdred.learning.results import VIDEO, WORST
 
 if TYPE_CHECKING:
     from cdred.learning.agent import Agent
@@ -38,7 +38,7 @@ def film_episode(agent: Agent | ScriptedExpert, seed: int = 0, path: str | Path 
     from cdred.envs.video import film
 
     (episode,) = play(agent, agent.task, 1, seed, "film")
-    film(agent.task, episode.seed, episode.action, Path(path))
+    film(agent.task, (episode.seed, episode.action, Path(path)))
     return episode
 
 
@@ -60,12 +60,23 @@ def results(agent: Agent | ScriptedExpert, task: str, episodes: list[Episode]) -
     }  # fmt: skip
 
 
-def film_median(task: str, episodes: list[Episode], steps: int, directory: Path) -> None:
-    """Film the first `steps` steps of the median episode. Raises CdredError as `film_episode`."""
+def film_episodes(task: str, episodes: list[Episode], steps: int, directory: Path) -> None:
+    """Film the first `steps` steps of the median episode, and of the worst if that is another.
+
+    Raises CdredError as `film_episode`.
+    """
     from cdred.envs.video import film
 
-    chosen = episodes[median([e.episode_return for e in episodes])]
-    film(task, chosen.seed, chosen.action[:steps], directory / VIDEO)
+    returns = [e.episode_return for e in episodes]
+    # Of one episode, the median is both.
+    chosen = {returns.index(min(returns)): WORST} | {median(returns): VIDEO}
+    film(
+        task,
+        *(
+            (episodes[k].seed, episodes[k].action[:steps], directory / name)
+            for k, name in chosen.items()
+        ),
+    )
 
 
 def median(returns: list[float]) -> int:

@@ -179,7 +179,7 @@ class Evaluation(Table):
     episodes: Episodes = 20
     seed: Seed = 0
     video: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        150, description="steps of the median episode that are filmed; 0: none"
+        150, description="steps of the median and of the worst episode that are filmed; 0: none"
     )
 
 

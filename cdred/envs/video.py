@@ -17,6 +17,9 @@ from cdred.errors import CdredError
 from cdred.suites import simulator
 
 SIZE = 240  # pixels, square
+FPS = 15  # frames per second, about: in software each takes longer to render than to act
+
+Take = tuple[int, NDArray[Any], Path]  # an episode's seed and actions (T, action_dim), and the film
 
 
 def cannot_film(task: str) -> str | None:
@@ -24,8 +27,8 @@ def cannot_film(task: str) -> str | None:
     return simulator(find(task).suite).cannot_film()
 
 
-def film(task: str, seed: int, actions: NDArray[Any], path: Path) -> None:
-    """Write the episode of `seed` and `actions` (T, action_dim) as an H.264 film, in real time.
+def film(task: str, *takes: Take) -> None:
+    """Write each take as an H.264 film, in real time, with the number of the step.
 
     Raises CdredError when the task cannot be rendered on this machine.
     """
@@ -34,37 +37,58 @@ def film(task: str, seed: int, actions: NDArray[Any], path: Path) -> None:
     except CdredError as exc:
         raise CdredError(f"{task}: no film: {exc}; evaluation.video: 0 does without") from None
     with tempfile.TemporaryDirectory() as folder:
-        np.save(f"{folder}/actions.npy", actions)
+        told = []
+        for k, (seed, actions, path) in enumerate(takes):
+            np.save(f"{folder}/{k}.npy", actions)
+            told += [str(seed), f"{folder}/{k}.npy", str(path)]
         done = subprocess.run(
-            [sys.executable, "-m", "cdred.envs.video", task, str(seed), f"{folder}/actions.npy",
-             str(path)],
+            [sys.executable, "-m", "cdred.envs.video", task, *told],
             env=os.environ | chosen, capture_output=True, text=True,
         )  # fmt: skip
-    if done.returncode or not path.exists():
+    if done.returncode or not all(path.exists() for _, _, path in takes):
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         by = "".join(f" by {name}={value}" for name, value in chosen.items())
         raise CdredError(f"{task}: no film{by}: {reason[:150]}; evaluation.video: 0 does without")
 
 
-def main(task: str, seed: str, actions: str, path: str) -> None:
+def main(task: str, *told: str) -> None:
+    for seed, actions, path in zip(told[::3], told[1::3], told[2::3], strict=True):
+        _film(task, int(seed), np.load(actions), path)
+
+
+def _film(task: str, seed: int, actions: NDArray[Any], path: str) -> None:
     import imageio.v3 as iio
 
     from cdred.envs import make
 
     env = make(task, render_mode="rgb_array", render_size=SIZE)
-    env.reset(seed=int(seed))
+    env.reset(seed=seed)
     fps = env.metadata["render_fps"]
-    frames: list[Any] = [env.render()]
-    for action in np.load(actions):
+    every = max(1, round(fps / FPS))
+    frames = [_numbered(env.render(), 0)]
+    for step, action in enumerate(actions, 1):
         env.step(action)
-        frames.append(env.render())
+        if step % every == 0:
+            frames.append(_numbered(env.render(), step))
     one_way = ["-threads", "1", "-fflags", "+bitexact", "-flags:v", "+bitexact"]  # the same bytes
     env.close()
     iio.imwrite(
-        path, np.stack(frames), fps=fps,
+        path, np.stack(frames), fps=fps / every,
         codec="libx264", quality=None, macro_block_size=2,
         ffmpeg_params=["-crf", "26", "-movflags", "+faststart", *one_way],
     )  # fmt: skip
+
+
+def _numbered(frame: Any, step: int) -> NDArray[Any]:
+    """A frame with the number of its step in the lower left corner."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.fromarray(frame)
+    ImageDraw.Draw(image).text(
+        (6, SIZE - 6), f"step {step}", "white", ImageFont.load_default(13), anchor="ls",
+        stroke_width=1, stroke_fill="black",
+    )  # fmt: skip
+    return np.asarray(image)
 
 
 if __name__ == "__main__":

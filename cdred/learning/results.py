@@ -13,6 +13,7 @@ from cdred.errors import CdredError
 from cdred.learning import registry
 
 FILE, VIDEO = manifest.EVALUATION, manifest.VIDEO
+WORST = "worst.mp4"  # the film of the episode with the least return
 
 
 class EpisodeResult(Document):

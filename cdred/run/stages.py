@@ -242,7 +242,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     if chosen.video and (reason := cannot_film(job.task)):
         logger.warning(f"no film: {job.task} {reason}")
     elif chosen.video:
-        evaluation.film_median(job.task, episodes, chosen.video, out)
+        evaluation.film_episodes(job.task, episodes, chosen.video, out)
     _track_episodes(monitor, episodes)
     monitor.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
     logger.info(f"{summary(episodes)} over {len(episodes)} episodes")

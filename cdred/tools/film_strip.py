@@ -15,7 +15,6 @@ from cdred.learning.display import display_of
 from cdred.plan import Job, Plan
 
 SIZE, CAPTION = 200, 34  # pixels: of a film, and of the text above it
-EVERY = 2  # of its frames one is shown
 WAYS = ("expert", "cdred", "red", "bc")  # that are shown, of those the experiment has
 
 
@@ -34,7 +33,7 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
         result = results.read(folder)
         label = _label(plan, job.entry)
         value = f"{result.returns[result.filmed]:.0f}"
-        strips.append(_captioned(iio.imread(folder / results.VIDEO)[::EVERY], label, value))
+        strips.append(_captioned(iio.imread(folder / results.VIDEO), label, value))
         lines.append(f"{label}: {value}, {job.path}/{results.VIDEO}")
     if not strips:
         raise CdredError(f"{task}: no run of {', '.join(entries or WAYS)} is in this experiment")
@@ -44,7 +43,7 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
     fps = iio.immeta(plan.root / _jobs(plan, task, entries or [*WAYS])[0].path / results.VIDEO)
     frames[0].save(
         out, save_all=True, append_images=frames[1:], loop=0, quality=60, method=6,
-        duration=round(1e3 * EVERY / fps["fps"]),
+        duration=round(1e3 / fps["fps"]),
     )  # fmt: skip
     return lines
 

@@ -41,7 +41,7 @@ def test_the_example_is_a_task_like_any_other(tmp_path: Path) -> None:
         assert all(e.success is None and 0 < e.episode_return < 100 for e in episodes)
     with contextlib.closing(make(TASK, "rgb")) as env:
         assert env.reset(seed=0)[0].shape == (9, 64, 64)
-    film(TASK, 3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4")
+    film(TASK, (3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4"))
     assert (tmp_path / "film.mp4").stat().st_size
 
 
