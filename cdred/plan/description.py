@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -35,9 +36,19 @@ def _entries(config: Config) -> dict[str, Entry]:
     runs = {name: config.runs[name] for name in config.experiment.runs}
     experts = [config.demos[run.demos].expert for run in runs.values()]
     used = {name: config.experts[name] for name in dict.fromkeys(experts) if name is not None}
+    first: dict[str, str] = {}
+    for name, run in runs.items():
+        first.setdefault(_but_for_demonstrations(run), name)
     return {name: _expert(name, entry) for name, entry in used.items()} | {
-        name: _run(config, name, entry) for name, entry in runs.items()
+        name: _run(config, name, entry, first[_but_for_demonstrations(entry)])
+        for name, entry in runs.items()
     }
+
+
+def _but_for_demonstrations(run: Run) -> str:
+    """All that decides a run but its demonstrations, to compare."""
+    own = {key: value for key, value in run.params().items() if not key.startswith("demo")}
+    return json.dumps(own, sort_keys=True, default=str)
 
 
 def _expert(name: str, entry: Expert) -> Entry:
@@ -53,7 +64,7 @@ def _expert(name: str, entry: Expert) -> Entry:
     )
 
 
-def _run(config: Config, name: str, entry: Run) -> Entry:
+def _run(config: Config, name: str, entry: Run, alike: str) -> Entry:
     return Entry(
         name=name,
         method=entry.method,
@@ -61,6 +72,8 @@ def _run(config: Config, name: str, entry: Run) -> Entry:
         steps=entry.settings.steps,
         obs=config.demos[entry.demos].obs,
         demos=entry.demos,
+        demo_episodes=entry.demo_episodes or config.demos[entry.demos].episodes,
+        alike=alike,
     )
 
 

@@ -23,6 +23,7 @@ TABLES = {
     "episodes": "each evaluation episode",
     "curves": "learning curves",
     "demos": "demonstrations",
+    "demo_episodes": "each demonstrated episode",
     "diagnostics": "rewards, errors, losses and gradient norms over training",
     "lineage": "what each result was made from",
 }
@@ -79,8 +80,24 @@ def files(experiment: Experiment) -> list[ReportFile]:
             ("episodes", "episodes_figure", "evaluation episodes"),
         )
     ]
+    demonstrations = [
+        ReportFile(
+            f"demonstrations--{file_name(task)}.svg", "Returns", "demonstrations_figure",
+            {"task": task, "figure": "number of demonstrations"},
+        )
+        for task in tasks
+        if experiment.varied()
+    ]  # fmt: skip
+    demonstrated = [
+        ReportFile(
+            f"demonstrated--{file_name(task)}--{name}.svg", "Returns", "demonstrated_figure",
+            {"task": task, "demos": name, "figure": "demonstrated episodes"},
+        )
+        for task in tasks
+        for name in dict.fromkeys(e.demos for e in experiment.entries.values() if e.imitates)
+    ]  # fmt: skip
     training = [file for task in tasks for file in _of_training(experiment, task)]
-    return [*pages, *tables, *overall, *returns, *training]
+    return [*pages, *tables, *overall, *returns, *demonstrations, *demonstrated, *training]
 
 
 def _of_training(experiment: Experiment, task: str) -> list[ReportFile]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import statistics
+from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from cdred.demos import files, hdf5
 from cdred.errors import CdredError
 from cdred.learning import registry, results
 from cdred.report import aggregates, published, run_rows
@@ -20,8 +25,11 @@ from cdred.report.rows import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cdred.report.experiment import Artifact, Entry, Experiment
 
+SHOWN = 50  # demonstrated episodes of which a figure shows the rewards
 # The columns of numbers that these tables always have.
 CURVE = ("step", "update", "return_mean", "return_min", "return_max")
 METRICS = ("step", "update", "grad_norm", "grad_norm_max")
@@ -65,6 +73,17 @@ def _add(data: Data, artifact: Artifact, entries: dict[str, Entry]) -> None:
 
 def _add_demos(data: Data, artifact: Artifact) -> None:
     episodes = read_demonstrations(artifact.folder)
+    identity = {"task": artifact.task, "demos": artifact.entry}
+    for k, e in enumerate(episodes):
+        data.demo_episodes.append(
+            identity
+            | {"episode": k, "seed": e.seed, "return": e.episode_return}
+            | {"length": e.length, "success": e.success}
+        )
+    data.rewards.extend(
+        identity | {"episode": k, "rewards": rewards}
+        for k, rewards in enumerate(_rewards(artifact.folder, SHOWN))
+    )
     returns = [e.episode_return for e in episodes if e.episode_return is not None]
     known = len(returns) == len(episodes)
     successes = [e.success for e in episodes if e.success is not None]
@@ -77,6 +96,25 @@ def _add_demos(data: Data, artifact: Artifact) -> None:
             "success": statistics.fmean(successes) if successes else None,
         }
     )  # fmt: skip
+
+
+def _rewards(folder: Path, episodes: int) -> list[list[float]]:
+    """The rewards of each step of the first `episodes` of a demonstrations' artifact; none where
+    they were not recorded. Raises CdredError when they cannot be read."""
+    data = folder / "data" / "main_data.hdf5"
+    if not data.is_file():
+        return []
+    with files.one_line(str(data), "a Minari dataset"), hdf5.opened(data) as stored:
+        found = []
+        for k in range(min(episodes, len(stored))):
+            rewards = hdf5.array(hdf5.group(stored, f"episode_{k}"), "rewards")
+            if rewards is None:
+                return []
+            (steps,) = rewards.shape
+            if steps > 10**6 or rewards.dtype.kind not in "fiu":
+                raise ValueError("rewards: not a number for each step")
+            found.append([float(x) for x in np.asarray(rewards)])
+    return found if all(map(math.isfinite, chain(*found))) else []
 
 
 def _check_columns(data: Data) -> None:
@@ -147,11 +185,15 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str |
             "demos": artifact.ancestor("demos"),
         }
     )
-    film = artifact.folder / "video.mp4"
-    if film.is_file():
-        path = f"{artifact.path}/{film.name}"
-        shown = {
-            "return": returns[evaluation.filmed], "path": path, "file": film,
-            "rank": 1 + sum(r > returns[evaluation.filmed] for r in returns), "of": len(returns),
-        }  # fmt: skip
-        data.films.append(identity | shown)
+    for kind, name, shown in (
+        ("median", results.VIDEO, returns[evaluation.filmed]),
+        ("worst", results.WORST, min(returns)),
+    ):
+        film = artifact.folder / name
+        if film.is_file():
+            rank = 1 + sum(r > shown for r in returns) if kind == "median" else len(returns)
+            data.films.append(
+                identity
+                | {"film": kind, "return": shown, "rank": rank, "of": len(returns)}
+                | {"path": f"{artifact.path}/{name}", "file": film}
+            )

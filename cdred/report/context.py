@@ -25,6 +25,8 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
     succeeds = any(run["success"] is not None for run in data.runs)
     return {
         "name": experiment.name,
+        "facts_rows": [*_facts(experiment, data), *experiment.facts],
+        "docs": "/".join(".." for _ in experiment.path.split("/")),
         "path": experiment.path,
         "logs": experiment.logs,
         "verdicts": _verdicts(data),
@@ -74,6 +76,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         ],
         "first_rows": _first_steps(data),
         "published_rows": published.in_text(data),
+        "compared": any(row["published"] is not None for row in data.published),
         "published_sentences": published.sentences({find(task).suite for task in data.tasks}),
         "demo_rows": [
             [
@@ -83,7 +86,9 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
             for r in data.demos
         ],
         "episode_tables": {task: _episodes(data, task) for task in data.tasks},
+        "demonstrated_rows": _demonstrated(data),
         "film_rows": _films(data),
+        "worst_filmed": any(row["film"] == "worst" for row in data.films),
         "gradient_head": ["source"] if _norms_published(data) else [],
         "gradient_rows": _gradients(data),
         "published_norms": {
@@ -101,6 +106,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
             ]
             for r in data.runs
         ],
+        "absent_rows": _absent(experiment, data),
         "tree": _tree(experiment.artifacts),
         "lineage_rows": [
             [code(r["artifact"]), code(r["digest"][:12]), code(r["command"])]
@@ -159,6 +165,49 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
     return {"head": ["task", *names], "rows": rows}
 
 
+def _facts(experiment: Experiment, data: Data) -> list[tuple[str, str]]:
+    """What was run, for the header."""
+    runs = [entry for entry in experiment.entries.values() if entry.imitates]
+
+    def numbers(values: Iterable[int]) -> str:
+        return ", ".join(f"{value:,}" for value in sorted(set(values)))
+
+    episodes = (row["episodes"] for row in data.summary)
+    interacting = [run.steps for run in runs if methods.find(run.method).interacts]
+    return [
+        ("tasks" if len(experiment.tasks) > 1 else "task", ", ".join(experiment.tasks)),
+        ("runs", ", ".join(run.name for run in runs)),
+        ("seeds" if len(experiment.seeds) > 1 else "seed", ", ".join(map(str, experiment.seeds))),
+        ("demonstrations", numbers(run.demo_episodes for run in runs)),
+        *([("agent steps", numbers(interacting))] if interacting else []),
+        ("evaluation episodes", numbers(episodes)),
+    ]
+
+
+def _absent(experiment: Experiment, data: Data) -> list[Markup]:
+    """What the report would also show, and what it takes."""
+    run = "then `snakemake --cores all`"
+    lines = []
+    if not data.films:
+        lines.append(f"Films: `evaluation.video: 150` in params.yaml, {run}.")
+    if not experiment.varied():
+        lines.append(
+            "Return by the number of demonstrations: runs with several `demo_episodes`, as "
+            f"`cdred use config/few_demonstrations.yaml` has them, {run}."
+        )
+    if not any(row["published"] is not None for row in data.published):
+        lines.append(
+            "Published numbers: none is known of this task; `cdred use "
+            f"config/paper_dmcontrol.yaml`, {run}, measures some of the paper's."
+        )
+    if not any("reward_expert" in row for row in data.diagnostics):
+        lines.append(
+            "Reward diagnostics: a run by a method that learns a reward, such as `cdred`, under "
+            "`experiment.runs` of params.yaml."
+        )
+    return [Markup(line) for line in lines]
+
+
 def _first_steps(data: Data) -> list[list[Any]]:
     """The steps at which each interacting agent first reached half of its expert's score, and the
     goal."""
@@ -192,6 +241,19 @@ def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
     return {"head": ["episode", "its seed", *head], "rows": rows}
 
 
+def _demonstrated(data: Data) -> dict[tuple[str, str], list[list[Any]]]:
+    """The episodes of each set of demonstrations."""
+    tables: dict[tuple[str, str], list[list[Any]]] = {}
+    succeed = any(row["success"] is not None for row in data.demo_episodes)
+    outcome = {True: "yes", False: "no", None: "unknown"}
+    for r in data.demo_episodes:
+        seed, length = ("" if r[key] is None else r[key] for key in ("seed", "length"))
+        success = [outcome[r["success"]]] if succeed else []
+        row = [r["episode"], seed, _return(r["return"]), length, *success]
+        tables.setdefault((r["task"], r["demos"]), []).append(row)
+    return tables
+
+
 def _gradients(data: Data) -> list[list[Any]]:
     """Each run's gradient norms; below those of a task the published ones."""
     rows: list[list[Any]] = []
@@ -217,16 +279,16 @@ def _norms_published(data: Data) -> bool:
 
 
 def _films(data: Data) -> dict[str, list[Row]]:
-    """By task, each run's film of its lowest seed that has one."""
-    by_task: dict[str, dict[str, Row]] = {}
-    for row in sorted(data.films, key=lambda row: row["seed"]):
-        by_task.setdefault(row["task"], {}).setdefault(row["run"], row)
-    order = [row["run"] for row in data.runs]
-    return {
-        task: sorted(by_task[task].values(), key=lambda row: order.index(row["run"]))
-        for task in data.tasks
-        if task in by_task
-    }
+    """By task, each run's films of its lowest seed that has one, the median's first."""
+    order = list(dict.fromkeys(row["run"] for row in data.runs))
+    lowest: dict[tuple[str, str], int] = {}
+    for row in data.films:
+        key = row["task"], row["run"]
+        lowest[key] = min(row["seed"], lowest.get(key, row["seed"]))
+    films = [row for row in data.films if row["seed"] == lowest[row["task"], row["run"]]]
+    films.sort(key=lambda row: order.index(row["run"]))
+    by_task = {task: [row for row in films if row["task"] == task] for task in data.tasks}
+    return {task: rows for task, rows in by_task.items() if rows}
 
 
 def _tree(artifacts: Iterable[Artifact]) -> list[Markup]:

@@ -19,6 +19,8 @@ class Entry:
     steps: int
     obs: str  # what it sees
     demos: str = ""
+    demo_episodes: int = 0
+    alike: str = ""  # the first run that differs in its demonstrations alone; it may be the same
     trained: bool = True  # here; not taken from elsewhere
     keeps_best: bool = False  # of the points of its learning curve, instead of the last
 
@@ -62,3 +64,12 @@ class Experiment:
     artifacts: tuple[Artifact, ...]
     path: str
     logs: str
+    facts: tuple[tuple[str, str], ...] = ()  # where and when it was made, by name
+
+    def varied(self) -> set[str]:
+        """The names under `alike` of runs that learn from different numbers of demonstrations."""
+        numbers: dict[str, set[int]] = {}
+        for entry in self.entries.values():
+            if entry.imitates:
+                numbers.setdefault(entry.alike, set()).add(entry.demo_episodes)
+        return {name for name, found in numbers.items() if len(found) > 1}

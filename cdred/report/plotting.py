@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cdred.report.rows import Row
 
+EARLY = 0.1  # of the steps: what may be a spike
+
 
 def line(
-    axes: Any, rows: list[Row], name: str, key: str = "update", spread: str = "", **style: Any
-) -> None:
+    axes: Any, rows: list[Row], name: str, key: str = "update", spread: str = "",
+    band: bool = True, **style: Any,
+) -> None:  # fmt: skip
     """Plot the mean over seeds at each `key`, over steps. The band is the range over seeds, or the
-    mean less and plus `spread`, a standard deviation."""
+    mean less and plus `spread`, a standard deviation; without `band` there is none."""
     points: dict[int, list[Row]] = {}
     for row in rows:
         points.setdefault(int(row[key]), []).append(row)
@@ -29,7 +33,7 @@ def line(
         low = [m - w for m, w in zip(mean, widths, strict=True)]
         high = [m + w for m, w in zip(mean, widths, strict=True)]
     axes.plot(steps, mean, marker="o" if len(steps) == 1 else "", **style)
-    if low != high:
+    if band and low != high:
         axes.fill_between(steps, low, high, color=style["color"], alpha=0.18, lw=0)
 
 
@@ -49,6 +53,42 @@ def logarithmic(axes: Any, values: list[float]) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 50 * low else (1,)))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def without_spikes(axes: Any) -> str:
+    """Limit the scale to what is drawn after the first tenth of the steps, where what is before
+    would take a third of it or more. Returns what to say beneath."""
+    points = [
+        (float(x), float(y))
+        for shape in (
+            *(line.get_xydata() for line in axes.lines),
+            *(path.vertices for band in axes.collections for path in band.get_paths()),
+        )
+        for x, y in shape
+        if math.isfinite(y) and (y > 0 or axes.get_yscale() != "log")
+    ]
+    end = EARLY * max((x for x, _ in points), default=0)
+    later = [y for x, y in points if x > end]
+    if not later:
+        return ""
+    scale = math.log10 if axes.get_yscale() == "log" else float
+    low, high = scale(min(later)), scale(max(later))
+    values = [scale(y) for _, y in points]
+    room = 0.05 * (high - low)
+    if not 0 < 1.5 * (high - low) < max(values) - min(values):
+        return ""
+    limits = (max(low - room, min(values)), min(high + room, max(values)))
+    back = (lambda y: 10**y) if axes.get_yscale() == "log" else float
+    axes.set_ylim(*map(back, limits))
+    beyond = [
+        f"{word} {back(value):.3g}"
+        for word, value, cut in (
+            ("down to", min(values), min(values) < limits[0]),
+            ("up to", max(values), max(values) > limits[1]),
+        )
+        if cut
+    ]
+    return f"Not drawn: {' and '.join(beyond)}, in the first {end:,.0f}."
 
 
 def over_steps(axes: Any, text: str) -> None:

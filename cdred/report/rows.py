@@ -29,13 +29,14 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how text begins that a spreadsheet
 class Data:
     """The tables. Rows are in the experiment's order: task, then expert, then runs as configured.
 
-    All but `films` are written as CSV under their names.
+    All but `films` and `rewards` are written as CSV under their names.
     """
 
     episodes: list[Row] = field(default_factory=list)
     curves: list[Row] = field(default_factory=list)
     summary: list[Row] = field(default_factory=list)  # a row per task, run and seed
     demos: list[Row] = field(default_factory=list)
+    demo_episodes: list[Row] = field(default_factory=list)
     diagnostics: list[Row] = field(default_factory=list)  # the rows of every metrics.csv
     runs: list[Row] = field(default_factory=list)  # a row per task and run, over its seeds
     aggregates: list[Row] = field(default_factory=list)  # a row per run, over tasks and seeds
@@ -45,6 +46,7 @@ class Data:
     published: list[Row] = field(default_factory=list)  # a row per task and run, and the paper's
     lineage: list[Row] = field(default_factory=list)
     films: list[Row] = field(default_factory=list)
+    rewards: list[Row] = field(default_factory=list)  # of each demonstrated episode, over its steps
 
     @property
     def tasks(self) -> list[str]:
@@ -90,6 +92,8 @@ class Demonstration(NamedTuple):
 
     episode_return: float | None
     success: bool | None
+    seed: int | None = None
+    length: int | None = None
 
 
 def read_demonstrations(folder: Path) -> list[Demonstration]:
@@ -104,8 +108,21 @@ def read_demonstrations(folder: Path) -> list[Demonstration]:
             raise CdredError(f"{file}, row {k}: success_at_end: must be True, False or empty")
         unknown = row["return"] in ("", "nan")
         value = None if unknown else _number(row["return"], f"{file}, row {k}: return")
-        episodes.append(Demonstration(value, outcomes[success]))
+        seed, length = (_count(row.get(key), f"{file}, row {k}: {key}") for key in _COUNTS)
+        episodes.append(Demonstration(value, outcomes[success], seed, length))
     return episodes
+
+
+_COUNTS = ("seed", "length")
+
+
+def _count(text: str | None, where: str) -> int | None:
+    """A whole number of 0 or more, or None where there is none."""
+    if not text:
+        return None
+    if not re.fullmatch(r"\d{1,18}", text):
+        raise CdredError(f"{where}: must be a whole number")
+    return int(text)
 
 
 def read_numbers(file: Path, columns: tuple[str, ...], ascending: str = "") -> list[Row]:

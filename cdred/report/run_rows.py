@@ -62,6 +62,8 @@ def collect(experiment: Experiment, data: Data) -> list[Row]:
                 "success": success, "success_low": success_low, "success_high": success_high,
                 "success_once": statistics.fmean(once) if once else None,
                 "expert": first["expert"], "demos": first["demos"],
+                "demo_episodes": experiment.entries[run].demo_episodes or None,
+                "alike": experiment.entries[run].alike,
                 "expert_share": (reached or 0.0) / level if level > 0 else None,
             }
             | _gradients(data, task, run, [agent["seed"] for agent in agents])

@@ -12,6 +12,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -280,9 +281,10 @@ def _track_episodes(monitor: JobMonitor, episodes: list[Any]) -> None:
 def _report(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     from cdred import report
     from cdred.plan.description import describe
+    from cdred.tools import circumstances
 
     monitor.begin(f"report {job.entry}", 0, "", "cpu")
-    report.write(describe(plan), out)
+    report.write(replace(describe(plan), facts=circumstances.facts(plan)), out)
 
 
 def _report_cost(plan: Plan, job: Job, out: Path) -> None:

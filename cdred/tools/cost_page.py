@@ -1,5 +1,5 @@
 """The cost of training and acting on the machines that did it: a page beside the report's log, not
-in the report, whose bytes are the same wherever it is made."""
+in the report, whose tables are the same wherever it is made."""
 
 from __future__ import annotations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -10,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 from support.made_reports import make, read_csv, write_results
 
@@ -22,6 +26,7 @@ from cdred.report.markup import code, plain
 
 EVIL = '<script>alert(1)</script> ![x](http://x) **b** _i_ `c` | \\ $x$ &amp; "q" ~~s~~\n# h'
 TASK = "cartpole-balance"
+SCRIPT = (Path(page.__file__).parent / "templates/report.js").read_text()
 
 
 def test_text_is_shown_as_it_reads() -> None:
@@ -55,7 +60,13 @@ def test_nothing_that_is_filled_in_is_markup(single: tuple[Plan, Path], tmp_path
     for file in tmp_path.glob("report.*"):
         text = file.read_text()
         assert "alert(1)" in text
-        assert "<script" not in text and "](http" not in text and "**b**" not in text, file
+        assert "](http" not in text and "**b**" not in text, file
+        # Of scripts the page has its own, which alone its policy lets run.
+        scripts = re.findall(r"<script.*?</script>", text, re.S)
+        own = [f"<script>{SCRIPT}</script>"] if file.suffix == ".html" else []
+        assert scripts == own
+        digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+        assert (f"script-src 'sha256-{digest}'" in text) == bool(own)
 
 
 def test_latex_and_csv_hold_text_as_it_is(tmp_path: Path) -> None:
@@ -143,11 +154,29 @@ def test_a_table_of_numbers_is_one(
     assert reason in collected(single, path, lambda text: text.replace(old, new, 1))
 
 
-@pytest.mark.parametrize("content", ["", "episode\n0\n", "episode,return\n", "return\nx\n", "return,success_at_end\n1,yes\n"])  # fmt: skip
+@pytest.mark.parametrize("content", ["", "episode\n0\n", "episode,return\n", "return\nx\n", "return,success_at_end\n1,yes\n", "return,seed\n1,<b>\n", "return,length\n1,-5\n"])  # fmt: skip
 def test_a_list_of_demonstrations_is_one(single: tuple[Plan, Path], content: str) -> None:
     assert "episodes.csv" in collected(
         single, f"demos/{TASK}/expert-2/episodes.csv", lambda _: content
     )
+
+
+@pytest.mark.parametrize(
+    ("rewards", "reason"),
+    [
+        (np.zeros((2, 2)), "main_data.hdf5: cannot be read as a Minari dataset"),
+        (np.array([b"<b>"]), "rewards: not a number for each step"),
+    ],
+)
+def test_rewards_of_demonstrations_are_numbers(tmp_path: Path, rewards: Any, reason: str) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "demos":
+            with h5py.File(directory / "data/main_data.hdf5", "w") as data:
+                data["episode_0/rewards"] = rewards
+
+    with pytest.raises(CdredError, match=re.escape(reason)):
+        make(tmp_path / "project", write)
 
 
 def test_seeds_of_a_run_hold_the_same_metrics() -> None:

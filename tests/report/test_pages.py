@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -49,15 +50,16 @@ def test_the_html_needs_nothing_else(single: tuple[Plan, Path], seeds: Path) -> 
         assert (
             tags["table"]
             and tags["svg"]
-            and not tags["script"]
+            and tags["script"] == 1
             and not tags["link"]
             and not tags["img"]
         )
         for tag, attributes in page.tags:
             for name in ("src", "href", "xlink:href"):
                 value = attributes.get(name)
-                if tag == "a" and value:  # a page beside it, which leads back
-                    assert (out / value).is_file()
+                if tag == "a" and value and not value.startswith("#"):
+                    beside, paper = out / value, "https://arxiv.org/abs/2505.02228"
+                    assert beside.is_file() or value == paper or value.startswith("../../"), value
                 else:
                     assert value is None or value.startswith(("data:", "#")), (tag, value)
         assert not re.search(r"@import|url\((?!#)", text)
@@ -66,14 +68,14 @@ def test_the_html_needs_nothing_else(single: tuple[Plan, Path], seeds: Path) -> 
         referred = re.findall(r'(?:href="#|url\(#)([^")]+)', text)
         assert set(referred) <= set(ids)
         assert tags["table"] == text.count('<div class="scroll"')
-        words = re.sub("<[^>]*>", "", text.split("</style>", 1)[1])
+        words = re.sub("<[^>]*>", "", text.split("</style>", 1)[1].split("<script>")[0])
         assert not re.search(r"`|\*\*|\| ---|^#", words, re.M)  # all of the Markdown was rendered
 
 
 def test_figures_follow_the_page(single: tuple[Plan, Path]) -> None:
     page = (single[1] / "report.html").read_text()
     files = sorted(single[1].glob("*.svg"))
-    assert len(files) == page.count("<svg") == 2 + 4 + 3 + 5
+    assert len(files) == page.count("<svg") == 3 + 4 + 3 + 5
     for file in files:
         text = file.read_text().strip()
         assert text in page
@@ -90,7 +92,7 @@ def test_a_run_has_one_colour(single: tuple[Plan, Path]) -> None:
     blue, vermilion = "#0072B2".lower(), "#D55E00".lower()
     for file in single[1].glob("*.svg"):
         text, run = file.read_text().lower(), file.stem.rsplit("--", 1)[1]
-        assert (blue in text) == (run not in ("bc", "bc_loss", "expert"))
+        assert (blue in text) == (run not in ("bc", "bc_loss", "expert", "expert-2"))
         assert (vermilion in text) == (run in ("bc", "bc_loss", "cartpole-balance"))
 
 
@@ -117,12 +119,67 @@ def test_films_of_the_lowest_seed_stand_side_by_side(
         text = (out / "report.html").read_text()
         films = Page(text).of("video")
         content = [base64.b64decode((film["src"] or "").split("base64,")[1]) for film in films]
-        assert content == [FILM + b"\0", FILM + bytes([seed])] * tasks  # BC has none
+        worst = FILM + b"worst"
+        expected = [FILM + b"\0", worst, FILM + bytes([seed]), worst]
+        assert content == expected * tasks  # BC has none
         assert all(
             "autoplay" in f and "loop" in f and "muted" in f and "playsinline" in f for f in films
         )
-        assert f"<strong>cdred</strong>, seed {seed}: {returns}" in text
-        assert f"<strong>expert</strong>, seed 0: return {RETURNS['expert'][0]:.1f}" in text
+        assert f"<strong>cdred</strong>, seed {seed}<" in text
+        assert f">median: {returns}, 2nd of 2<" in text and f">worst: {returns}, 2nd of 2<" in text
+        assert f">median: return {RETURNS['expert'][0]:.1f}, 2nd of 2<" in text
+
+
+def test_a_spike_of_the_first_updates_is_not_drawn_and_told(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "imitate" and job.entry == "cdred":
+            like = metrics("cdred", 0)[0]
+            rows = [like | {"step": 10 * k, "update": k, "q_expert": 2.0 + k} for k in range(1, 40)]
+            rows[0]["q_expert"] = 98765.0
+            write_csv(directory / "metrics.csv", rows)
+
+    _, out = make(tmp_path / "project", write)
+    note = "Not drawn: up to 9.88e+04, in the first 39."
+    assert f"<figcaption>{note}</figcaption>" in (out / "report.html").read_text()
+    assert f"*{note}*" in (out / "report.md").read_text()
+    axes = json.loads(
+        ElementTree.fromstring((out / "q--cartpole-balance--cdred.svg").read_text()).attrib[
+            "data-axes"
+        ]
+    )
+    assert axes["y"][1] < 60 and axes["x"][1] > 390
+    assert "Not drawn" not in (out / "q--cartpole-balance--cdred.svg").read_text()
+
+
+def test_the_contents_lead_to_every_section(single: tuple[Plan, Path]) -> None:
+    text = (single[1] / "report.html").read_text()
+    page = Page(text)
+    heads = [attributes["id"] for attributes in page.of("h2")]
+    listed = re.findall(r'href="#([^"]+)"', text.split("<nav")[1].split("</nav>")[0])
+    assert listed == heads and "final-returns" in heads
+    assert "beside-the-published-numbers" not in heads  # nothing is published of its task
+    assert heads[-1] == "what-is-not-here"
+
+
+def test_the_header_says_what_was_run_and_where(single: tuple[Plan, Path], tmp_path: Path) -> None:
+    facts = (("commit", "abc123<b>"), ("machine", "a machine (cpu)"))
+    report.write(replace(describe(single[0]), facts=facts), tmp_path)
+    text = (tmp_path / "report.html").read_text().split("</dl>")[0]
+    said = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    assert said["commit"] == "abc123&#60;b&#62;" and said["machine"] == "a machine (cpu)"
+    assert (said["task"], said["runs"], said["demonstrations"]) == (
+        "cartpole-balance", "cdred, bc", "2",
+    )  # fmt: skip
+
+
+def test_each_demonstrated_episode_has_its_row_and_its_line(single: tuple[Plan, Path]) -> None:
+    text = (single[1] / "report.html").read_text()
+    browser = text.split('<details class="browser">')[1].split("</details>")[0]
+    assert 'class="line-0"' in browser and 'class="line-1"' in browser
+    assert '<td style="text-align:right">940.0</td>' in browser
+    rows = read_csv(single[1] / "demo_episodes.csv")
+    assert [(row["episode"], row["return"]) for row in rows] == [("0", "940.0"), ("1", "960.0")]
 
 
 def test_the_diagnostics_are_explained_in_two_sentences(single: tuple[Plan, Path]) -> None:
@@ -147,16 +204,16 @@ def test_the_same_results_give_the_same_bytes(single: tuple[Plan, Path], tmp_pat
 def test_several_tasks_have_a_page_each(single: tuple[Plan, Path], seeds: Path) -> None:
     assert not list(single[1].glob("task--*"))  # the only task's page is the report
     main = (seeds / "report.html").read_text()
-    links = [link["href"] for link in Page(main).of("a")]
+    links = [link["href"] for link in Page(main).of("a") if "task--" in str(link["href"])]
     assert links == ["task--cartpole-balance.html", "task--cup-catch.html"]
     assert main.count("<svg") == 2 + 2  # over all tasks, and a learning curve each
     for link, other in zip(links, ("cup-catch", "cartpole-balance"), strict=True):
         text = (seeds / str(link)).read_text()
         own = str(link).removeprefix("task--").removesuffix(".html")
         drawn = [f for f in seeds.glob(f"*--{own}*.svg") if f.read_text().strip() in text]
-        assert len(drawn) == text.count("<svg") == 2 + 4 + 3 + 5
-        assert text.count("<video") == 2 and other not in text
-        assert Page(text).of("a") == [{"href": "report.html"}]
+        assert len(drawn) == text.count("<svg") == 3 + 4 + 3 + 5
+        assert text.count("<video") == 4 and other not in text
+        assert {"href": "report.html"} in Page(text).of("a")
         for row in read_csv(seeds / "episodes.csv"):
             if row["task"] == own:
                 assert f"{float(row['return']):.1f}" in text
@@ -178,7 +235,7 @@ def test_snakemake_finds_all_that_it_shows(
             caption = CHECKOUT / "workflow/report" / f"{item.caption}.rst"
             assert caption.read_text().strip().endswith(".")
     captions = {f.stem for f in (CHECKOUT / "workflow/report").glob("*.rst")}
-    assert captions - {"method_figure"} == {
+    assert captions - {"method_figure", "demonstrations_figure"} == {
         item.caption for item in catalogue.files(describe(several[0]))
     }
 
@@ -189,7 +246,8 @@ def test_snakemake_finds_all_that_it_shows(
 def test_cloning_alone_has_no_reward_to_diagnose(tmp_path: Path) -> None:
     def write(job: Job, directory: Path) -> None:
         write_results(job, directory)
-        (directory / "video.mp4").unlink(missing_ok=True)
+        for name in ("video.mp4", "worst.mp4"):
+            (directory / name).unlink(missing_ok=True)
 
     _, out = make(tmp_path / "project", write, runs=["bc"])
     text = (out / "report.md").read_text()

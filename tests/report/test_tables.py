@@ -161,7 +161,9 @@ def test_the_first_steps_at_half_and_at_the_goal(single: tuple[Plan, Path]) -> N
     assert (row["half_step"], row["goal_step"]) == ("200", "200")
     text = (single[1] / "report.md").read_text()
     assert "| cartpole-balance | cdred | 0 | 200 | 200 | 520 |" in text
-    assert "No profiles and no interquartile means over steps: it takes two seeds" in text
+    lacking = " ".join(text.split("## What is not here")[1].split())
+    assert "interquartile means over tasks and seeds: it takes two seeds" in lacking
+    assert "## Performance profiles" not in text
     assert read_csv(single[1] / "profiles.csv") == read_csv(single[1] / "efficiency.csv") == []
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
 from support.project import Project
 
@@ -31,9 +33,14 @@ def dvc_is_clean(project: Project) -> bool:
     return "Data and pipelines are up to date" in project.run("dvc", "status")
 
 
-def manifests(project: Project) -> dict[str, bytes]:
-    return {
-        file.relative_to(project.root).as_posix(): file.read_bytes()
+def manifests(project: Project) -> dict[str, Any]:
+    """What all artifacts' manifests hold, but the hashes of a report's pages, which say when they
+    were made."""
+    found = {
+        file.relative_to(project.root).as_posix(): json.loads(file.read_text())
         for top in ("artifacts", "reports")
         for file in (project.root / top).rglob("manifest.json")
     }
+    for content in found.values():
+        content["files"] = {k: v for k, v in content["files"].items() if not k.endswith(".html")}
+    return found

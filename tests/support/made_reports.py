@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from safetensors.numpy import save_file
 
@@ -80,18 +81,23 @@ def write_results(job: Job, directory: Path) -> None:
                 "length": 500,
                 "seed": 70 + k,
             }
-            for k, value in enumerate(RETURNS[job.entry])
+            for k, value in enumerate(RETURNS[job.entry.split("-")[0]])
         ]
         mean = float(np.mean([e["return"] for e in episodes]))
         found = {"method": method, "task": job.task, "return_mean": mean, "episodes": episodes}
         (directory / "evaluation.json").write_text(json.dumps(found))
         if job.entry != "bc":
             (directory / "video.mp4").write_bytes(FILM + bytes([job.seed]))
+            (directory / "worst.mp4").write_bytes(FILM + b"worst")
     elif job.stage == "demos":
         write_csv(
             directory / "episodes.csv",
             [{"episode": k, "return": r} for k, r in enumerate((940.0, 960.0))],
         )
+        (directory / "data").mkdir()
+        with h5py.File(directory / "data/main_data.hdf5", "w") as data:
+            for k, r in enumerate((940.0, 960.0)):
+                data[f"episode_{k}/rewards"] = np.array([0.0, r], np.float32)
     else:
         curve = {
             "step": 100,
@@ -113,13 +119,17 @@ def write_results(job: Job, directory: Path) -> None:
 
 def make(
     root: Path, write: Write = write_results, method: str = "cdred", recorded: bool = False,
-    **experiment: Any,
+    variations: dict[str, dict[str, Any]] | None = None, **experiment: Any,
 ) -> tuple[Plan, Path]:  # fmt: skip
     """A report over results written by hand, of the toy experiment changed by `experiment`, its run
-    `cdred` by `method`, its demonstrations those of others if they are `recorded`."""
+    `cdred` by `method`, its demonstrations those of others if they are `recorded`; with `variations` of its
+    runs, by their names: `RUN-VALUE`."""
     data, _ = overlays.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
     data["experiment"] |= experiment
     data["runs"]["cdred"]["method"] = method
+    for name, changes in (variations or {}).items():
+        data["runs"][name] = data["runs"][name.split("-")[0]] | changes
+        data["experiment"]["runs"].append(name)
     if recorded:
         data["demos"]["expert-2"] = {"source": "pickle", "path": "theirs.pkl", "episodes": 2}
     root.mkdir(exist_ok=True)
