@@ -17,7 +17,11 @@ def add(commands: Commands) -> None:
     p = commands.add_parser(
         "results", help="enter what is finished into results/, for docs/results.md"
     )
-    p.add_argument("--page", action="store_true", help="only write docs/results.md again")
+    p.add_argument(
+        "--page",
+        action="store_true",
+        help="only write docs/results.md and its learning curves again",
+    )
     p.add_argument("--force", action="store_true", help="even if agents entered before are lost")
     p.set_defaults(run=results)
     p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
@@ -59,6 +63,7 @@ def results(args: argparse.Namespace) -> None:
 
     if not args.page:
         print(results.enter(Plan.load(), args.force))
+    results.redraw()
     results.PAGE.write_text(results.page(), encoding="utf-8")
     print(results.PAGE)
 

@@ -4,7 +4,6 @@ accumulate: what is up to date is entered, and what was entered before is kept."
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,22 +16,24 @@ from cdred.plan.description import describe
 from cdred.report import collect, figures, published
 from cdred.report.rows import Data, read_csv, write_csv
 from cdred.report.svg import Panel
+from cdred.tools import circumstances
 
 FOLDER = Path("results")
 PAGE = Path("docs/results.md")
 # Raw scores, runs over their seeds, the figures' data, and, where every run is there on every task
 # and seed, what is said over tasks.
-FIGURES = ("learning_curves", "episodes", "gradients")
+FIGURES = ("learning_curves", "demonstrations", "episodes", "gradients")
 TABLES = ("summary", "runs", "curves", "demos", "published", "aggregates", "improvements")
 INTRODUCTION = """# Results
 
 What was measured so far, from the tables in `results/`: `cdred results` writes this page. `cdred
-use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred results` enters what of
-it is finished. Shares are of the measured expert's score. Intervals are at 95 %, by bootstrap over
-seeds and episodes; over tasks by rliable. Gradient norms are those before clipping, over all
-updates. A result's bits depend on the kind of processor, so compare within a section. The commit
-is the last one that changed what training depends on; `manifest.json` beside the tables names the
-artifacts."""
+use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred results` enters what
+of it is finished. Shares are of the measured expert's score. Intervals are at 95 %, by bootstrap
+over seeds and episodes; over tasks by rliable. Gradient norms are those before clipping, over all
+updates. Where more than four runs are compared, the learning curves have a panel for each
+question, in which the first run stands beside those that vary one thing. A result's bits depend
+on the kind of processor, so compare within a section. The commit is the last one that changed
+what training depends on; `manifest.json` beside the tables names the artifacts."""
 AGENTS = "artifacts/agents/"
 NOTES = "words.md"  # by hand, of an experiment or of all: what holds, what does not, is not known
 
@@ -98,7 +99,9 @@ def _panels(data: Data) -> list[Panel]:
     compared = published.methods_with_gradient_norms()
     for task in data.tasks:
         runs = [run for run in data.runs if run["task"] == task]
-        panels += [drawn.curves[task], drawn.episodes[task]]
+        panels.append(figures.learning_curves_by_question(data, task))
+        panels += [drawn.demonstrations[task]] if task in drawn.demonstrations else []
+        panels.append(drawn.episodes[task])
         norms = {
             run["method"]: panel
             for run in reversed(runs)  # of several runs of a method the first
@@ -141,25 +144,34 @@ def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
         } | {"sha256": manifest.hash_file(plan.root / job.path / manifest.NAME)}
     return {
         "experiment": plan.config.experiment.name,
-        "commit": _commit(plan),
+        "commit": circumstances.commit(plan),
         "artifacts": artifacts,
     }
 
 
-def _commit(plan: Plan) -> str:
-    """The last one that changed what training depends on; `-dirty` with changes after it."""
-
-    code = sorted({file for job in plan.of("imitate") for file in job.code})
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments, "--", *code]
-        done = subprocess.run(command, cwd=plan.root, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    return git("log", "-1", "--format=%H") + ("-dirty" if git("status", "--porcelain") else "")
-
-
 # ---- docs/results.md --------------------------------------------------------------------------
+
+
+def redraw(root: Path = Path()) -> None:
+    """Draw the learning curves again, from the tables of results/ alone."""
+    for folder in sorted(p.parent for p in (root / FOLDER).glob("*/runs.csv")):
+        tables = ("summary", "runs", "curves", "demos")
+        data = Data(**{name: _numbers(folder / f"{name}.csv") for name in tables})
+        for task in data.tasks:
+            panel = figures.learning_curves_by_question(data, task)
+            (folder / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
+
+
+def _numbers(file: Path) -> list[dict[str, Any]]:
+    """The rows of a table, numbers as such; None where a cell is empty."""
+
+    def value(text: str) -> Any:
+        try:
+            return int(text) if text.isdecimal() else float(text)
+        except ValueError:
+            return text or None
+
+    return [{name: value(cell) for name, cell in row.items()} for row in read_csv(file)]
 
 
 def page(root: Path = Path()) -> str:

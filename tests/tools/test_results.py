@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -95,6 +96,21 @@ def test_what_is_damaged_is_refused(made: Project, tmp_path: Path) -> None:
         2,
         "cdred: results/toy/manifest.json: damaged; take it from git again, or remove it\n",
     )
+
+
+def test_the_committed_curves_are_those_of_the_committed_tables(tmp_path: Path) -> None:
+    shutil.copytree(CHECKOUT / "results", tmp_path / "results")
+    results.redraw(tmp_path)
+    assert hash_tree(tmp_path / "results") == hash_tree(CHECKOUT / "results")
+
+
+def test_many_runs_have_a_panel_for_each_question() -> None:
+    drawn = (CHECKOUT / "results/ablations_small/learning_curves--cup-catch.svg").read_text()
+    words = re.findall(r">([^<>]+)</text>", drawn)
+    assert words.count("cdred") == 9  # in every panel
+    for title in ("zeta", "alpha", "targets", "demos", "observation-space"):
+        assert title in words
+    assert [words.count(run) for run in ("zeta-0_5", "zeta-0_9", "targets-2")] == [1, 1, 1]
 
 
 def test_the_committed_page_is_that_of_the_committed_tables() -> None:
