@@ -11,7 +11,8 @@ PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help
 help: ## show this
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { name[++n] = $$1; text[n] = $$2; l = length($$1); if (l > w) w = l } \
+	  END { for (k = 1; k <= n; k++) printf "%-*s  %s\n", w, name[k], text[k] }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## make .venv from the lock and check system libraries

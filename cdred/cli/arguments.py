@@ -4,9 +4,31 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from typing import TypeAlias
+from collections.abc import Iterator
+from typing import Any, TypeAlias
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[Any]"
+
+FOLDERS = ("A", "ARTIFACT", "B", "DIR")  # how the help calls arguments that are folders
+
+
+def command(
+    commands: Commands, name: str, sentence: str, example: str, more: str = ""
+) -> argparse.ArgumentParser:
+    """The parser of a command: `sentence` is its line in `cdred --help`, `more` what else its own
+    help says before the options, `example` a command that does something."""
+    described = f"{sentence[0].upper()}{sentence[1:]}."
+    return commands.add_parser(
+        name, help=sentence, description=f"{described}\n\n{more}" if more else described,
+        epilog=f"example:\n  {example}", formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+
+
+def subparsers(top: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser]]:
+    """The commands of a parser, by name."""
+    for action in top._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            yield from action.choices.items()
 
 
 def add_tolerance(p: argparse.ArgumentParser) -> None:

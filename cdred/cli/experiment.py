@@ -5,24 +5,42 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cdred.cli.arguments import Commands
+from cdred.cli.arguments import Commands, command
 from cdred.config import PARAMS
 from cdred.errors import CdredError
-from cdred.plan import Plan
+from cdred.plan import Job, Plan
 
 _MAKES = "; `snakemake --cores all` or `dvc repro` makes them"
 
 
 def add(commands: Commands) -> None:
-    p = commands.add_parser("use", help="make an experiment of config/ the current one")
-    p.add_argument("overlay", type=Path, nargs="?", help="default: params.yaml as it stands")
+    p = command(
+        commands, "use", "make an experiment of config/ the current one",
+        "cdred use config/baselines_small.yaml",
+        "Writes params.yaml, which all stages read, and dvc.yaml. A params.yaml that was edited\n"
+        "by hand is kept as params.yaml.bak.",
+    )  # fmt: skip
+    p.add_argument(
+        "overlay", type=Path, nargs="?", metavar="FILE",
+        help="a file of config/ (default: params.yaml as it stands)",
+    )  # fmt: skip
     p.add_argument("--force", action="store_true", help="even if entries with results change")
     p.set_defaults(run=use)
-    p = commands.add_parser("check", help="validate params.yaml and bring dvc.yaml in line with it")
+    p = command(
+        commands, "check", "validate params.yaml and bring dvc.yaml in line with it", "cdred check",
+        "Also refuses sizes beyond this machine's memory.",
+    )  # fmt: skip
     p.set_defaults(run=check)
-    p = commands.add_parser("status", help="what of the experiment is up to date, and why not")
+    p = command(
+        commands, "status", "what of the experiment is up to date, why not, and what it will cost",
+        "cdred status",
+        "A reason is given once; what is to be made only because something before it is, follows.\n"
+        "Times are those that jobs of the same kind took in this checkout (`cdred cost`).",
+    )  # fmt: skip
     p.set_defaults(run=status)
-    p = commands.add_parser("clean", help="remove what killed runs left and nothing needs")
+    p = command(
+        commands, "clean", "remove what killed runs left and nothing needs", "cdred clean --dry-run"
+    )
     p.add_argument("--dry-run", "-n", action="store_true", help="only list it, with its size")
     p.set_defaults(run=clean)
 
@@ -60,16 +78,45 @@ def status(args: argparse.Namespace) -> None:
     from cdred.run import resume
 
     counts = dict.fromkeys(("up to date", "stale", "missing"), 0)
+    said: dict[tuple[str, ...], Path] = {}  # reasons, and the first artifact that has them
+    wanted = []
     for job in (plan := Plan.load()).jobs:
-        state, reasons = differences.state(plan, job)
-        counts[state] += 1
-        begun = state != "up to date" and (resume.FOLDER / job.digest / "state.pt").exists()
-        print(f"{state:10}  {job.path}{' (begun: goes on from its saved state)' if begun else ''}")
+        state = differences.state(plan, job)
+        counts[state.name] += 1
+        notes, reasons = [], tuple(state.reasons)
+        if state.name != "up to date":
+            wanted.append(job)
+            if (resume.FOLDER / job.digest / "state.pt").exists():
+                notes.append("begun: goes on from its saved state")
+        if state.follows and not reasons:
+            notes.append("follows")
+        if reasons and said.setdefault(reasons, job.path) != job.path:
+            notes.append(f"as {said[reasons]}")
+            reasons = ()
+        note = f" ({', '.join(notes)})" if notes else ""
+        print(f"{state.name:10}  {job.path}{note}")
         for reason in reasons:
             print(f"            {reason}")
-    summary = ", ".join(f"{count} {state}" for state, count in counts.items())
-    makes = "" if counts["up to date"] == len(plan.jobs) else _MAKES
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items())
+    makes = _MAKES if wanted else ""
     print(f"experiment {plan.config.experiment.name} (params.yaml): {summary}{makes}")
+    if wanted:
+        print(_cost(plan, wanted))
+
+
+def _cost(plan: Plan, jobs: list[Job]) -> str:
+    """What jobs will take, as far as jobs like them ran in this checkout."""
+    from cdred.tools import cost
+    from cdred.tools.expected import Expected
+
+    expected = Expected(plan)
+    known = [seconds for job in jobs if (seconds := expected.seconds(job)) is not None]
+    unknown = len(jobs) - len(known)
+    measure = "`cdred bench --json FILE` and `cdred cost --estimate FILE` estimate trainings"
+    if not known:
+        return f"time: unknown, as none like them ran here; {measure}"
+    took = f"time: about {cost.clock(sum(known))}, one after another, as such jobs took here"
+    return f"{took}; {unknown} of {len(jobs)} unknown: {measure}" if unknown else took
 
 
 def clean(args: argparse.Namespace) -> None:

@@ -5,31 +5,54 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cdred.cli.arguments import Commands, add_tolerance, import_own_modules
+from cdred import suites
+from cdred.cli.arguments import Commands, add_tolerance, command, import_own_modules
 from cdred.errors import CdredError
 from cdred.plan import Plan
 
 
 def add(commands: Commands) -> None:
-    p = commands.add_parser("show", help="print the report's results")
+    p = command(commands, "show", "print the report's results", "cdred show")
     p.set_defaults(run=show)
-    p = commands.add_parser("diff", help="in what two artifacts differ; exit code 1 if they do")
+    p = command(
+        commands, "diff", "in what two artifacts differ; exit code 1 if they do",
+        "cdred diff artifacts/agents/cup-catch/cdred/seed_5 ../other/artifacts/agents/cup-catch/"
+        "cdred/seed_5",
+    )  # fmt: skip
     p.add_argument("a", type=Path, metavar="A", help="e.g. artifacts/agents/TASK/RUN/seed_0")
     p.add_argument("b", type=Path, metavar="B", help="another, also of another checkout")
     p.set_defaults(run=diff)
-    p = commands.add_parser("verify", help="check an artifact up its chain and play it again")
-    p.add_argument("artifact", type=Path, help="e.g. artifacts/agents/TASK/RUN/seed_0")
+    p = command(
+        commands, "verify", "check an artifact up its chain and play it again",
+        "cdred verify reports/quickstart",
+        "Checks the hash of every file that the artifact was made from, and plays evaluations\n"
+        "and demonstrations again: on the same kind of machine to the bit. Exit code 1 if they\n"
+        "did not come back, 2 if the artifact is not intact.",
+    )  # fmt: skip
+    p.add_argument(
+        "artifact", type=Path, metavar="ARTIFACT",
+        help="its folder, e.g. artifacts/agents/TASK/RUN/seed_0",
+    )  # fmt: skip
     add_tolerance(p)
     p.set_defaults(run=verify)
-    p = commands.add_parser("cost", help="time and memory of the experiment's jobs on this machine")
+    p = command(
+        commands, "cost", "time and memory of the experiment's jobs on this machine",
+        "cdred cost --estimate bench.json",
+    )  # fmt: skip
     p.add_argument(
         "--estimate", type=Path, metavar="FILE",
         help="what it would take at the rates that `cdred bench --json FILE` measured",
     )  # fmt: skip
     p.set_defaults(run=cost)
-    p = commands.add_parser(
-        "tasks", help="the tasks, their sizes, and what is missing on this machine"
-    )
+    p = command(
+        commands, "tasks", "the tasks, their sizes, and what is missing on this machine",
+        "cdred tasks --suite maniskill2 --missing",
+    )  # fmt: skip
+    p.add_argument("--suite", choices=suites.NAMES, help="only those of this one (default: all)")
+    p.add_argument(
+        "--missing", action="store_true",
+        help="only those that this machine lacks something for, and what",
+    )  # fmt: skip
     p.set_defaults(run=tasks)
 
 
@@ -86,4 +109,5 @@ def cost(args: argparse.Namespace) -> None:
 def tasks(args: argparse.Namespace) -> None:
     from cdred.tools import task_table
 
-    print("\n".join(task_table.lines()))
+    chosen = [args.suite] if args.suite else suites.NAMES
+    print("\n".join(task_table.missing(chosen) if args.missing else task_table.lines(chosen)))

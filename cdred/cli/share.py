@@ -7,45 +7,72 @@ import tempfile
 from pathlib import Path
 
 from cdred import __version__
-from cdred.cli.arguments import Commands, repository
+from cdred.cli.arguments import Commands, command, repository
 from cdred.errors import CdredError, printable
 from cdred.plan import Plan
 
+PUBLISHED = Path("published")  # which git ignores
+
 
 def add(commands: Commands) -> None:
-    p = commands.add_parser("publish", help="upload agents, and what they come from, to the Hub")
-    p.add_argument("artifact", type=Path, nargs="*", help="default: all agents of the experiment")
-    p.add_argument("--release", default=f"v{__version__}", metavar="TAG", help="(%(default)s)")
-    p.add_argument("--dry-run", "-n", action="store_true", help="only write what would be uploaded")
-    p.add_argument("--out", type=Path, metavar="DIR", help="where a dry run writes it")
-    p.set_defaults(run=publish)
-    p = commands.add_parser("pull", help="fetch what cdred published from the Hub, and check it")
-    p.add_argument("repository", metavar="ID[@REVISION]", help="revision: commit, tag or branch")
-    p.add_argument("--dataset", action="store_true", help="demonstrations; default: an agent")
-    p.set_defaults(run=pull)
-    p = commands.add_parser("register", help="enter evaluated agents into MLflow's model registry")
+    p = command(
+        commands, "publish", "upload agents, and what they come from, to the Hub",
+        "cdred publish --dry-run",
+        "An upload needs hub.namespace in params.yaml and a token (docs/publishing.md), a dry run\n"
+        "neither.",
+    )  # fmt: skip
     p.add_argument(
-        "artifact", type=Path, nargs="*", help="default: all agents and experts with weights"
+        "artifact", type=Path, nargs="*", metavar="ARTIFACT",
+        help="folders of experts, demonstrations or agents (default: all agents of the experiment)",
+    )  # fmt: skip
+    p.add_argument(
+        "--release", default=f"v{__version__}", metavar="TAG",
+        help="the tag under which it is published (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument("--dry-run", "-n", action="store_true", help="only write what would be uploaded")
+    p.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"where a dry run writes it (default: {PUBLISHED})"
     )
+    p.set_defaults(run=publish)
+    p = command(
+        commands, "pull", "fetch what cdred published from the Hub, and check it",
+        "cdred pull my-lab/cdred-cup-catch-cdred-seed-5@v1",
+    )  # fmt: skip
+    p.add_argument(
+        "repository", metavar="ID[@REVISION]",
+        help="the repository's name; revision: a commit, tag or branch (default: the newest)",
+    )  # fmt: skip
+    p.add_argument("--dataset", action="store_true", help="demonstrations (default: an agent)")
+    p.set_defaults(run=pull)
+    p = command(
+        commands, "register", "enter evaluated agents into MLflow's model registry",
+        "cdred register artifacts/agents/cup-catch/cdred/seed_5",
+    )  # fmt: skip
+    p.add_argument(
+        "artifact", type=Path, nargs="*", metavar="ARTIFACT",
+        help="folders of agents or experts (default: all that have weights)",
+    )  # fmt: skip
     p.set_defaults(run=register)
-    p = commands.add_parser("track", help="what MLflow has not been told yet")
+    p = command(commands, "track", "what MLflow has not been told yet", "cdred track --deliver")
     p.add_argument("--deliver", action="store_true", help="tell it now")
     p.set_defaults(run=track)
-    p = commands.add_parser("record", help="enter finished results into DVC")
+    p = command(commands, "record", "enter finished results into DVC", "cdred record")
     p.set_defaults(run=record)
-    p = commands.add_parser("cache", help="remove what is damaged in DVC's cache, and say what")
+    p = command(
+        commands, "cache", "remove what is damaged in DVC's cache, and say what", "cdred cache"
+    )
     p.set_defaults(run=cache)
 
 
 def publish(args: argparse.Namespace) -> None:
     from cdred.hub import publish
 
-    if args.dry_run != (args.out is not None):
-        raise CdredError("publish: --dry-run and --out DIR go together")
+    if args.out is not None and not args.dry_run:
+        raise CdredError("publish: --out has no meaning without --dry-run")
     plan = Plan.load()
-    chosen = publish.choose(plan, args.artifact)
+    chosen = publish.choose(plan, args.artifact, args.dry_run)
     if args.dry_run:
-        for folder in publish.write(plan, chosen, args.release, args.out):
+        for folder in publish.write(plan, chosen, args.release, args.out or PUBLISHED):
             print(folder)
         return
     with tempfile.TemporaryDirectory() as aside:

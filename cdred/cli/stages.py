@@ -5,31 +5,51 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from cdred.cli.arguments import Commands, add_tolerance, import_own_modules, repository
+from cdred.cli.arguments import Commands, add_tolerance, command, import_own_modules, repository
 from cdred.envs.tasks import file_name
 from cdred.errors import CdredError, nearest
 from cdred.plan import ENTRY_OPTION, STAGES, Job, Plan
 from cdred.system.progress import configure_logging
 
-_HELP = {
-    "expert": "train an expert from the environment's reward",
-    "demos": "collect demonstrations of an expert",
-    "imitate": "train an agent from demonstrations, without rewards",
-    "evaluate": "play seeded episodes of a trained agent or expert",
-    "report": "tables and figures of the experiment",
-}
+_HELP = {  # the sentence, and the arguments of an example
+    "expert": (
+        "train an expert from the environment's reward", "--task cup-catch --expert expert",
+    ),
+    "demos": ("collect demonstrations of an expert", "--task cup-catch --demos expert-10"),
+    "imitate": (
+        "train an agent from demonstrations, without rewards",
+        "--task cup-catch --run cdred --seed 5",
+    ),
+    "evaluate": (
+        "play seeded episodes of a trained agent or expert",
+        "--task cup-catch --run cdred --seed 5",
+    ),
+    "report": ("make the tables and figures of the experiment", "--quiet"),
+}  # fmt: skip
+_ENTRIES = {  # of params.yaml, by the option that names one
+    "expert": "an entry of experts", "demos": "an entry of demos", "run": "an entry of runs",
+}  # fmt: skip
 
 
 def add(commands: Commands) -> None:
     for stage in STAGES:
-        p = commands.add_parser(stage, help=_HELP[stage], description=_HELP[stage])
+        sentence, example = _HELP[stage]
+        p = command(
+            commands, stage, sentence, f"cdred {stage} {example}",
+            "Makes one artifact of the experiment in params.yaml; its inputs must be up to date.\n"
+            "`snakemake --cores all` and `dvc repro` run the stages in their order.",
+        )  # fmt: skip
         p.set_defaults(run=evaluate if stage == "evaluate" else make)
         if stage in ENTRY_OPTION:
             option, needed = ENTRY_OPTION[stage], stage != "evaluate"
             p.add_argument("--task", required=needed, help="a task of the experiment")
-            p.add_argument(f"--{option}", dest="entry", required=needed, metavar="NAME")
+            what = _ENTRIES[option] + (", or expert's name" if stage == "evaluate" else "")
+            p.add_argument(f"--{option}", dest="entry", required=needed, metavar="NAME", help=what)
         if stage in ("imitate", "evaluate"):
-            p.add_argument("--seed", type=int, required=stage == "imitate")
+            p.add_argument(
+                "--seed", type=int, required=stage == "imitate", metavar="N",
+                help="one of the experiment's seeds",
+            )  # fmt: skip
         if stage == "evaluate":
             p.add_argument(
                 "--checkpoint", metavar="ID[@REVISION]",

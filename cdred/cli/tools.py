@@ -8,50 +8,87 @@ import math
 import sys
 from pathlib import Path
 
-from cdred.cli.arguments import Commands
+from cdred.cli.arguments import Commands, command
 from cdred.errors import CdredError
 from cdred.plan import Plan
 
 
 def add(commands: Commands) -> None:
-    p = commands.add_parser(
-        "results", help="enter what is finished into results/, for docs/results.md"
-    )
+    p = command(
+        commands, "results", "enter what is finished into results/, for docs/results.md",
+        "cdred results",
+    )  # fmt: skip
     p.add_argument(
-        "--page",
-        action="store_true",
+        "--page", action="store_true",
         help="only write docs/results.md and its learning curves again",
-    )
+    )  # fmt: skip
     p.add_argument("--force", action="store_true", help="even if agents entered before are lost")
     p.set_defaults(run=results)
-    p = commands.add_parser("bench", help="how fast the learner is here, each option against none")
-    p.add_argument("--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"])
-    p.add_argument("--threads", type=int, default=2, metavar="N", help="(default: %(default)s)")
-    p.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    p.add_argument("--rounds", type=int, default=5, metavar="N", help="(default: %(default)s)")
-    p.add_argument("--no-compile", action="store_true", help="leave out what takes minutes")
-    p.add_argument("--seconds", type=float, default=math.inf, metavar="N", help="then stop early")
+    p = command(
+        commands, "bench", "how fast the learner is here, each option against none",
+        "cdred bench --sizes small --no-compile --json bench.json",
+    )  # fmt: skip
+    p.add_argument(
+        "--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"],
+        help="the presets whose sizes are timed (default: both)",
+    )  # fmt: skip
+    p.add_argument(
+        "--threads", type=int, default=2, metavar="N",
+        help="of the processor (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="where it computes; auto: a GPU if there is one (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--rounds", type=int, default=5, metavar="N",
+        help="how often each is timed; the median is told (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--no-compile", action="store_true", help="leave out compiled programs: they take minutes"
+    )
+    p.add_argument(
+        "--seconds", type=float, default=math.inf, metavar="N",
+        help="stop early after so many (default: go through to the end)",
+    )  # fmt: skip
     p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE, as it comes")
     p.add_argument(
         "--vs", type=Path, metavar="DIR", help="beside the learner of another checkout, in turn"
     )
     p.set_defaults(run=bench)
-    p = commands.add_parser(
-        "gridworld", help="what coupling does, computed exactly in a small grid"
-    )
+    p = command(
+        commands, "gridworld", "what coupling does, computed exactly in a small grid",
+        "cdred gridworld --out gridworld.png",
+    )  # fmt: skip
     p.add_argument("--out", type=Path, metavar="FILE.png", help="draw it as well")
     p.set_defaults(run=gridworld)
-    p = commands.add_parser("strip", help="films of the experiment side by side, as one picture")
-    p.add_argument("--out", type=Path, metavar="FILE.webp", required=True)
-    p.add_argument("entries", nargs="*", metavar="ENTRY", help="default: expert cdred red bc")
-    p.set_defaults(run=strip)
-    p = commands.add_parser("demo", help="run what is missing of the experiment, and tell about it")
-    p.set_defaults(run=demo)
-    p = commands.add_parser(
-        "compile", help="compile the programs of trainings that are still to run"
+    p = command(
+        commands, "strip", "films of the experiment side by side, as one picture",
+        "cdred strip --out strip.webp expert cdred bc",
+    )  # fmt: skip
+    p.add_argument(
+        "--out", type=Path, metavar="FILE.webp", required=True, help="the picture to write"
     )
+    p.add_argument(
+        "entries", nargs="*", metavar="ENTRY",
+        help="experts and runs, from left to right (default: some that the experiment has)",
+    )  # fmt: skip
+    p.set_defaults(run=strip)
+    p = command(
+        commands, "demo", "run what is missing of the experiment, and tell about it", "cdred demo",
+        "As `snakemake --cores all`, in few words: the plan, how long it will take, one line of\n"
+        "progress, and what came out. Stopped, it goes on by the same command.",
+    )  # fmt: skip
+    p.set_defaults(run=demo)
+    p = command(
+        commands, "compile", "compile the programs of trainings that are still to run",
+        "cdred compile",
+    )  # fmt: skip
     p.set_defaults(run=compile_ahead)
-    p = commands.add_parser("container", help="run a command in the image of compute.container")
+    p = command(
+        commands, "container", "run a command in the image of compute.container",
+        "cdred container dvc repro",
+    )  # fmt: skip
     p.add_argument(
         "inner_command", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro"
     )

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import re
 from pathlib import Path as FilePath
-from typing import Any, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar, get_args
 
 from pydantic import BaseModel
 
@@ -103,8 +103,16 @@ def run(data: dict[str, Any], path: Path, where: Where) -> Run:
     if isinstance(name, str) and (own := _own_method(name)):
         where.fail((*path, "method"), f"no method is called {short(name)!r}; did you mean {own!r}?")
     if method is None or not method.imitates:
-        where.unknown((*path, "method"), "method", name, methods.names())
+        _unknown_method(name, path, where)
     return entry(Run, method, data, path, f"method: {name}", where)
+
+
+def _unknown_method(name: Any, path: Path, where: Where) -> NoReturn:
+    """Fail with the nearest method, and all of them."""
+    valid = sorted(methods.names())
+    hint = nearest(short(name), valid)
+    every = "" if hint.startswith("valid") else f" valid: {', '.join(valid)}"
+    where.fail((*path, "method"), f"no method is called {short(name)!r}; {hint}{every}")
 
 
 def _own_method(name: str) -> str | None:

@@ -26,6 +26,7 @@ from cdred.plan import Job, Plan
 from cdred.plan.lineage import Manifests, chain
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
+NOBODY = "NAMESPACE"  # stands for the namespace in a dry run without one
 ATTEMPTS, WAIT = 4, 1.0  # of calls that the Hub client does not repeat itself; seconds, doubled
 
 
@@ -54,14 +55,14 @@ class Publication:
         return f"https://huggingface.co/{'datasets/' * (self.kind == 'dataset')}{self.repository}"
 
 
-def choose(plan: Plan, artifacts: list[Path]) -> list[Publication]:
+def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Publication]:
     """Choose what to publish for `artifacts` (default: all agents of the experiment): they and all
-    that they were made from, inputs first.
+    that they were made from, inputs first. A dry run goes without a namespace.
 
     Raises CdredError when there is no namespace, an artifact is not one of the experiment, or the
     Hub would not take a name.
     """
-    namespace = plan.config.hub.namespace
+    namespace = plan.config.hub.namespace or (NOBODY if dry_run else None)
     if namespace is None:
         raise CdredError(
             "params.yaml: hub.namespace: missing: the user or organisation of the Hub to publish as"
@@ -197,7 +198,7 @@ def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
     """The inputs of an artifact, and the artifacts of the experiment that were made from it:
     whether published or not, since a release must not depend on what else is published with it."""
     for source in list(_with_inputs(one.job))[:-1]:
-        if (other := _publication(plan, source)) is not None:
+        if (other := _publication(plan, source, one.namespace)) is not None:
             yield KINDS[source.stage], other
     for job in plan.jobs:
         if job.stage in KINDS and one.job in list(_with_inputs(job))[:-1]:
@@ -205,9 +206,8 @@ def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
             yield name, Publication(job, one.namespace)
 
 
-def _publication(plan: Plan, job: Job) -> Publication | None:
+def _publication(plan: Plan, job: Job, namespace: str) -> Publication | None:
     """The publication of a job that is or will be on the Hub, if there is one."""
-    namespace = str(plan.config.hub.namespace)
     tables: dict[str, dict[str, Any]] = {
         "expert": plan.config.experts, "demos": plan.config.demos, "imitate": {},
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cdred import manifest
 from cdred.errors import CdredError
@@ -14,14 +14,24 @@ MOST = 4  # differences of a kind that a line of `cdred status` names
 IDENTITY = ("stage", "task", "entry", "seed")
 
 
-def state(plan: Plan, job: Job) -> tuple[str, list[str]]:
-    """Tell whether a job's artifact is `up to date`, `stale` or `missing`, and why it is not."""
+class State(NamedTuple):
+    """Whether a job's artifact is `up to date`, `stale` or `missing`; the reasons of its own why it
+    is not; and whether it follows from inputs that are not up to date."""
+
+    name: str
+    reasons: list[str]
+    follows: bool
+
+
+def state(plan: Plan, job: Job) -> State:
     made = manifest.read(plan.root / job.path)
     if made is None:
-        return "missing", list(_without_manifest(plan.root / job.path))
+        return State("missing", list(_without_manifest(plan.root / job.path)), False)
     if job.up_to_date(plan.root):
-        return "up to date", []
-    return "stale", list(_reasons(plan, job, made)) or ["made from other inputs"]
+        return State("up to date", [], False)
+    follows = not all(source.up_to_date(plan.root) for source in job.inputs)
+    reasons = list(_reasons(plan, job, made))
+    return State("stale", reasons if reasons or follows else ["made from other inputs"], follows)
 
 
 def _without_manifest(directory: Path) -> Iterator[str]:
@@ -46,11 +56,14 @@ def _reasons(plan: Plan, job: Job, made: dict[str, Any]) -> Iterator[str]:
     key = job.dvc_params[0]
     yield from _all_few(values(made["params"], job.params, f"{key}."))
     yield from _all_few(code(made["code"], job.code))
-    for source in job.inputs:
-        if not source.up_to_date(plan.root):
-            yield f"{source.path} is not up to date"
-        elif made["inputs"].get(source.path.as_posix()) != _hash(plan.root / source.path):
-            yield f"{source.path} was made again"
+    again = [
+        source.path.as_posix()
+        for source in job.inputs
+        if source.up_to_date(plan.root)
+        and made["inputs"].get(source.path.as_posix()) != _hash(plan.root / source.path)
+    ]
+    if again:
+        yield f"{_few(again)} {'was' if len(again) == 1 else 'were'} made again"
     gone = made["inputs"].keys() - {source.path.as_posix() for source in job.inputs}
     yield from _all_few([f"{path} is no input any more" for path in sorted(gone)])
 

@@ -16,6 +16,7 @@ from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 
 HEAD = ("artifact", "time", "attempts", "updates/s", "memory", "energy", "device", "host")
+LOG = "runtime.jsonl"  # beside the log of a job
 ENERGY = HEAD.index("energy")
 LARGEST, LINES = 2**28, 2**20  # bytes of a log; its last lines that are read
 Amount = Annotated[float, Field(ge=0, le=1e15)]
@@ -51,6 +52,7 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
 class Event(Document):
     """A line of a runtime log."""
 
+    event: str = ""
     digest: str
     event: str = ""
     time: str = ""
@@ -69,9 +71,15 @@ class Event(Document):
 
 
 def read(root: Path, job: Job) -> list[dict[str, Any]]:
-    """The runtime log of exactly this job: same parameters, code and inputs. What is damaged in it
-    is left out, as a log must not cost what is made beside it."""
-    file, events = root / job.log.with_name("runtime.jsonl"), []
+    """The runtime log of exactly this job: same parameters, code and inputs."""
+    events = read_all(root / job.log.with_name(LOG))
+    return [event for event in events if event["digest"] == job.digest]
+
+
+def read_all(file: Path) -> list[dict[str, Any]]:
+    """A runtime log. What is damaged in it is left out, as a log must not cost what is made beside
+    it."""
+    events = []
     try:
         lines = filter(None, documents.read_bytes(file, LARGEST).splitlines()[-LINES:])
     except CdredError:
@@ -80,8 +88,7 @@ def read(root: Path, job: Job) -> list[dict[str, Any]]:
         with contextlib.suppress(CdredError):  # one may be cut short by a kill
             text = line.decode("utf-8", "replace")
             event = documents.check(Event, documents.parse(text, str(file)), str(file))
-            if event.digest == job.digest:
-                events.append(event.model_dump(exclude_unset=True))
+            events.append(event.model_dump(exclude_unset=True))
     return events
 
 

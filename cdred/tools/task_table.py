@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cdred import suites
 from cdred.report.published import expert_score
@@ -10,11 +10,13 @@ from cdred.report.published import expert_score
 HEAD = ("task", "obs", "action", "steps", "TD-MPC2")
 
 
-def lines() -> Iterator[str]:
+def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
     """A block per suite: its problems here, then its tasks."""
-    for name in suites.NAMES:
+    for name in names:
         suite, simulator = suites.suite(name), suites.simulator(name)
         if not suite.tasks:
+            yield f"{suite.label}: called `module:function` in params.yaml (docs/extending.md)"
+            yield ""
             continue
         yield f"{suite.label}: {len(suite.tasks)} tasks, measured by {suite.measure}"
         yield from (f"  missing for {what}: {reason}" for what, reason in problems(name))
@@ -31,6 +33,30 @@ def lines() -> Iterator[str]:
         "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
         "episode's,\neach with the action applied twice. TD-MPC2: its published score."
     )
+
+
+def missing(names: Iterable[str]) -> Iterator[str]:
+    """A block per suite for which something is missing here: for what, why, and the tasks."""
+    found = False
+    for name in names:
+        suite, why = suites.suite(name), list(problems(name))
+        if not suite.tasks:
+            continue
+        assets = {
+            task_name: reason
+            for task_name, task in suite.tasks.items()
+            if (reason := suites.simulator(name).missing_assets(task))
+        }
+        if not why and not assets:
+            continue
+        found = True
+        yield suite.label
+        for what, reason in why:
+            yield f"  missing for {what}: {reason}"
+            yield f"    concerns {', '.join(suite.tasks)}"
+        yield from (f"  {task_name}  missing: {reason}" for task_name, reason in assets.items())
+    if not found:
+        yield "nothing is missing on this machine"
 
 
 def problems(name: str) -> Iterator[tuple[str, str]]:

@@ -38,7 +38,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
         ("zeta: 0.7", "zeta: high", "params.yaml:15: runs.cdred.zeta: expected a number, got text ('high')"),
         ("zeta: 0.7", "zeta: 1.7", "params.yaml:15: runs.cdred.zeta: 1.7 is outside of 0 to 1"),
         ("[cup-catch]", "[cup-catc]", "params.yaml:3: experiment.tasks.0: no task is called 'cup-catc'; did you mean 'cup-catch'?"),
-        ("method: cdred", "method: cdrd", "params.yaml:12: runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'?"),
+        ("method: cdred", "method: cdrd", "params.yaml:12: runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'? valid: bc, cdred, cfil, gail, hype, iqlearn, iqmpc, red, sail"),
         ("seeds: [0]", "seeds: [0, 1, 0]", "params.yaml:5: experiment.seeds.2: 0 stands here twice"),
         ("seeds: [0]", "seeds: [true]", "params.yaml:5: experiment.seeds.0: expected a whole number, got true or false (True)"),
         ("seeds: [0]", "seeds: 0", "params.yaml:5: experiment.seeds: expected a list, got a whole number (0)"),

@@ -171,6 +171,20 @@ def test_a_dry_run_writes_exactly_what_is_uploaded(published: Client, tmp_path: 
         assert written == {k: v for k, v in repo.files.items() if k != ".gitattributes"}
 
 
+def test_a_dry_run_needs_neither_a_namespace_nor_a_token(client: Client, tmp_path: Path) -> None:
+    project = client.project.copy(tmp_path / "copy")
+    project.edit("params.yaml", "hub: {namespace: lab}", "")
+    said = project.run("cdred", "publish", "--dry-run").splitlines()
+    names = {name.replace("lab/", "published/NAMESPACE/") for _, name in NAMES}
+    assert set(said) == names
+    card = (
+        project.root / "published" / CDRED.replace("lab", "NAMESPACE") / "README.md"
+    ).read_text()
+    assert f"https://huggingface.co/datasets/{DEMOS.replace('lab', 'NAMESPACE')}" in card
+    assert "None/" not in card
+    assert not client.hub.requests
+
+
 def test_one_artifact_brings_what_it_was_made_from(client: Client) -> None:
     client.run("cdred", "publish", AGENT)
     bc = ("model", f"lab/cdred-{TASK}-bc-seed-0")
@@ -226,7 +240,7 @@ def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploade
     assert "may not write there (HTTP 403)" in client.refused("cdred", "publish")
     hub.users["secret"] = User("ada", orgs=["lab"])
     assert not hub.repos
-    assert "--out DIR go together" in client.refused("cdred", "publish", "--dry-run")
+    assert "no meaning without --dry-run" in client.refused("cdred", "publish", "--out", "x")
     assert "artifacts/nothing: not an expert" in client.refused(
         "cdred", "publish", "artifacts/nothing"
     )

@@ -242,7 +242,10 @@ def test_the_workflow_is_linted() -> None:
 
 def test_a_bad_configuration_is_one_line_everywhere(project: Project) -> None:
     project.edit("params.yaml", "method: cdred", "method: cdrd")
-    line = "runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'?"
+    line = (
+        "runs.cdred.method: no method is called 'cdrd'; did you mean 'cdred'? valid: bc, cdred, "
+        "cfil, gail, hype, iqlearn, iqmpc, red, sail"
+    )
     for command in ("cdred report", "cdred check", "snakemake -n", "dvc repro"):
         done = project.attempt(*command.split())
         assert done.returncode == 2, command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -14,12 +15,11 @@ EVALUATION = f"artifacts/evaluations/{TASK}/bc/seed_0"
 def reasons(sandbox: Sandbox, artifact: str) -> tuple[str, list[str]]:
     """The state of an artifact by `cdred status`, and the reasons below it."""
     lines = sandbox.run("cdred", "status").splitlines()
-    (start,) = [
-        k for k, line in enumerate(lines) if artifact in line.split() and not line.startswith(" ")
-    ]
+    (start,) = [k for k, line in enumerate(lines) if f"  {artifact} " in f"{line} "]
+    state, note = lines[start].split(artifact)
     indented = [line.strip() for line in lines[start + 1 :]]
     end = next(k for k, line in enumerate(lines[start + 1 :]) if not line.startswith(" "))
-    return lines[start].split(artifact)[0].strip(), indented[:end]
+    return state.strip(), [note.strip()] * bool(note) + indented[:end]
 
 
 def test_a_setting_and_what_follows_from_it(mine: Sandbox) -> None:
@@ -27,7 +27,7 @@ def test_a_setting_and_what_follows_from_it(mine: Sandbox) -> None:
     assert reasons(mine, AGENT) == (
         "stale", ["runs.bc.demo_episodes from null to 1, runs.bc.steps from 50 to 40"],
     )  # fmt: skip
-    assert reasons(mine, EVALUATION) == ("stale", [f"{AGENT} is not up to date"])
+    assert reasons(mine, EVALUATION) == reasons(mine, REPORT) == ("stale", ["(follows)"])
     assert reasons(mine, EXPERT) == ("up to date", [])
     mine.run("cdred", "imitate", "--task", TASK, "--run", "bc", "--seed", "0")
     assert reasons(mine, EVALUATION) == ("stale", [f"{AGENT} was made again"])
@@ -43,9 +43,38 @@ def test_a_file_of_code(mine: Sandbox) -> None:
         "stale",
         [
             f"{selection} changed, cdred/learning/added.py is new, {CODE} changed",
-            f"{EXPERT} is not up to date",
         ],
     )
+
+
+def test_a_reason_is_given_once(mine: Sandbox) -> None:
+    mine.append(CODE, "x = 1\n")
+    assert reasons(mine, EXPERT) == ("stale", [f"{CODE} changed"])
+    assert reasons(mine, AGENT) == ("stale", [f"(as {EXPERT})"])
+    text = mine.run("cdred", "status")
+    assert text.count(f"{CODE} changed") == 1 and "is not up to date" not in text
+
+
+def test_what_it_will_take(mine: Sandbox) -> None:
+    """From what jobs like those to be made took here, scaled by steps."""
+    assert "time:" not in mine.run("cdred", "status")
+    log = mine.root / AGENT.replace("artifacts", "logs") / "runtime.jsonl"
+    digest = json.loads((mine.root / AGENT / "manifest.json").read_text())["digest"]
+    event = {"digest": digest, "host": "h", "pid": 1, "attempt": "a", "peak_memory_mb": 9}
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(json.dumps(event | {"event": "end", "seconds": 100}) + "\n")
+    mine.edit("params.yaml", "    steps: 50\n", "    steps: 5000\n    learning_rate: 0.1\n")
+    text = mine.run("cdred", "status")
+    assert re.search(
+        r"^time: about 2:46:4\d, one after another, as such jobs took here$", text, re.M
+    )
+    # Another amount of work in each step: only its evaluation and the report are like any before.
+    mine.edit("params.yaml", "    steps: 5000\n", "    steps: 5000\n    conv_channels: 8\n")
+    text = mine.run("cdred", "status")
+    assert re.search(r"^time: about 0:00:0\d, .*; 1 of 3 unknown: `cdred bench ", text, re.M)
+    shutil.rmtree(mine.root / "logs")
+    text = mine.run("cdred", "status")
+    assert "time: unknown, as none like them ran here; `cdred bench " in text
 
 
 def test_what_is_missing(mine: Sandbox) -> None:
