@@ -64,12 +64,22 @@ cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/cl
 schema: setup ## write config/schema.json, by which editors check configurations
 	@python -m cdred.config
 
+.PHONY: docs
+docs: setup ## write again all of docs/ that comes from code, results and finished artifacts
+	@scripts/docs
+
+.PHONY: site
+site: setup ## build the documentation as a site: build/site/index.html
+	@scripts/site
+
 .PHONY: lock
-lock: ## resolve requirements.lock and requirements-cluster.lock again (needs uv)
+lock: ## resolve the locks of .venv, .venv-cluster and .venv-docs again (needs uv)
 	uv pip compile --universal --python-version 3.11 --override overrides.txt --generate-hashes \
 	  --no-emit-index-url --no-header --all-extras --quiet pyproject.toml -o requirements.lock
 	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	  --group cluster --quiet -o requirements-cluster.lock
+	uv pip compile --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --group docs --quiet -o requirements-docs.lock
 
 .PHONY: image
 image: ## build the container image with docker, podman or buildah (docs/image.md)

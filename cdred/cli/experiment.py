@@ -112,7 +112,7 @@ def _cost(plan: Plan, jobs: list[Job]) -> str:
     expected = Expected(plan)
     known = [seconds for job in jobs if (seconds := expected.seconds(job)) is not None]
     unknown = len(jobs) - len(known)
-    measure = "`cdred bench --json FILE` and `cdred cost --estimate FILE` estimate trainings"
+    measure = "`cdred demo` forecasts as it starts, `cdred bench` and `cdred cost` before"
     if not known:
         return f"time: unknown, as none like them ran here; {measure}"
     took = f"time: about {cost.clock(sum(known))}, one after another, as such jobs took here"

@@ -1,4 +1,5 @@
-"""The commands beside the stages: results, bench, gridworld, strip and container."""
+"""The commands beside the stages: results, bench, gridworld, strip, demo, compile and
+container."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Where:
         field = model.model_fields.get(loc[0]) if loc else None
         if name == "missing":
             detail = f": {field.description}" if field and field.description else ""
-            self.fail(here, f"missing{detail or (role and f', with {role}')}")
+            self.fail(here, f"missing{detail}{role and f', with {role}'}")
         if name == "extra_forbidden":
             self.fail(here, f"unknown key; {nearest(loc[-1], list(model.model_fields))}")
         if name == "literal_error" and field is not None:

@@ -20,6 +20,8 @@ Agent = Annotated[str, Field(min_length=1, description="a directory, or a model 
 Recording = Annotated[
     str, Field(min_length=1, description="a file, a directory, or a dataset's id")
 ]
+OBSERVED = "what it acts on: a vector, or pixels"
+REVISION = "a commit of the Hub, by its hash: branches and tags move"
 HUB_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$"
 
 
@@ -34,10 +36,10 @@ class Table(BaseModel):
 class Experiment(Table):
     """Which jobs are asked for: tasks x runs x seeds."""
 
-    name: str
-    tasks: list[str]
-    runs: list[str]
-    seeds: list[Seed]
+    name: str = Field(description="that of its report, reports/NAME")
+    tasks: list[str] = Field(description="as `cdred tasks` lists them, or module:function")
+    runs: list[str] = Field(description="the entries of runs that are made")
+    seeds: list[Seed] = Field(description="of the trainings: one agent for each")
 
 
 class Entry(Table):
@@ -56,8 +58,8 @@ class TrainedExpert(Entry):
     revision: ClassVar[None] = None
 
     source: Literal["train"] = "train"
-    obs: Obs = "state"
-    seed: Seed = 0
+    obs: Obs = Field("state", description=OBSERVED)
+    seed: Seed = Field(0, description="of its training")
     settings: InstanceOf[Settings] = Field(exclude=True)
 
     def params(self) -> dict[str, Any]:
@@ -69,8 +71,9 @@ class GivenExpert(Entry):
 
     settings: ClassVar[None] = None
 
-    obs: Obs = "state"
-    seed: Seed = Field(0, exclude=True)  # decides nothing, as nothing is learned
+    obs: Obs = Field("state", description=OBSERVED)
+    # Decides nothing, as nothing is learned.
+    seed: Seed = Field(0, exclude=True, description="without effect: nothing is learned")
 
 
 class ScriptedExpert(GivenExpert):
@@ -87,7 +90,7 @@ class CheckpointExpert(GivenExpert):
 
     source: Literal["checkpoint"]
     checkpoint: Agent
-    revision: str | None = None
+    revision: str | None = Field(None, description=REVISION)
 
 
 class HubExpert(GivenExpert):
@@ -95,7 +98,7 @@ class HubExpert(GivenExpert):
 
     source: Literal["hub"]
     checkpoint: Agent
-    revision: str | None = None
+    revision: str | None = Field(None, description=REVISION)
 
 
 Expert = TrainedExpert | ScriptedExpert | CheckpointExpert | HubExpert
@@ -105,11 +108,15 @@ class DemosEntry(Entry):
     """Demonstrations: full episodes. `only` those that succeed, or with a return of at least
     `min_return`."""
 
-    episodes: Episodes
-    obs: Obs = "state"
-    seed: Seed = 0
-    only: Literal["all", "successful"] = "all"
-    min_return: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
+    episodes: Episodes = Field(description="how many episodes")
+    obs: Obs = Field("state", description="what they hold: a vector, or pixels")
+    seed: Seed = Field(0, description="of the first episode; each has the next one")
+    only: Literal["all", "successful"] = Field(
+        "all", description="whether those without success are left out"
+    )
+    min_return: Annotated[float, Field(ge=-1e12, le=1e12)] | None = Field(
+        None, description="those below are left out; null: none"
+    )
 
 
 class ExpertDemos(DemosEntry):
@@ -120,7 +127,7 @@ class ExpertDemos(DemosEntry):
     stride: ClassVar[int] = 1
 
     source: Literal["expert"] = "expert"
-    expert: str
+    expert: str = Field(description="an entry of experts")
 
 
 class RecordedDemos(DemosEntry):
@@ -150,7 +157,7 @@ class HubDemos(DemosEntry):
 
     source: Literal["hub"]
     path: Recording
-    revision: str | None = None
+    revision: str | None = Field(None, description=REVISION)
 
 
 Demos = ExpertDemos | RecordedDemos | HubDemos
@@ -160,9 +167,11 @@ class Run(Entry):
     """A way to imitate: method, demonstrations and how many of their episodes (null: all). Other
     keys are settings of the method over the preset."""
 
-    method: str
-    demos: str
-    demo_episodes: Episodes | None = None
+    method: str = Field(description="its name, or module:NAME")
+    demos: str = Field(description="an entry of demos")
+    demo_episodes: Episodes | None = Field(
+        None, description="how many of the demonstrations it sees; null: all"
+    )
     settings: InstanceOf[Settings] = Field(exclude=True)
 
     @property
@@ -176,8 +185,8 @@ class Run(Entry):
 class Evaluation(Table):
     """The episodes by which every agent is judged."""
 
-    episodes: Episodes = 20
-    seed: Seed = 0
+    episodes: Episodes = Field(20, description="of each agent")
+    seed: Seed = Field(0, description="of the first episode; each has the next one")
     video: Annotated[int, Field(ge=0, le=10_000)] = Field(
         150, description="steps of the median and of the worst episode that are filmed; 0: none"
     )
@@ -192,14 +201,16 @@ class Acceptance(Table):
     published_share: Annotated[float, Field(ge=0, le=10)] = Field(
         0.9, description="of TD-MPC2's published score, where no threshold is named"
     )
-    episodes: Episodes = 20
-    accept_below: bool = False
+    episodes: Episodes = Field(20, description="over which it is measured")
+    accept_below: bool = Field(False, description="take it all the same")
 
 
 class Compute(Table):
     """Where and how fast, never what: none of it is part of a job's identity."""
 
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where jobs compute; auto: on a GPU if there is one"
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(1, description="of one training job")
     environments: Literal["serial", "parallel"] = Field(
         "serial", description="those of an evaluation: parallel, a process each"
@@ -209,7 +220,7 @@ class Compute(Table):
         min_length=1,
         description="what --use-singularity runs: a file, or docker://...@sha256:...",
     )
-    tracking: Literal["mlflow", "none"] = "mlflow"
+    tracking: Literal["mlflow", "none"] = Field("mlflow", description="what is told of runs")
     save_every: Annotated[float, Field(ge=0, le=1e6)] = Field(
         60.0, description="seconds between two saves of the state that a killed job resumes from"
     )
@@ -224,7 +235,7 @@ class Hub(Table):
     license: str = Field(
         "mit", pattern=HUB_NAME, description="a license's identifier on the Hugging Face Hub"
     )
-    private: bool = False
+    private: bool = Field(False, description="whether new repositories are")
 
 
 class Config(Table):

@@ -52,7 +52,6 @@ def rows(plan: Plan) -> list[tuple[str, ...]]:
 class Event(Document):
     """A line of a runtime log."""
 
-    event: str = ""
     digest: str
     event: str = ""
     time: str = ""

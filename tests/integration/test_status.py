@@ -71,10 +71,10 @@ def test_what_it_will_take(mine: Sandbox) -> None:
     # Another amount of work in each step: only its evaluation and the report are like any before.
     mine.edit("params.yaml", "    steps: 5000\n", "    steps: 5000\n    conv_channels: 8\n")
     text = mine.run("cdred", "status")
-    assert re.search(r"^time: about 0:00:0\d, .*; 1 of 3 unknown: `cdred bench ", text, re.M)
+    assert re.search(r"^time: about 0:00:0\d, .*; 1 of 3 unknown: `cdred demo` ", text, re.M)
     shutil.rmtree(mine.root / "logs")
     text = mine.run("cdred", "status")
-    assert "time: unknown, as none like them ran here; `cdred bench " in text
+    assert "time: unknown, as none like them ran here; `cdred demo` " in text
 
 
 def test_what_is_missing(mine: Sandbox) -> None:
