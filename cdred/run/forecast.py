@@ -12,6 +12,7 @@ from typing import Any
 
 from cdred.learning.settings import Settings, WorldModelSettings
 from cdred.plan import Job, Plan
+from cdred.tools.expected import Expected
 
 SECONDS = 0.7  # that a rate is measured for
 # Of a job: programs start, modules are imported, an artifact is hashed.
@@ -22,15 +23,21 @@ COMPILED_SHARE = 0.6
 
 
 def measure(plan: Plan, jobs: Iterable[Job]) -> dict[Job, float]:
-    """The seconds that each job will take on one quiet core, at rates that are measured now."""
+    """The seconds that each job will take: as jobs like it took here, else at rates that are
+    measured now, on a core."""
     known: dict[Any, float] = {}
+    expected = Expected(plan)
 
     def once(key: Any, rate: Callable[[], float]) -> float:
         if key not in known:
             known[key] = rate()
         return known[key]
 
-    return {job: START + _work(plan, job, once) for job in jobs}
+    def seconds(job: Job) -> float:
+        before = expected.seconds(job)
+        return before if before is not None else START + _work(plan, job, once)
+
+    return {job: seconds(job) for job in jobs}
 
 
 def _work(plan: Plan, job: Job, once: Callable[[Any, Callable[[], float]], float]) -> float:

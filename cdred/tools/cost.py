@@ -59,7 +59,6 @@ class Event(Document):
     host: str
     pid: int
     attempt: str
-    time: str = ""
     seconds: Amount
     peak_memory_mb: Megabytes
     device: str = ""

@@ -15,7 +15,7 @@ from cdred.learning.display import display_of
 from cdred.plan import Job, Plan
 
 SIZE, CAPTION = 200, 34  # pixels: of a film, and of the text above it
-WAYS = ("expert", "cdred", "red", "bc")  # that are shown, of those the experiment has
+WAYS = ("expert", "cdred", "gail", "red", "bc")  # that are shown, of those the experiment has
 
 
 def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
