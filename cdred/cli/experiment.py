@@ -62,9 +62,11 @@ def use(args: argparse.Namespace) -> None:
 
 def check(args: argparse.Namespace) -> None:
     from cdred.engines import dvc
+    from cdred.plan import overlays
     from cdred.run import memory
 
     plan = Plan.load()
+    overlays.import_own_tasks(plan.config)
     memory.check_plan(plan)
     if dvc.check(plan):  # a `dvc repro` under way has read the old one
         raise CdredError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from cdred import documents, manifest
+from cdred import documents, manifest, plugins
 from cdred.config import PARAMS, Config, Place, read_yaml, validate
 from cdred.config.parsing import short
 from cdred.errors import CdredError, nearest
@@ -65,6 +65,7 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
             f"{overlay}: {', '.join(changed)} would change and already has results here; give it "
             f"another name, or `cdred use --force {overlay}` to let the next run replace them"
         )
+    import_own_tasks(config)
     path = root / PARAMS
     content = render(overlay, data)
     aside = path.with_suffix(f".yaml.{os.getpid()}")
@@ -72,6 +73,16 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
         documents.replace(path.with_name(BACKUP), documents.read_bytes(path), aside)
     documents.replace(path, content, aside)
     return plan
+
+
+def import_own_tasks(config: Config) -> None:
+    """Tell what is wrong with a task of one's own now, and not at the first job.
+
+    Raises CdredError when one cannot be imported.
+    """
+    for task in config.experiment.tasks:
+        if plugins.REFERENCE.fullmatch(task):
+            plugins.load(task)
 
 
 def render(overlay: Path, data: dict[str, Any]) -> bytes:

@@ -23,6 +23,13 @@ def test_the_examples_go_through_every_stage(tmp_path: Path) -> None:
     params["runs"]["adversarial"] = {k: v for k, v in run.items() if k not in OF_CDRED}
     params["expert"] = {"accept_below": True}
     (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    before = (project.root / "params.yaml").read_bytes()
+    wrong = project.root / "config/wrong.yaml"
+    params["experiment"]["tasks"] = ["pointmass:mak"]
+    wrong.write_text(yaml.safe_dump(params))
+    done = project.attempt("cdred", "use", "config/wrong.yaml")
+    assert done.returncode == 2 and "no 'mak'; did you mean 'make'?" in done.stderr
+    assert (project.root / "params.yaml").read_bytes() == before
     project.run("cdred", "use")
     project.run("snakemake", "--cores", "2", "--quiet", "all")
     agent = f"artifacts/agents/{PATH}/adversarial/seed_0"
