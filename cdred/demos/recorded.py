@@ -16,6 +16,7 @@ from cdred.errors import CdredError
 REAL = "biuf"  # the kinds of numpy's dtypes that hold real numbers
 ROUNDING = 1e-5  # by which an action may leave [-1, 1]
 MOST_SEED = 2**63 - 1
+MOST_DIMENSIONS = 6  # whose sizes a message tells
 RANGES = ((0, 255), (0, 1), (-1, 1))  # of pixels, by convention
 
 
@@ -109,6 +110,8 @@ class Recorded:
 def _described(what: str, value: Any, shape: tuple[int, ...]) -> Any:
     """A value whose rows are real numbers of a shape. It is not read yet."""
     value = _real(f"{what}s", value)
+    if len(value.shape) > MOST_DIMENSIONS:
+        raise _UnfitError(f"{what}s have {len(value.shape)} dimensions, not {len(shape) + 1}")
     if len(value.shape) != len(shape) + 1 or tuple(value.shape[1:]) != shape:
         raise _UnfitError(f"an {what}'s shape is {tuple(value.shape[1:])}, not {shape}")
     return value
@@ -185,18 +188,25 @@ def _rewards(value: Any, steps: int) -> NDArray[Any]:
         return np.full(steps, np.nan, np.float32)
     value = _real("rewards", value)
     if tuple(value.shape) not in ((steps,), (steps, 1)):
-        raise _UnfitError(f"rewards are {value.shape[0] if value.shape else 1}, not {steps}")
+        raise _UnfitError(_other_shape("rewards", value, steps))
     array = np.asarray(value).reshape(-1)
     if np.isnan(array).all():
         return array.astype(np.float32)
     return _finite("rewards", array)
 
 
+def _other_shape(field: str, value: Any, count: int) -> str:
+    """What is wrong with a value that should be so many numbers in a row."""
+    if len(value.shape) == 1:
+        return f"{field} are {value.shape[0]}, not {count}"
+    return f"{field} have {len(value.shape)} dimensions, not one of {count} numbers"
+
+
 def _flags(field: str, value: Any, counts: tuple[int, ...]) -> NDArray[Any]:
     """Flags, as many as one of `counts`."""
     value = _real(field, value)
     if value.shape not in ((), *((count,) for count in counts), *((count, 1) for count in counts)):
-        raise _UnfitError(f"{field} are {value.shape[0]}, not {counts[-1]}")
+        raise _UnfitError(_other_shape(field, value, counts[-1]))
     flags = np.asarray(value).reshape(-1)
     if (wrong := ~np.isin(flags, (0, 1))).any():
         raise _UnfitError(f"{field}: {flags[wrong.argmax()]}, neither true nor false")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from support.demonstrations import collect, episodes, equal, iq_learns, refused
-from support.hostile import PICKLES, Reduced
+from support.hostile import GREEDY, PICKLES, Reduced
+
+from cdred.demos.importers import pickle as pickles
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -62,6 +65,39 @@ def test_hostile_pickles(tmp_path: Path, case: str) -> None:
     content, reason = PICKLES[case]
     (tmp_path / "d.pkl").write_bytes(content)
     assert reason in refused(tmp_path, "pickle", "d.pkl")
+
+
+@pytest.mark.parametrize("case", GREEDY)
+def test_a_pickle_takes_a_small_multiple_of_its_size(
+    tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickles, "MORE", 2**16)
+    first, part, last = GREEDY[case]
+    content = b"\x80\x04" + first + part * (300_000 // len(part)) + last
+    (tmp_path / "d.pkl").write_bytes(content)
+    tracemalloc.start()
+    try:
+        refused(tmp_path, "pickle", "d.pkl")
+        assert tracemalloc.get_traced_memory()[1] < 32 * len(content) + 2**20
+    finally:
+        tracemalloc.stop()
+
+
+def test_lists_of_too_many_small_things_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pickles, "MORE", 2**16)
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps([[] for _ in range(10_000)]))
+    line = (
+        "it takes more memory than 24 times its size and 0 MB; arrays in place of lists of single"
+    )
+    assert line in refused(tmp_path, "pickle", "d.pkl")
+
+
+def test_a_field_that_is_one_array_is_read_by_episode(tmp_path: Path) -> None:
+    fields = {key: np.stack(values) for key, values in iq_learns(episodes()).items()}
+    (tmp_path / "d.pkl").write_bytes(pickle.dumps(fields))
+    equal(collect(tmp_path, "pickle", "d.pkl"), episodes())
 
 
 def test_what_is_not_a_file(tmp_path: Path) -> None:

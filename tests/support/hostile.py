@@ -81,6 +81,7 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "too many bytes": (_rewards(_array(b"A" * 48, np.dtype("f8"), (10**12,))), _SHAPE),
     "a negative shape": (_rewards(_array(b"A" * 48, np.dtype("f8"), (-2, -3))), _SHAPE),
     "a shape of nothing": (_rewards(_array(b"", np.dtype("f8"), (2**62, 0))), "rewards are 0, not 6"),
+    "rewards of three dimensions": (_rewards(np.zeros((6, 1, 1))), "rewards have 3 dimensions, not one of 6 numbers"),
     "thousands of dimensions": (_rewards(_array(b"A" * 8, np.dtype("f8"), (1,) * 10_000)), _SHAPE),
     "a list for bytes": (_rewards(_array([1.0] * 6, np.dtype("f8"), (6,))), "consist of bytes"),
     "half an array": (_rewards(Reduced(RECONSTRUCT, (np.ndarray, (0,), b"b"))), "has no attribute"),
@@ -100,7 +101,7 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     ),
     "a huge integer": (_rewards(1 << 8_000_000), "not real numbers"),
     "a long integer as text": (b"I" + b"9" * 5000 + b"\n.", "cannot be read as pickle"),
-    "a far memo": (b"\x80\x04]r\xff\xff\xff\xff.", "episodes asked for, 0 are there"),
+    "a far memo": (b"\x80\x04]r\xff\xff\xff\xff.", "out of sequence"),
     "long bytes": (b"\x80\x04\x8e" + EIGHT.pack(2**60) + b"abc.", "cut short"),
     "long text": (b"\x80\x04\x8d" + EIGHT.pack(2**60) + b"abc.", "cut short"),
     "a long bytearray": (b"\x80\x05\x96" + EIGHT.pack(2**40) + b"abc.", "cut short"),
@@ -122,6 +123,27 @@ PICKLES: dict[str, tuple[bytes, str]] = {
     "cut": (pickle.dumps(iq_learns(episodes()))[:-300], "cut short"),
     "no protocol": (b"\x80\xff.", "unsupported pickle protocol"),
     "zeros": (bytes(1000), _PLAIN),
+}  # fmt: skip
+
+
+_ROW = b"G" + bytes(8)
+# Parts that repeat until a file has its size: those that take most memory by the byte. What the
+# whole is refused for, or not.
+GREEDY: dict[str, tuple[bytes, bytes, bytes]] = {
+    "lists": (b"](", b"]", b"e."),
+    "lists of one": (b"](", b"]\x94K\x01a", b"e."),
+    "dicts": (b"](", b"}", b"e."),
+    "dicts of one": (b"\x8c\x01a\x94](", b"}h\x00Ns", b"e."),
+    "tuples in tuples": (b"N", b"\x85", b"."),
+    "tuples": (b"](", b"K\x01\x85\x94", b"e."),
+    "marks": (b"", b"(", b"N."),
+    "references": (b"](" + _ROW + b"\x94", b"h\x00", b"e."),
+    "numbers": (b"](", b"M\xff\xff", b"e."),
+    "text": (b"](", b"\x8c\x02ab", b"e."),
+    "arrays": (b"cnumpy.core.multiarray\n_reconstruct\n\x94](", b"h\x00)R", b"e."),
+    "dtypes": (b"cnumpy\ndtype\n\x94\x8c\x02f4\x94\x85\x94](", b"h\x00h\x02R", b"e."),
+    "rows of flags": (b"](}(\x8c\x06action" + _ROW + b"\x8c\x03obs](]" + _ROW + b"a", b"]\x88a", b"eue."),
+    "rows of numbers": (b"](}(\x8c\x06action" + _ROW + b"\x8c\x03obs](", b"]\x94" + _ROW + b"a", b"eue."),
 }  # fmt: skip
 
 
@@ -272,6 +294,9 @@ HDF5: dict[str, tuple[Change, str]] = {
     "text": (_replace("rewards", data=[b"1.5"] * 6), "rewards: object, not real numbers"),
     "records": (_replace("rewards", data=np.zeros(6, "f4, f4")), "not real numbers"),
     "complex": (_replace("observations", data=np.zeros((7, 39), complex)), "observations: complex128, not real"),
+    "many dimensions": (_replace("rewards", data=np.zeros((6, *[1] * 31))), "rewards have 32 dimensions, not one of 6 numbers"),
+    "flags of many": (_replace("terminations", data=np.zeros((6, *[1] * 31), bool)), "terminations have 32 dimensions, not one of 6"),
+    "observations of many": (_replace("observations", data=np.zeros((7, *[1] * 30, 39))), "observations have 32 dimensions, not 2"),
     "nothing": (_replace("rewards", data=h5py.Empty("f4")), "rewards: holds nothing"),
     "a number": (_replace("observations", data=1.0), "an observation's shape is (), not (39,)"),
     "a group": (_group, "infos/success: a group"),

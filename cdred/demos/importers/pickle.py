@@ -12,7 +12,7 @@ import math
 import os
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -42,6 +42,8 @@ DEPTH = 4  # of lists in lists: the most that a field's array has dimensions
 class _Dtype:
     """A dtype of numbers or text, and its byte order."""
 
+    __slots__ = ("dtype",)
+
     def __init__(self, code: str, *_: Any) -> None:
         if not _PLAIN.fullmatch(code):
             raise ValueError(f"an array of dtype {files.brief(code, 20)}, not of numbers or text")
@@ -57,7 +59,11 @@ class _Dtype:
 class _Array:
     """An array: its dtype, shape and bytes."""
 
+    __slots__ = ("values",)
     values: NDArray[Any]
+
+    def __array__(self, *_: Any, **__: Any) -> NDArray[Any]:
+        return self.values
 
     def build(self, state: Any) -> None:
         _, shape, dtype, fortran, content = state
@@ -111,6 +117,20 @@ _CALLABLE = [function for function in _STANDING_FOR.values() if function is not 
 
 
 LONGEST_LINE = 5_000  # bytes: a number has at most 4,300 digits
+TIMES, MORE = 24, 2**26  # bytes of memory: so many times the file's, and so many more
+# The bytes that an instruction takes at most, besides those that follow it in the file; measured.
+_REFERENCE, _NUMBER, _TUPLE, _TEXT, _LIST, _CALL = 8, 40, 64, 64, 96, 160
+_TAKES = dict.fromkeys((pickle.MEMOIZE, pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT), 16)
+_TAKES |= dict.fromkeys((pickle.INT, pickle.BININT, pickle.BININT2, pickle.LONG), _NUMBER)
+_TAKES |= dict.fromkeys((pickle.LONG1, pickle.LONG4, pickle.FLOAT, pickle.BINFLOAT), _NUMBER)
+_TAKES |= dict.fromkeys((pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING), _TEXT)
+_TAKES |= dict.fromkeys((pickle.UNICODE, pickle.BINUNICODE, pickle.SHORT_BINUNICODE), _TEXT)
+_TAKES |= dict.fromkeys((pickle.BINUNICODE8, pickle.BINBYTES, pickle.SHORT_BINBYTES), _TEXT)
+_TAKES |= dict.fromkeys((pickle.BINBYTES8, pickle.BYTEARRAY8), _TEXT)
+_TAKES |= dict.fromkeys((pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3), _TUPLE)
+_TAKES |= dict.fromkeys((pickle.MARK, pickle.LIST, pickle.EMPTY_LIST, pickle.EMPTY_DICT), _LIST)
+_TAKES |= dict.fromkeys((pickle.REDUCE, pickle.BUILD, pickle.DICT), _CALL)
+_TAKES |= dict.fromkeys((pickle.SETITEM, pickle.SETITEMS), _CALL)
 
 
 class _Bounded:
@@ -138,6 +158,35 @@ class _Instructions(dict[int, Any]):
         raise ValueError(f"instruction {code:#04x} is not one of plain data")
 
 
+def _counted(code: int, function: Callable[[Any], None]) -> Callable[[Any], None]:
+    """An instruction that first counts the memory that it takes."""
+    takes = _TAKES.get(bytes([code]), _REFERENCE)
+
+    def run(reader: _Reader) -> None:
+        reader.left -= takes
+        if reader.left < 0:
+            raise ValueError(
+                f"it takes more memory than {TIMES} times its size and {MORE // 2**20} MB; arrays "
+                f"in place of lists of single numbers take less"
+            )
+        function(reader)
+
+    return run
+
+
+class _Memo(list[Any]):
+    """What a pickle refers to by number: in sequence from 0, of Python 2 from 1."""
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if index < len(self):
+            super().__setitem__(index, value)
+            return
+        if index > len(self) + 1:
+            raise ValueError("it numbers what it refers to out of sequence")
+        self += [None] * (index - len(self))
+        self.append(value)
+
+
 class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that the file asks for
     """An unpickler of numbers, text, lists, tuples, dicts with names as keys, and arrays."""
 
@@ -163,6 +212,8 @@ class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that t
     def __init__(self, stream: _Bounded, name: str) -> None:
         super().__init__(stream)
         self.name = name
+        self.memo = _Memo()
+        self.left = TIMES * stream.left + MORE
 
     def find_class(self, module: str, name: str) -> Any:
         known = (module.replace("numpy._core.", "numpy.core."), name)  # of numpy 2
@@ -210,6 +261,7 @@ class _Reader(pickle._Unpickler):  # in Python: the one in C takes memory that t
         pickle.SETITEM[0]: _set_one,
         pickle.SETITEMS[0]: lambda self: self._set(self.pop_mark()),
     }
+    dispatch = _Instructions((code, _counted(code, run)) for code, run in dispatch.items())
 
 
 # ---- the layouts ---------------------------------------------------------------------------------
@@ -237,9 +289,9 @@ def _episodes(data: Any) -> Iterator[dict[str, Any]]:
         _field(fields, *_OBS)
         if len(set(counts.values())) > 1:
             raise ValueError(f"fields of different numbers of episodes: {files.brief(counts)}")
-        data = [
-            dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)
-        ]
+        for k in range(counts.popitem()[1]):
+            yield {key: values[k] for key, values in fields.items()}
+        return
     if not isinstance(data, list | tuple):
         raise ValueError(f"a {type(data).__name__}; a dict of lists or a list of dicts is read")
     for k, e in enumerate(data):
@@ -253,12 +305,13 @@ def _episodes(data: Any) -> Iterator[dict[str, Any]]:
         yield e
 
 
-def _items(key: str, values: Any) -> list[Any]:
+def _items(key: str, values: Any) -> Sequence[Any] | NDArray[Any]:
+    """A field by episode."""
     if isinstance(values, _Array) and values.values.ndim:
-        return list(values.values)
+        return values.values
     if not isinstance(values, list | tuple):
         raise ValueError(f"{key}: a {type(values).__name__}; a list by episode is read")
-    return list(values)
+    return values
 
 
 def _recorded(e: dict[str, Any], dense: _Dense) -> Recorded:
@@ -286,22 +339,32 @@ class _Dense:
     def __init__(self, most: int) -> None:
         self.left = most
 
-    def array(self, value: Any, depth: int = 0) -> Any:
+    def array(self, value: Any) -> Any:
         """A number or an array of numbers; None as it is."""
-        if isinstance(value, bool | int | float) or (value is None and depth == 0):
-            return value
+        if value is None:
+            return None
+        self._count(value, 0)
+        if isinstance(value, _Array):
+            return value.values
+        return np.array(value) if isinstance(value, list | tuple) else value
+
+    def _count(self, value: Any, depth: int) -> None:
+        """Take the numbers in a value. Raises ValueError for what is none."""
+        if isinstance(value, bool | int | float):
+            return
         if isinstance(value, _Array):
             value = value.values
         if isinstance(value, np.ndarray | np.generic) and value.dtype.kind in REAL:
             self._take(value.size)
-            return value
+            return
         if not isinstance(value, list | tuple):
             kind = getattr(value, "dtype", type(value).__name__)
             raise ValueError(f"{kind} among numbers")
         if depth == DEPTH:
             raise ValueError(f"lists in more than {DEPTH} lists")
         self._take(len(value))
-        return np.array([self.array(item, depth + 1) for item in value])
+        for item in value:
+            self._count(item, depth + 1)
 
     def _take(self, count: int) -> None:
         self.left -= count
