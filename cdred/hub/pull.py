@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cdred import documents, manifest, network
+from cdred import documents, hub_client, manifest, network
 from cdred.documents import Document, Name, Seed, Sha256
 from cdred.errors import CdredError, reason
 from cdred.plan.lineage import Manifests, check_derivation, check_identity
@@ -248,7 +248,8 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # else it warns of each attempt
     try:
-        yield
+        with hub_client.bounded():
+            yield
     except errors.RevisionNotFoundError:
         raise CdredError(f"{where}: has no such branch, tag or commit") from None
     except errors.RepositoryNotFoundError as exc:
@@ -259,7 +260,11 @@ def one_line(where: str, kind: str) -> Iterator[None]:
             else f"no such {kind} is there for you; is it {other}, or private?"
         )
         raise CdredError(f"{where}: {hub}: {why}") from None
-    except errors.LocalEntryNotFoundError:
+    except errors.LocalEntryNotFoundError as exc:
+        if isinstance(exc.__cause__, errors.HfHubHTTPError):
+            raise CdredError(
+                f"{where}: not here yet, and {hub}: {_answer(exc.__cause__)}"
+            ) from None
         raise CdredError(
             f"{where}: not here yet, and {hub} cannot be reached; pull it where there is a network"
         ) from None
@@ -273,22 +278,29 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     except errors.HFValidationError:
         raise CdredError(f"{where}: not the name of a repository, NAMESPACE/NAME") from None
     except errors.HfHubHTTPError as exc:
-        status = exc.response.status_code
-        hint = {
-            401: "a token is missing or not valid: set HF_TOKEN or run `hf auth login`",
-            403: "the token may not write there",
-            429: "too many requests; the same command goes on later",
-        }.get(status, exc.server_message or reason(exc))
-        raise CdredError(f"{where}: {hub}: {hint} (HTTP {status})") from None
+        raise CdredError(f"{where}: {hub}: {_answer(exc)}") from None
     except (httpx2.TransportError, errors.OfflineModeIsEnabled, ConnectionError) as exc:
         raise CdredError(f"{where}: {hub} cannot be reached: {reason(exc)}") from None
     except json.JSONDecodeError:
         raise CdredError(f"{where}: {hub}: answers with a page instead of data") from None
     except OSError as exc:  # of the file system
         raise CdredError(f"{where}: {reason(exc)}") from None
+    except hub_client.RefusedError as exc:
+        raise CdredError(f"{where}: {hub}: {exc}") from None
     except CdredError:
         raise
     except Exception as exc:  # of whatever speaks HTTP, also through a proxy
         raise CdredError(f"{where}: {hub}: {reason(exc)}") from None
     finally:
         logging.set_verbosity(level)
+
+
+def _answer(exc: Any) -> str:
+    """What an answer of the Hub that is an error says."""
+    status = exc.response.status_code
+    hint = {
+        401: "a token is missing or not valid: set HF_TOKEN or run `hf auth login`",
+        403: "the token may not write there",
+        429: "too many requests; the same command goes on later",
+    }.get(status, exc.server_message or reason(exc))
+    return f"{hint} (HTTP {status})"

@@ -30,7 +30,7 @@ RUNS = tuple(
 # the way to the network, the version. Nothing that is computed depends on them.
 COMMON = (
     "cdred", "cdred.__main__", "cdred.documents", "cdred.errors", "cdred.manifest",
-    "cdred.network", "cdred.plugins",
+    "cdred.hub_client", "cdred.network", "cdred.plugins",
 )  # fmt: skip
 # Packages of alternatives: of their folders only those count that a job names.
 BRANCHES = ("cdred.methods", "cdred.suites")

@@ -51,10 +51,14 @@ class Fault:
 
     method: str  # regex of the whole method: "GET|HEAD"
     pattern: str  # regex found in the path, as sent (quoted)
-    status: int | str  # or "cut": see `Hub`; or "lost": done, but the answer never arrives
+    # Or "cut": see `Hub`; "lost": done, but the answer never arrives; "silent": nothing arrives, and
+    # the connection stays; "trickle": a byte now and then, without an end; "": as it is, but for
+    # the headers.
+    status: int | str
     times: int = 1
     retry_after: int | None = None  # seconds
     after: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -140,10 +144,12 @@ class Hub:
         self.users: dict[str, User] = {}
         self.faults: list[Fault] = []
         self._lock = threading.Lock()  # makes each request one step, as it is for the real Hub
+        self._ended = threading.Event()
         self._port = 0
         self._server: BaseWSGIServer | None = None
 
     def __enter__(self) -> Hub:
+        self._ended.clear()
         server = make_server(
             "127.0.0.1", self._port, self._serve, threaded=True, request_handler=_Quiet
         )
@@ -155,6 +161,7 @@ class Hub:
 
     def __exit__(self, *_: object) -> None:
         assert self._server is not None
+        self._ended.set()
         self._server.shutdown()
         self._thread.join()  # the thread closes the socket: from here on, connections are refused
 
@@ -175,11 +182,23 @@ class Hub:
                 response = self._answer(request, path)
         if fault and fault.status == "lost":
             return _hang_up(environ)
+        if fault and fault.status == "silent":
+            self._ended.wait()
+            return _hang_up(environ)
+        if fault and fault.status == "trickle":
+            response.headers.remove("Content-Length")
+            response.response = self._bytes()
+        if fault:
+            response.headers.update(fault.headers)
         if fault and fault.status == "cut":
             data = response.get_data()
             response.response = _half(data)
             response.content_length = len(data)
         return response(environ, start_response)
+
+    def _bytes(self) -> Iterator[bytes]:
+        while not self._ended.wait(0.02):
+            yield b" "
 
     def _fault(self, method: str, path: str) -> Fault | None:
         for fault in self.faults:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from cdred import network
+from cdred import hub_client, network
 from cdred.demos import dataset
 from cdred.demos.recorded import Recorded
 from cdred.errors import CdredError, reason
@@ -28,9 +28,10 @@ def _downloaded(name: str) -> Path:
         folder: Path = get_dataset_path(name)
         if not (folder / "data").is_dir():
             remote = name if "://" in name else os.environ.get("MINARI_REMOTE", "hf://")
-            if remote.startswith("hf://"):
-                network.ask_hub()
-            minari.download_dataset(name)
+            with hub_client.bounded():
+                if remote.startswith("hf://"):
+                    network.ask_hub()
+                minari.download_dataset(name)
         return folder
     except Exception as exc:  # of whatever fetches it
         raise CdredError(
