@@ -43,8 +43,29 @@ def _status(command: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         _say("cdred: interrupted\n")
         return 130
-    except Exception:
-        return _fail()
+    except Exception as exc:
+        failed = _not_imported(exc)
+        return _refuse(failed) if failed else _fail()
+
+
+def _not_imported(exc: Exception) -> str:
+    """What to say of an installed library that raised while it was imported, which is the
+    environment's doing: it reads variables then. Nothing for any other error."""
+    library = ""
+    for frame, _ in traceback.walk_tb(exc.__traceback__):
+        code = frame.f_code
+        if code.co_name == "<module>" and "site-packages" in code.co_filename:
+            library = str(frame.f_globals["__name__"]).partition(".")[0]
+    if not library:
+        return ""
+    text = " ".join(str(exc).split())
+    read = [
+        name
+        for name, value in sorted(os.environ.items())
+        if library.upper() in name or (value and repr(value) in text)
+    ]
+    hint = f"; is it a variable of the environment: {', '.join(read)}?" if read else ""
+    return f"{library} cannot be imported: {reason(exc)}{hint}"
 
 
 def _refuse(message: str) -> int:

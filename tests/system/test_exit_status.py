@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,38 @@ def test_what_a_user_can_mend_is_one_line(
 ) -> None:
     assert exit_status(raising(exc)) == status
     assert capsys.readouterr().err == f"cdred: {line}\n"
+
+
+LIBRARY = """
+import os
+if os.environ.get("BROKENLIB_LOGS"): raise ValueError("Invalid log settings: " + "x" * 1000)
+threads = int(os.environ.get("SOME_THREADS", "1"))
+def later(): raise ValueError("not at import")
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [("BROKENLIB_LOGS", "Invalid log settings: x"), ("SOME_THREADS", "invalid literal for int()")],
+)
+def test_a_library_that_a_variable_keeps_from_being_imported(
+    name: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = tmp_path / "site-packages" / "brokenlib"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(LIBRARY)
+    monkeypatch.syspath_prepend(folder.parent)
+    monkeypatch.setenv(name, "nonsense")
+    monkeypatch.delitem(sys.modules, "brokenlib", raising=False)
+    command = lambda: importlib.import_module("brokenlib").later()  # noqa: E731
+    assert exit_status(command) == 2
+    err = capsys.readouterr().err
+    assert err.startswith(f"cdred: brokenlib cannot be imported: {line}")
+    assert err.endswith(f"; is it a variable of the environment: {name}?\n") and len(err) < 500
+    monkeypatch.delenv(name)
+    assert exit_status(command) == 1
+    assert "Traceback" in capsys.readouterr().err
 
 
 def test_an_error_of_ours_is_a_traceback_without_secrets(
