@@ -12,6 +12,7 @@ import os
 import shutil
 from pathlib import Path
 
+from cdred import documents
 from cdred.engines import dvc
 from cdred.errors import CdredError, reason
 from cdred.plan import dvc_lock
@@ -96,10 +97,13 @@ def _file(cache: Path, md5: str) -> Path:
 
 
 def _is_whole(file: Path, md5: str) -> bool:
-    with file.open("rb") as source:
+    """Tell whether a file is a regular one that holds what its name says."""
+    if not file.is_file():
+        return False
+    with documents.open_regular(file) as source:
         found = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     return found == md5.removesuffix(".dir")
 
 
 def _same(a: Path, b: Path) -> bool:
-    return a.exists() and filecmp.cmp(a, b, shallow=False)
+    return a.is_file() and b.is_file() and filecmp.cmp(a, b, shallow=False)

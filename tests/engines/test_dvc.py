@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 
@@ -48,6 +49,34 @@ def test_a_checkout_that_dvc_cannot_read(
     with pytest.raises(CdredError) as caught:
         sharing.drop_damaged()
     assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+MD5 = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize("name", [MD5, f"{MD5}.dir"])
+@pytest.mark.parametrize("kind", ["fifo", "link to one", "device"])
+def test_what_is_no_file_in_the_cache_is_not_waited_for(
+    name: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cached = tmp_path / ".dvc/cache/files/md5" / name[:2] / name[2:]
+    cached.parent.mkdir(parents=True)
+    (tmp_path / ".dvc/tmp").mkdir()
+    (tmp_path / ".dvc/config").write_text("[core]\nno_scm = true\n")
+    (tmp_path / "dvc.lock").write_text(f"stages: {{a: {{outs: [{{path: a, md5: {name}}}]}}}}\n")
+    (tmp_path / "a").mkdir()
+    if kind == "fifo":
+        os.mkfifo(cached)
+    elif kind == "link to one":
+        os.mkfifo(tmp_path / "pipe")
+        cached.symlink_to(tmp_path / "pipe")
+    else:
+        cached.symlink_to("/dev/zero")
+    with pytest.raises(CdredError, match=r"^damaged, so removed: \.dvc/cache/files/md5/01/"):
+        sharing.drop_damaged()
+    assert not cached.is_symlink() and not cached.exists()
+    assert (tmp_path / "a").is_dir()
 
 
 def test_errors_of_ours_pass(tmp_path: Path) -> None:
