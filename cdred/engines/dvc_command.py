@@ -95,13 +95,13 @@ def _drop_torn_files(root: Path) -> None:
     guard, in_use, lock = (
         root / f for f in (".dvc/tmp/rwlock.lock", ".dvc/tmp/rwlock", "dvc.lock")
     )
-    if not guard.exists():
+    if not guard.is_file():
         return
     with guard.open("a") as handle, contextlib.suppress(BlockingIOError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if in_use.exists() and not _is_json(in_use):
+        if in_use.is_file() and not _is_json(in_use):
             in_use.unlink()
-        if lock.exists() and not _is_yaml(lock):
+        if lock.is_file() and not _is_yaml(lock):
             lock.rename(kept := root / ".cdred/dvc.lock.damaged")
             print(f"cdred: dvc.lock cannot be read; moved to {kept}", file=sys.stderr)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import logging
 import os
-import shutil
+import re
+import subprocess
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -196,11 +198,27 @@ def _compiling(code: str) -> Iterator[None]:
 
 def check_compiler() -> None:
     """Raise CdredError unless there is a C++ compiler, with what it needs to know of Python."""
-    compiler = os.environ.get("CXX") or "g++"
+    compiler = os.environ.get("CXX", "g++")
+    if "CXX" in os.environ and not _compiles(compiler):
+        raise CdredError(
+            f"compile: CXX={compiler[:100]}: not a C++ compiler; it must be one program without "
+            f"arguments, such as g++"
+        )
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    for name, there in ((compiler, shutil.which(compiler)), (str(header), header.is_file())):
+    for name, there in ((compiler, _compiles(compiler)), (str(header), header.is_file())):
         if not there:
             raise CdredError(
                 f"compile: {name} is missing here; install g++ and Python's headers (apt install "
                 f"g++ python3-dev), or set compile: false"
             )
+
+
+@functools.cache
+def _compiles(compiler: str) -> bool:
+    """Tell whether a program knows C++, by what it makes of the name of the standard's version."""
+    command = [compiler, "-x", "c++", "-E", "-P", "-"]
+    try:
+        done = subprocess.run(command, input=b"__cplusplus", capture_output=True, timeout=60)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return False
+    return done.returncode == 0 and re.fullmatch(rb"\d+L", done.stdout.strip()) is not None

@@ -7,7 +7,9 @@ import random
 import shutil
 import struct
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import h5py
 import pytest
@@ -71,6 +73,17 @@ def test_damaged_pickles(tmp_path: Path) -> None:
     assert failures(attempt, 1500) == []
 
 
+def _in_chunks(target: h5py.File, options: dict[str, Any], name: str, item: Any) -> None:
+    """Copy a group or a dataset, which becomes one of several chunks."""
+    if isinstance(item, h5py.Group):
+        made = target.require_group(name)
+    else:
+        chunks = tuple(max(1, count // 2) for count in item.shape)
+        made = target.create_dataset(name, data=item[()], chunks=chunks, **options)
+    for key, value in item.attrs.items():
+        made.attrs[key] = value
+
+
 def test_damaged_hdf5(tmp_path: Path) -> None:
     bases = []
     good = minari(tmp_path / "d") / "data/main_data.hdf5"
@@ -81,6 +94,10 @@ def test_damaged_hdf5(tmp_path: Path) -> None:
         content = (tmp_path / "base.h5").read_bytes()
         if len(content) < 10**6:
             bases += [content] * (1 if case else len(HDF5))
+    for options in ({}, {"compression": "gzip", "shuffle": True, "fletcher32": True}):
+        with h5py.File(good) as stored, h5py.File(tmp_path / "base.h5", "w") as chunked:
+            stored.visititems(partial(_in_chunks, chunked, options))
+        bases += [(tmp_path / "base.h5").read_bytes()] * len(HDF5)
     theirs = trajectories(tmp_path / "t.h5").read_bytes()
 
     def attempt(k: int) -> None:

@@ -110,7 +110,7 @@ def test_what_is_not_a_file(good: Path, tmp_path: Path) -> None:
             assert reason in refused(tmp_path, "minari", "d")
     (tmp_path / "t.h5").unlink()
     (tmp_path / "t.h5").write_bytes(b"not HDF5")
-    assert "signature not found" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+    assert "does not begin as an HDF5 file" in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
 
 
 def test_compressed_datasets(good: Path, tmp_path: Path) -> None:

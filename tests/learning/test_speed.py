@@ -143,8 +143,16 @@ def test_what_is_compiled_follows_from_settings_and_kind_of_device(
 
 
 def test_compiling_without_a_compiler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CXX", "no-such-compiler")
-    with pytest.raises(CdredError, match=r"^compile: no-such-compiler is missing here; install"):
+    monkeypatch.delenv("CXX", raising=False)
+    monkeypatch.setattr(graph, "_compiles", lambda _: False)
+    with pytest.raises(CdredError, match=r"^compile: g\+\+ is missing here; install"):
+        learned(compile=True)
+
+
+@pytest.mark.parametrize("value", ["", "nonsense", "g++ -O2", "/bin/true", "ls", "/tmp", "x\ny"])
+def test_a_compiler_that_is_none_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", value)
+    with pytest.raises(CdredError, match=r"(?s)^compile: CXX=.*: not a C\+\+ compiler; it must be"):
         learned(compile=True)
 
 

@@ -199,6 +199,31 @@ def _short(stored: bytes, **options: Any) -> Change:
     return change
 
 
+def _longer_chunk(group: h5py.Group, folder: Path) -> None:
+    """A chunk of 24 bytes of which the file states that it has 1023: what HDF5's own function for a
+    chunk takes memory for, and what it fills in."""
+    del group["rewards"]
+    made = group.create_dataset("rewards", (6,), "f4", chunks=(6,), maxshape=(None,))
+    made[:] = 0
+    group.file.flush()
+    file = Path(group.file.filename)
+    stored: list[Any] = []
+    made.id.chunk_iter(stored.append)
+    # In the index: its size, no filter left out, where it begins, and where it lies.
+    entry = struct.pack("<IIQQQ", 24, 0, 0, 0, stored[0].byte_offset)
+    longer = struct.pack("<I", 1023) + entry[4:]
+    group.file.close()
+    content = file.read_bytes()
+    assert content.count(entry) == 1
+    file.write_bytes(content.replace(entry, longer) + bytes(1023))
+
+
+def _user_block(group: h5py.Group, folder: Path) -> None:
+    file = Path(group.file.filename)
+    group.file.close()
+    file.write_bytes(bytes(512) + file.read_bytes())
+
+
 def _never_filled(group: h5py.Group, folder: Path) -> None:
     del group["rewards"]
     group.create_dataset("rewards", (6,), "f4", chunks=(6,), fill_time="never")
@@ -275,6 +300,8 @@ HDF5: dict[str, tuple[Change, str]] = {
     "a short chunk, packed": (_short(zlib.compress(bytes(4)), compression="gzip"), "a chunk does not unpack to its 24 bytes"),
     "a chunk cut short": (_short(zlib.compress(bytes(24))[:-4], compression="gzip"), "a chunk does not unpack to its 24 bytes"),
     "more behind it": (_short(zlib.compress(bytes(24)) + b"more", compression="gzip"), "a chunk does not unpack to its 24 bytes"),
+    "a chunk longer than it is": (_longer_chunk, "a chunk does not unpack to its 24 bytes"),
+    "a user block": (_user_block, "does not begin as an HDF5 file"),
     "never filled": (_never_filled, "parts of it may never have been written"),
     "deep": (_deep, "more than 20 groups deep"),
     "compressed twice": (_twice_packed, "only gzip, shuffle and fletcher32 are read"),
