@@ -99,7 +99,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
                 helper = start(("nice", sys.executable, "-m", "cdred", "compile"))
             seconds = forecast.measure(plan, todo)
             left = forecast.time_left(seconds, {}, (), cores)
-            print(f"At the rates measured just now, on {cores} cores: {_minutes(left)}.")
+            print(f"On {cores} cores, as measured here: {_minutes(left)}.")
             print(f"What the engine and the jobs print goes to {LOG}.\n", flush=True)
             progress = _Progress(plan, todo, seconds, cores)
             while engine.poll() is None:

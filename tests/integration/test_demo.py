@@ -24,7 +24,7 @@ def test_what_is_missing_is_made_and_told(finished: Project, tmp_path: object) -
     project.run("rm", "-r", EVALUATION, "reports/toy")
     said = project.run("cdred", "demo")
     assert "Experiment toy (cartpole-balance): 2 jobs to run, 6 are up to date." in said
-    assert "1 x evaluations: bc" in said and "At the rates measured just now" in said
+    assert "1 x evaluations: bc" in said and "as measured here: about" in said
     assert project.ran() >= {"evaluations/cartpole-balance/bc/seed_0"}
     rows = table(said)
     for row in project.table("reports/toy/runs.csv"):

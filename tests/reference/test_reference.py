@@ -70,3 +70,11 @@ def test_every_page_is_in_the_site() -> None:
 
     nav = yaml.safe_load((CHECKOUT / "mkdocs.yml").read_text())["nav"]
     assert sorted(pages(nav)) == sorted(page.relative_to(CHECKOUT).as_posix() for page in PAGES)
+
+
+def test_what_the_site_is_built_by_is_pinned_by_hash_and_names_no_host() -> None:
+    text = (CHECKOUT / "requirements-docs.lock").read_text()
+    packages = re.split(r"^(?=[a-z])", text, flags=re.MULTILINE)[1:]
+    assert any(package.startswith("mkdocs-material==") for package in packages)
+    assert all("--hash=sha256:" in package for package in packages)
+    assert "://" not in text
