@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never|")
 
 FILM = 2**26  # bytes of a film, at most
+MANY = 6  # runs, beyond which films are small
 
 
 def write(experiment: Experiment, data: Data, drawn: Figures, out: Path) -> None:
@@ -216,7 +217,7 @@ def _embedded(films: list[Row]) -> Markup:
         "</figure>"
         for run, own in by_run.items()
     ]
-    return _grid(cells, "films")
+    return _grid(cells, "films many" if len(cells) > MANY else "films")
 
 
 _MARKDOWN: dict[str, Any] = {
