@@ -191,9 +191,9 @@ def _add_evaluation(data: Data, artifact: Artifact, identity: Row, method: str |
     ):
         film = artifact.folder / name
         if film.is_file():
-            rank = 1 + sum(r > shown for r in returns) if kind == "median" else len(returns)
+            rank, last = 1 + sum(r > shown for r in returns), sum(r >= shown for r in returns)
             data.films.append(
                 identity
-                | {"film": kind, "return": shown, "rank": rank, "of": len(returns)}
+                | {"film": kind, "return": shown, "rank": rank, "last": last, "of": len(returns)}
                 | {"path": f"{artifact.path}/{name}", "file": film}
             )

@@ -132,7 +132,9 @@ def _film_table(films: list[Row]) -> Markup:
 
 
 def _place(film: Row) -> str:
-    return f"{film['return']:.1f}, {_ordinal(film['rank'])} of {film['of']}"
+    """Its return and its rank, from the first to the last of those that share it."""
+    ranks = " to ".join(_ordinal(rank) for rank in sorted({film["rank"], film["last"]}))
+    return f"{film['return']:.1f}, {ranks} of {film['of']}"
 
 
 def _contents(bodies: list[str]) -> Markup:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cdred.report.rows import Row
 
-EARLY = 0.1  # of the steps: what may be a spike
+EARLY = 0.1  # of a line: what may be a spike
 
 
 def line(
@@ -56,24 +56,25 @@ def logarithmic(axes: Any, values: list[float]) -> None:
 
 
 def without_spikes(axes: Any) -> str:
-    """Limit the scale to what is drawn after the first tenth of the steps, where what is before
-    would take a third of it or more. Returns what to say beneath."""
-    points = [
-        (float(x), float(y))
-        for shape in (
-            *(line.get_xydata() for line in axes.lines),
-            *(path.vertices for band in axes.collections for path in band.get_paths()),
-        )
-        for x, y in shape
-        if math.isfinite(y) and (y > 0 or axes.get_yscale() != "log")
-    ]
-    end = EARLY * max((x for x, _ in points), default=0)
-    later = [y for x, y in points if x > end]
+    """Limit the scale to what is drawn after the first tenth of each line's steps, where what is
+    before would take a third of it or more. Returns what to say beneath."""
+    points: list[float] = []
+    later: list[float] = []
+    for shape in (
+        *(line.get_xydata() for line in axes.lines),
+        *(path.vertices for band in axes.collections for path in band.get_paths()),
+    ):
+        first, last = float(shape[:, 0].min()), float(shape[:, 0].max())
+        for x, y in shape:
+            if math.isfinite(y) and (y > 0 or axes.get_yscale() != "log"):
+                points.append(float(y))
+                if x > first + EARLY * (last - first):
+                    later.append(float(y))
     if not later:
         return ""
     scale = math.log10 if axes.get_yscale() == "log" else float
     low, high = scale(min(later)), scale(max(later))
-    values = [scale(y) for _, y in points]
+    values = [scale(y) for y in points]
     room = 0.05 * (high - low)
     if not 0 < 1.5 * (high - low) < max(values) - min(values):
         return ""
@@ -88,7 +89,7 @@ def without_spikes(axes: Any) -> str:
         )
         if cut
     ]
-    return f"Not drawn: {' and '.join(beyond)}, in the first {end:,.0f}."
+    return f"Not drawn: {' and '.join(beyond)}, at the start."
 
 
 def over_steps(axes: Any, text: str) -> None:

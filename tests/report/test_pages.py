@@ -130,6 +130,19 @@ def test_films_of_the_lowest_seed_stand_side_by_side(
         assert f">median: return {RETURNS['expert'][0]:.1f}, 2nd of 2<" in text
 
 
+def test_episodes_of_one_return_share_their_ranks(tmp_path: Path) -> None:
+    def write(job: Job, directory: Path) -> None:
+        write_results(job, directory)
+        if job.stage == "evaluate":
+            found = json.loads((directory / "evaluation.json").read_text())
+            found["episodes"] = [found["episodes"][k] for k in (1, 0, 0)]
+            (directory / "evaluation.json").write_text(json.dumps(found | {"filmed": 1}))
+
+    _, out = make(tmp_path / "project", write)
+    text = (out / "report.html").read_text()
+    assert ">median: return 800.0, 2nd to 3rd of 3<" in text
+
+
 def test_a_spike_of_the_first_updates_is_not_drawn_and_told(tmp_path: Path) -> None:
     def write(job: Job, directory: Path) -> None:
         write_results(job, directory)
@@ -140,7 +153,7 @@ def test_a_spike_of_the_first_updates_is_not_drawn_and_told(tmp_path: Path) -> N
             write_csv(directory / "metrics.csv", rows)
 
     _, out = make(tmp_path / "project", write)
-    note = "Not drawn: up to 9.88e+04, in the first 39."
+    note = "Not drawn: up to 9.88e+04, at the start."
     assert f"<figcaption>{note}</figcaption>" in (out / "report.html").read_text()
     assert f"*{note}*" in (out / "report.md").read_text()
     axes = json.loads(
