@@ -72,28 +72,32 @@ class Settings(BaseModel):
     asks: ClassVar[frozenset[str]] = frozenset()
 
     # Networks
-    latent_dim: Size = 512
-    encoder_dim: Size = 256
-    encoder_layers: Layers = 2
+    latent_dim: Size = Field(512, description="of the latent state; a multiple of `simnorm_dim`")
+    encoder_dim: Size = Field(256, description="width of the encoder")
+    encoder_layers: Layers = Field(2, description="its layers")
     conv_channels: Size = Field(32, description="of the encoder of pixels")
-    mlp_dim: Size = 512
-    simnorm_dim: Size = 8
-    activation: NonLinearity = "mish"
+    mlp_dim: Size = Field(512, description="width of dynamics, Q and policy")
+    simnorm_dim: Size = Field(8, description="of a group of the latent state that sums to 1")
+    activation: NonLinearity = Field(
+        "mish", description="of all networks but flows and discriminators with one of their own"
+    )
     entropy: Entropy = Field(
         "scaled",
         description="of the policy: TD-MPC2's current one, before tanh and times the action "
         "dimension (scaled); that of the actions, as in SAC (squashed); or the first one with the "
         "correction of the second, as in TD-MPC2's first version (scaled_squashed)",
     )
-    log_std_min: LogStd = -10.0
-    log_std_max: LogStd = 2.0
+    log_std_min: LogStd = Field(-10.0, description="of the policy")
+    log_std_max: LogStd = Field(2.0, description="of the policy")
     # Update
     batch_size: Annotated[int, Field(ge=1, le=10**6)] = Field(
         256, description="sub-sequences, or state-action pairs, from each stream"
     )
-    learning_rate: Positive = 3e-4
-    lr_schedule: Schedule = "step"
-    grad_clip: Positive = 20.0
+    learning_rate: Positive = Field(3e-4, description="of Adam")
+    lr_schedule: Schedule = Field(
+        "step", description="constant, linear to 0, or times 0.1 every so often (step)"
+    )
+    grad_clip: Positive = Field(20.0, description="largest norm of a gradient")
     average: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0,
         description="decay, in an update, of an exponential mean of the weights; it is evaluated "
@@ -102,7 +106,9 @@ class Settings(BaseModel):
     # Course of the training
     steps: Count = Field(500_000, description="agent steps, or updates where nothing interacts")
     eval_every: Count = Field(10_000, description="steps between the points of the learning curve")
-    eval_episodes: Annotated[int, Field(ge=1, le=10_000)] = 5
+    eval_episodes: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        5, description="of a point of the learning curve"
+    )
     log_every: Annotated[int, Field(ge=1, le=10**5)] = Field(
         500, description="updates between two rows of metrics"
     )
@@ -170,20 +176,31 @@ class WorldModelSettings(Settings):
     asks: ClassVar[frozenset[str]] = frozenset({"model_free"})
 
     # Networks
-    num_q: Annotated[int, Field(ge=2, le=100)] = 5
-    num_bins: Annotated[int, Field(ge=2, le=10_001)] = 101
+    num_q: Annotated[int, Field(ge=2, le=100)] = Field(5, description="Q networks")
+    num_bins: Annotated[int, Field(ge=2, le=10_001)] = Field(
+        101, description="in which returns are discretised"
+    )
     symlog_max: Annotated[float, Field(ge=1e-12, le=80)] = Field(
         10.0, description="bins span [-symlog_max, symlog_max] in symlog space"
     )
-    dropout: Annotated[float, Field(ge=0, le=0.99)] = 0.01
+    dropout: Annotated[float, Field(ge=0, le=0.99)] = Field(
+        0.01, description="in the first layer of each Q"
+    )
     # Update
     model_free: bool = Field(
         False, description="no latent dynamics: an actor-critic on encodings of observations"
     )
-    horizon: Annotated[int, Field(ge=1, le=1000)] = 3
-    rho: Share = 0.5
-    tau: Share = 0.01
-    encoder_lr_scale: Annotated[float, Field(ge=0, le=1000)] = 0.3
+    horizon: Annotated[int, Field(ge=1, le=1000)] = Field(
+        3, description="steps of a sub-sequence, and of a plan"
+    )
+    rho: Share = Field(
+        0.5,
+        description="weight of a step in the loss, to the power of its place in the sub-sequence",
+    )
+    tau: Share = Field(0.01, description="rate at which the target Q follow")
+    encoder_lr_scale: Annotated[float, Field(ge=0, le=1000)] = Field(
+        0.3, description="the encoder's learning rate, as a share of `learning_rate`"
+    )
     policy_learning_rate: Positive | None = Field(None, description="null: learning_rate")
     policy_q: Literal["min", "mean"] = Field(
         "min", description="of two members of the Q ensemble, in the policy's objective"
@@ -191,14 +208,20 @@ class WorldModelSettings(Settings):
     lr_decay_every: Count = Field(
         500_000, description="updates; for lr_schedule `step`, times 0.1 each"
     )
-    consistency_coef: Coefficient = 20.0
-    value_coef: Coefficient = 0.1
-    reward_coef: Coefficient = 0.1
-    entropy_coef: Coefficient = 1e-4
-    discount_min: Share = 0.95
-    discount_max: Share = 0.995
+    consistency_coef: Coefficient = Field(
+        20.0, description="weight of the latent dynamics in the loss"
+    )
+    value_coef: Coefficient = Field(0.1, description="weight of Q in the loss")
+    reward_coef: Coefficient = Field(0.1, description="weight of the reward model in the loss")
+    entropy_coef: Coefficient = Field(
+        1e-4, description="weight of the entropy in the policy's objective"
+    )
+    discount_min: Share = Field(0.95, description="smallest discount")
+    discount_max: Share = Field(
+        0.995, description="largest discount; between the two it follows from an episode's length"
+    )
     # Acting: by MPPI, or (mpc false) by the policy prior as in the authors' code
-    mpc: bool = True
+    mpc: bool = Field(True, description="acts by planning (MPPI); else by the policy prior")
     eval_policy: Literal["mean", "sample", "plan"] = Field(
         "mean",
         description="how an agent that acts by the policy prior is evaluated: by its mean, its "
@@ -207,17 +230,19 @@ class WorldModelSettings(Settings):
     plan_iterations: Annotated[int, Field(ge=1, le=1000)] | None = Field(
         None, description="null: 6, or 8 when action_dim >= 20"
     )
-    plan_samples: Size = 512
-    plan_policy_samples: Size = 24
-    plan_elites: Size = 64
-    plan_temperature: Positive = 0.5
-    plan_min_std: Positive = 0.05
-    plan_max_std: Positive = 2.0
+    plan_samples: Size = Field(512, description="plans in an iteration")
+    plan_policy_samples: Size = Field(24, description="of them, by the policy")
+    plan_elites: Size = Field(64, description="plans of which the next ones are drawn")
+    plan_temperature: Positive = Field(0.5, description="of the weights of elites")
+    plan_min_std: Positive = Field(0.05, description="of the plans that are drawn")
+    plan_max_std: Positive = Field(2.0, description="of the plans that are drawn")
     # Interaction
     seed_steps: Count | None = Field(
         None, description="random steps first; null: max(1000, 5 episodes)"
     )
-    updates_per_step: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    updates_per_step: Annotated[float, Field(ge=0, le=1000)] = Field(
+        1.0, description="of the environment"
+    )
     buffer_size: Count = Field(200_000, description="transitions")
     # Speed (docs/performance.md). Both change rounding, so they are a part of what a result is
     precision: Literal["float32", "tf32", "bfloat16"] = Field(

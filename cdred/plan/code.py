@@ -1,9 +1,9 @@
 """The code that decides a job's result: the project's files that its stage really imports.
 
 Found from the import statements, those inside of functions included, and hashed by file as a syntax
-tree: comments, docstrings, blank lines and files that nothing imports do not count. What runs jobs
-instead of deciding their results (`RUNS`) never counts; a stage that loaded something else beside
-the files listed here refuses to write its manifest (`unlisted`).
+tree: comments, docstrings, descriptions of settings, blank lines and files that nothing imports do
+not count. What runs jobs instead of deciding their results (`RUNS`) never counts; a stage that
+loaded something else beside the files listed here refuses to write its manifest (`unlisted`).
 """
 
 from __future__ import annotations
@@ -187,14 +187,16 @@ _IGNORED = frozenset({"ctx", "kind", "type_comment", "type_ignores"})
 
 
 def _text(node: Any) -> str:
-    """A syntax tree as text without docstrings and positions. Empty fields are left out: those that
-    newer versions of Python add are empty in older code."""
+    """A syntax tree as text without docstrings, settings' descriptions and positions. Empty fields
+    are left out: those that newer versions of Python add are empty in older code."""
     if isinstance(node, ast.AST):
         parts = [type(node).__name__]
         for field in node._fields:
             value = getattr(node, field, None)
             if field == "body" and isinstance(node, _DOCUMENTED):
                 value = list(value or [])[_is_docstring(value) :]
+            if isinstance(node, ast.Call) and field == "keywords":
+                value = [keyword for keyword in node.keywords if not _describes(node, keyword)]
             if isinstance(node, ast.JoinedStr):
                 value = [part for part in node.values if not _is_empty_text(part)]
             if field in _IGNORED or value is None or value == []:
@@ -209,6 +211,12 @@ def _text(node: Any) -> str:
 def _is_empty_text(node: Any) -> bool:
     """Tell whether it is the empty end of a format, which only Python 3.12 has in the tree."""
     return isinstance(node, ast.Constant) and node.value == ""
+
+
+def _describes(call: ast.Call, keyword: ast.keyword) -> bool:
+    """Tell whether an argument is what a setting says of itself."""
+    declares = getattr(call.func, "id", "") == "Field" and keyword.arg == "description"
+    return declares and isinstance(keyword.value, ast.Constant)
 
 
 def _is_docstring(body: Any) -> bool:

@@ -17,59 +17,6 @@ from cdred.reference.markdown import NOTE, table, text
 HEAD = ("key", "value", "default", "")
 SETTINGS = ("setting", "value", *(f"`{preset}`" for preset in PRESETS), "")
 ENTRIES = {"experts": get_args(Expert), "demos": get_args(Demos)}
-# Settings that do not say themselves what they are. Here, because a word about them beside their
-# declaration would be code that results depend on.
-EXPLAINED = {
-    "activation": "of all networks but flows and discriminators with one of their own",
-    "alpha": "weight of the distance from the targets' mean, against that of the estimated count",
-    "consistency_coef": "weight of the latent dynamics in the loss",
-    "dropout": "in the first layer of each Q",
-    "discount_max": "largest discount; between the two it follows from an episode's length",
-    "discount_min": "smallest discount",
-    "discriminator_dim": "width of the discriminator",
-    "discriminator_layers": "its hidden layers",
-    "discriminator_learning_rate": "of its own optimiser",
-    "encoder_dim": "width of the encoder",
-    "encoder_layers": "its layers",
-    "encoder_lr_scale": "the encoder's learning rate, as a share of `learning_rate`",
-    "entropy_coef": "weight of the entropy in the policy's objective",
-    "eval_episodes": "of a point of the learning curve",
-    "flow_activation": "of the flows",
-    "flow_likelihood_coef": "weight of the flows' likelihood in the loss",
-    "flow_transforms": "blocks of each flow",
-    "grad_clip": "largest norm of a gradient",
-    "horizon": "steps of a sub-sequence, and of a plan",
-    "latent_dim": "of the latent state; a multiple of `simnorm_dim`",
-    "learning_rate": "of Adam",
-    "log_std_max": "of the policy",
-    "log_std_min": "of the policy",
-    "lr_schedule": "constant, linear to 0, or times 0.1 every so often (step)",
-    "mlp_dim": "width of dynamics, Q and policy",
-    "mpc": "acts by planning (MPPI); else by the policy prior",
-    "num_bins": "in which returns are discretised",
-    "num_q": "Q networks",
-    "plan_elites": "plans of which the next ones are drawn",
-    "plan_max_std": "of the plans that are drawn",
-    "plan_min_std": "of the plans that are drawn",
-    "plan_policy_samples": "of them, by the policy",
-    "plan_samples": "plans in an iteration",
-    "plan_temperature": "of the weights of elites",
-    "predictor_dim": "width of the predictors",
-    "predictor_layers": "layers of a predictor, or of a flow's networks",
-    "reward_coef": "weight of the reward model in the loss",
-    "reward_space": "of what the reward is a function, beside the action",
-    "rho": "weight of a step in the loss, to the power of its place in the sub-sequence",
-    "rnd_dim": "outputs of targets and predictors",
-    "sigma": "scale of the bonuses in the reward",
-    "simnorm_dim": "of a group of the latent state that sums to 1",
-    "support_layers": "hidden layers of the predictor",
-    "target_dim": "width of the random targets",
-    "target_layers": "their layers",
-    "tau": "rate at which the target Q follow",
-    "updates_per_step": "of the environment",
-    "value_coef": "weight of Q in the loss",
-    "zeta": "weight of the expert's density, against that of own data; 1 is RED",
-}
 
 
 def page() -> str:
@@ -206,7 +153,7 @@ def _explained(model: type[BaseModel], name: str) -> str:
         fields = base.model_fields if issubclass(base, BaseModel) else {}
         if name in fields and (description := fields[name].description):
             return description
-    return EXPLAINED.get(name, "")
+    return ""
 
 
 def _plain(value: Any) -> str:

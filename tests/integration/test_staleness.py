@@ -17,6 +17,7 @@ FROM_DEMOS = {DEMOS, *FROM_AGENT}
 CHANGES = {
     "a file that nobody imports": ("cdred/learning/unused.py", None, "x = 1\n", NONE),
     "a comment": ("cdred/learning/learner.py", None, "# Why.\n", NONE),
+    "what a setting says of itself": ("cdred/learning/settings.py", "rate at which the target", "how the target", NONE),
     "a docstring": ("cdred/learning/learner.py", '"""', '"""Other words. ', NONE),
     "a message of the CLI": ("cdred/system/exit_status.py", "cdred: interrupted", "cdred: stopped", NONE),
     "how jobs are run": ("cdred/run/stages.py", None, "x = 1\n", NONE),

@@ -39,13 +39,19 @@ class DistillationSettings(WorldModelSettings):
 
     entropy: Entropy = "scaled_squashed"
     num_targets: Annotated[int, Field(ge=2, le=1000)] = Field(5, description="K")
-    rnd_dim: Size = 256
-    target_dim: Size = 512
-    target_layers: Layers = 2
-    predictor_dim: Size = 1024
-    predictor_layers: Layers = 3
-    alpha: Share = 0.9
-    sigma: Positive = 1.0
+    rnd_dim: Size = Field(256, description="outputs of targets and predictors")
+    target_dim: Size = Field(512, description="width of the random targets")
+    target_layers: Layers = Field(2, description="their layers")
+    predictor_dim: Size = Field(1024, description="width of the predictors")
+    predictor_layers: Layers = Field(
+        3, description="layers of a predictor, or of a flow's networks"
+    )
+    alpha: Share = Field(
+        0.9,
+        description="weight of the distance from the targets' mean, against that of the estimated "
+        "count",
+    )
+    sigma: Positive = Field(1.0, description="scale of the bonuses in the reward")
     transform: Literal["identity", "exp"] = Field("identity", description="G")
     reward_space: Literal["latent", "observation"] = Field(
         "latent", description="of which densities are estimated"
@@ -63,5 +69,7 @@ class CdredSettings(DistillationSettings):
 
     asks: ClassVar[frozenset[str]] = frozenset({"zeta", "zeta_end"})
 
-    zeta: Share = 0.8
+    zeta: Share = Field(
+        0.8, description="weight of the expert's density, against that of own data; 1 is RED"
+    )
     zeta_end: Share | None = Field(None, description="zeta moves there, linearly over all updates")

@@ -57,9 +57,13 @@ class CfilSettings(WorldModelSettings):
     entropy_coef: Coefficient = 0.2
     lr_schedule: Schedule = "constant"
     predictor_dim: Size = Field(256, description="of the flows")
-    predictor_layers: Layers = 2
-    flow_transforms: Annotated[int, Field(ge=1, le=100)] = 1
-    flow_activation: Literal["relu", "silu"] = "relu"
+    predictor_layers: Layers = Field(
+        2, description="layers of a predictor, or of a flow's networks"
+    )
+    flow_transforms: Annotated[int, Field(ge=1, le=100)] = Field(
+        1, description="blocks of each flow"
+    )
+    flow_activation: Literal["relu", "silu"] = Field("relu", description="of the flows")
     flow_noise: Coefficient = Field(
         0.25, description="on standardised observations and actions, while the flows learn"
     )
@@ -67,7 +71,9 @@ class CfilSettings(WorldModelSettings):
         "relative",
         description="uniform, up to this share of the value, or Gaussian of this deviation",
     )
-    flow_likelihood_coef: Coefficient = 1.0
+    flow_likelihood_coef: Coefficient = Field(
+        1.0, description="weight of the flows' likelihood in the loss"
+    )
     flow_learning_rate: Positive | None = Field(1e-3, description="null: with the world model's")
     flow_update_every: Count = Field(
         100, description="updates between two of the flows, if they have a learning rate"

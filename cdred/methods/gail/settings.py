@@ -25,9 +25,9 @@ class DiscriminatorSettings(WorldModelSettings):
     presets: ClassVar[Presets] = {"small": {"discriminator_dim": 64}}
     asks: ClassVar[frozenset[str]] = frozenset({"discriminator_learning_rate"})
 
-    discriminator_dim: Size = 512
-    discriminator_layers: Layers = 2
-    discriminator_learning_rate: Positive = 3e-4
+    discriminator_dim: Size = Field(512, description="width of the discriminator")
+    discriminator_layers: Layers = Field(2, description="its hidden layers")
+    discriminator_learning_rate: Positive = Field(3e-4, description="of its own optimiser")
     gradient_penalty: Coefficient = Field(
         10.0, description="of the discriminator's slope (arXiv 1704.00028); 0: none"
     )

@@ -25,6 +25,6 @@ class SailSettings(DiscriminatorSettings):
         0.1, description="of the error of the distillation, in units of that on expert data"
     )
     support_dim: Size = Field(128, description="of the predictor, and of what it predicts")
-    support_layers: Layers = 1
-    target_dim: Size = 128
-    target_layers: Layers = 4
+    support_layers: Layers = Field(1, description="hidden layers of the predictor")
+    target_dim: Size = Field(128, description="width of the random targets")
+    target_layers: Layers = Field(4, description="their layers")
