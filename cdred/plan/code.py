@@ -23,7 +23,8 @@ from cdred.errors import CdredError
 RUNS = tuple(
     f"cdred.{name}"
     for name in (
-        "cli", "config", "engines", "hub", "plan", "run", "system", "tools", "tracking",
+        "cli", "config", "engines", "hub", "plan", "reference", "run", "system", "tools",
+        "tracking",
     )
 )  # fmt: skip
 # Common ground of both sides: error messages, manifests (whose format has a number of its own),

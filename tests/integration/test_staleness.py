@@ -32,7 +32,7 @@ CHANGES = {
     "a setting of one run": ("params.yaml", "    steps: 50\n", "    steps: 49\n", FROM_AGENT),
     "a setting of the expert": ("params.yaml", "steps: 520\n", "steps: 530\n", ALL),
     "a default of the configuration": (
-        "cdred/config/schema.py", "seed: Seed = 0\n    only", "seed: Seed = 10\n    only", FROM_DEMOS,
+        "cdred/config/schema.py", "seed: Seed = Field(0, description=\"of the first", "seed: Seed = Field(10, description=\"of the first", FROM_DEMOS,
     ),
     "where jobs are run": ("params.yaml", "  threads: 1\n", "  threads: 2\n", NONE),
     "a default spelled out": (
