@@ -14,13 +14,15 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from cdred.engines import dvc, sharing
-from cdred.errors import CdredError
+from cdred.errors import CdredError, without_secrets
 from cdred.plan import Plan, dvc_lock
 from cdred.system.exit_status import exit_status
 
@@ -86,7 +88,15 @@ def _drop_halves() -> None:
 def _dvc(arguments: list[str]) -> int:
     from dvc.cli import main as dvc_main
 
+    logging.setLogRecordFactory(_public_record)
     return int(dvc_main(arguments))
+
+
+def _public_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+    """A line of a log: `dvc -v` tells the addresses of remotes, passwords included."""
+    record = logging.LogRecord(*args, **kwargs)
+    record.msg, record.args = without_secrets(record.getMessage()), ()
+    return record
 
 
 def _drop_torn_files(root: Path) -> None:

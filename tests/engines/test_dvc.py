@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,20 @@ def test_a_checkout_that_dvc_cannot_read(
     with pytest.raises(CdredError) as caught:
         sharing.drop_damaged()
     assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_password_of_a_remote_is_in_no_line_of_a_log(tmp_path: Path) -> None:
+    (tmp_path / ".dvc/tmp").mkdir(parents=True)
+    remote = "['remote \"r\"']\nurl = https://ada:hunter22@127.0.0.1:9/store?token=hunter22\n"
+    config = f"[core]\nno_scm = true\nanalytics = false\nremote = r\n{remote}"
+    (tmp_path / ".dvc/config").write_text(config)
+    (tmp_path / "data").write_text("data")
+    run = "from cdred.engines.dvc_command import _dvc; _dvc(['add', 'data']); _dvc(['push', '-v'])"
+    done = subprocess.run(
+        [sys.executable, "-c", run], cwd=tmp_path, capture_output=True, text=True, timeout=100
+    )
+    said = done.stdout + done.stderr
+    assert "https://127.0.0.1:9/store" in said and "hunter22" not in said
 
 
 MD5 = "0123456789abcdef0123456789abcdef"

@@ -3,10 +3,14 @@ of the cache."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import constants
@@ -16,6 +20,7 @@ from support.project import CHECKOUT
 from cdred import hub_client
 from cdred.errors import CdredError
 from cdred.hub import pull
+from cdred.hub.agent import load_agent
 
 NAME = "lab/agent"
 FOLDER = "cdred-cartpole-balance-cdred-seed-0"
@@ -114,6 +119,54 @@ def test_a_missing_file_of_a_commit_elsewhere(hub: Hub, tmp_path: Path) -> None:
     hub.faults.append(Fault("HEAD", "/resolve/", "", times=99, headers=headers))
     assert "its X-Repo-Commit is '../../../elsewhere'" in refused()
     assert not list(tmp_path.rglob("*elsewhere*"))
+
+
+def _header(table: Any, behind: bytes = b"") -> bytes:
+    text = table if isinstance(table, bytes) else json.dumps(table).encode()
+    return struct.pack("<Q", len(text)) + text + behind
+
+
+F32 = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        b"",
+        struct.pack("<Q", 2**63),
+        _header(b"[" * 100_000),
+        _header(b'{"a": {}, "a": {}}'),
+        _header(b"\xff\xfe"),
+        _header({}),
+        _header({"\x1b[2J": F32}, bytes(16)),
+        _header({"a": F32 | {"shape": [2**62, 2**62]}}, bytes(16)),
+        _header({"a": F32 | {"data_offsets": [0, 2**62]}}, bytes(16)),
+        _header({"a": F32 | {"dtype": "F" * 10_000}}, bytes(16)),
+        _header({"__metadata__": {"x": "y" * 100_000}, "a": F32}, bytes(16)),
+    ],
+)
+def test_weights_that_a_published_agent_holds_under_a_right_hash(
+    hub: Hub, files: dict[str, bytes], weights: bytes
+) -> None:
+    """A careful forgery: every manifest states the hash of what is there."""
+    forged = files | {"model.safetensors": weights}
+    own = json.loads(forged["manifest.json"])
+    own["files"]["pretrained_model/model.safetensors"] = hashlib.sha256(weights).hexdigest()
+    forged["manifest.json"] = json.dumps(own).encode()
+    evaluation = "lineage/artifacts/evaluations/cartpole-balance/cdred/seed_0/manifest.json"
+    theirs = json.loads(forged[evaluation])
+    digest = hashlib.sha256(forged["manifest.json"]).hexdigest()
+    theirs["inputs"]["artifacts/agents/cartpole-balance/cdred/seed_0"] = digest
+    forged[evaluation] = json.dumps(theirs).encode()
+    publication = json.loads(forged["publication.json"])
+    for name in publication["files"]:
+        publication["files"][name] = hashlib.sha256(forged[name]).hexdigest()
+    forged["publication.json"] = json.dumps(publication).encode()
+    hub.repos["model", NAME].commit("forged", forged)
+    with pytest.raises(CdredError) as caught:
+        load_agent(NAME)
+    line = str(caught.value)
+    assert "model.safetensors: " in line and line.isprintable() and len(line) < 700
 
 
 def test_the_clients_own_settings_are_back_afterwards(hub: Hub) -> None:
