@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -49,6 +50,28 @@ def test_hostile_trajectories(tmp_path: Path, case: str) -> None:
             stored["traj_0"][name] = np.zeros(6, "f4")
         change(stored["traj_0"], tmp_path)
     assert reason in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"episodes": None}, "t.json: episodes: must be a valid list"),
+        ({"episodes": ["x"]}, "t.json: episodes.0: "),
+        ({"episodes": [{"episode_id": "0/../x"}]}, "t.json: episodes.0.episode_id: "),
+        ({"episodes": [{"episode_id": 0}] * 2}, "t.json: episodes: an episode_id stands twice"),
+        (
+            {"episodes": [{"episode_id": 0, "control_mode": []}]},
+            "t.json: episodes.0.control_mode: ",
+        ),
+        ({"env_info": []}, "t.json: env_info: "),
+        ({"env_info": {"env_id": {}}}, "t.json: env_info.env_id: must be a valid string"),
+        ({"env_info": {"env_id": "x", "env_kwargs": 1}}, "t.json: env_info.env_kwargs: "),
+    ],
+)
+def test_a_description_that_is_none(tmp_path: Path, changes: dict[str, Any], line: str) -> None:
+    file = trajectories(tmp_path / "t.h5").with_suffix(".json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+    assert line in refused(tmp_path, "maniskill2", "t.h5", "lift-cube")
 
 
 def test_an_environment_that_a_dataset_names_is_not_built(good: Path, tmp_path: Path) -> None:

@@ -86,11 +86,11 @@ def test_actions_of_another_control_mode(tmp_path: Path, described: dict[str, An
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"{}", "t.h5: cannot be read as maniskill2: 'env_info' is missing"),
+        (b"{}", "t.json: env_info: Field required"),
         (b"[7]", "t.json: holds no table"),
-        (b'{"env_info": {"env_id": 7}}', "demonstrations of 7, not of lift-cube"),
-        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": null}', "cannot be read as maniskill2"),
-        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": [7]}', "cannot be read as maniskill2"),
+        (b'{"env_info": {"env_id": 7}}', "t.json: env_info.env_id: must be a valid string"),
+        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": null}', "t.json: episodes: must be a valid list"),
+        (b'{"env_info": {"env_id": "LiftCube-v0"}, "episodes": [7]}', "t.json: episodes.0: must be a valid dictionary"),
     ],
 )  # fmt: skip
 def test_descriptions_of_something_else(tmp_path: Path, content: bytes, reason: str) -> None:
