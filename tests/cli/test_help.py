@@ -76,7 +76,11 @@ def test_only_the_tasks_of_a_suite_or_those_that_lack_something(
 
 def test_the_makefile_lists_its_targets_in_line() -> None:
     done = subprocess.run(
-        ["make", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "help"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     lines = done.stdout.splitlines()
     texts = {re.match(r"[a-z-]+ +", line).end() for line in lines}  # type: ignore[union-attr]

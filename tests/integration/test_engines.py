@@ -58,6 +58,25 @@ def test_after_dvc_nothing_is_left_to_do(by_dvc: Project) -> None:
     assert dvc_is_clean(by_dvc)
 
 
+def test_an_experiment_has_columns_of_results_in_dvc(by_dvc: Project, tmp_path: Path) -> None:
+    project = by_dvc.copy(tmp_path / "project")
+    project.save()
+    project.run("dvc", "exp", "run", "-q", "--name", "shorter", "-S", "runs.bc.steps=40")
+    (shown,) = json.loads(project.run("dvc", "exp", "show", "--json", "--hide-workspace"))
+    before, after = (
+        state["data"]["metrics"][f"{REPORT}/metrics.json"]["data"]["cartpole-balance"]
+        for state in (shown, shown["experiments"][0]["revs"][0])
+    )
+    assert before["cdred"] == after["cdred"] and before["bc"] != after["bc"]
+    for row in project.table(f"{REPORT}/runs.csv"):
+        assert after[row["run"]]["return"] == float(row["return_mean"])
+        assert after[row["run"]]["share"] == float(row["expert_share"])
+    plots = json.loads(project.run("dvc", "plots", "show", "--json"))
+    points = str(plots["data"]["cartpole-balance"])
+    for file in (project.root / "artifacts").rglob("curve.csv"):
+        assert str(file.relative_to(project.root / "artifacts")) in points
+
+
 @pytest.mark.parametrize("engine", ["snakemake", "dvc"])
 def test_snakemake_shows_the_report(
     engine: str, by_snakemake: Project, by_dvc: Project, tmp_path: Path
@@ -108,25 +127,6 @@ def test_only_what_a_change_reaches_runs_again(by_dvc: Project) -> None:
     assert project.ran() == {REPORT}
     text = (project.root / REPORT / "report.md").read_text()
     assert "| bc |" not in text and "## The final returns" in text
-
-
-def test_an_experiment_has_columns_of_results_in_dvc(by_dvc: Project, tmp_path: Path) -> None:
-    project = by_dvc.copy(tmp_path / "project")
-    project.save()
-    project.run("dvc", "exp", "run", "-q", "--name", "shorter", "-S", "runs.bc.steps=40")
-    (shown,) = json.loads(project.run("dvc", "exp", "show", "--json", "--hide-workspace"))
-    before, after = (
-        state["data"]["metrics"][f"{REPORT}/metrics.json"]["data"]["cartpole-balance"]
-        for state in (shown, shown["experiments"][0]["revs"][0])
-    )
-    assert before["cdred"] == after["cdred"] and before["bc"] != after["bc"]
-    for row in project.table(f"{REPORT}/runs.csv"):
-        assert after[row["run"]]["return"] == float(row["return_mean"])
-        assert after[row["run"]]["share"] == float(row["expert_share"])
-    plots = json.loads(project.run("dvc", "plots", "show", "--json"))
-    points = str(plots["data"]["cartpole-balance"])
-    for file in (project.root / "artifacts").rglob("curve.csv"):
-        assert str(file.relative_to(project.root / "artifacts")) in points
 
 
 def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:

@@ -114,7 +114,7 @@ def test_evaluating_more_often_does_not_change_what_is_learned() -> None:
 
 def test_an_expert_may_be_kept_at_the_best_point_of_its_curve() -> None:
     """The same training, but the weights of that point."""
-    changes = {"eval_every": 510, "steps": 1040, "lr_schedule": "constant"}
+    changes = {"eval_every": 510, "steps": 1040, "lr_schedule": "constant", "average": 0.0}
     last, history = train("true_reward", **changes)
     best, again = train("true_reward", **changes, keep="best")
     assert again.curve == history.curve

@@ -58,7 +58,7 @@ def forge(project: Project, change: float) -> None:
 
 
 def test_an_honest_chain_is_intact_and_reproduced(made: Project) -> None:
-    assert {"video.mp4", "worst.mp4"} <= made.manifest(EVALUATION)["files"].keys()
+    assert "video.mp4" in made.manifest(EVALUATION)["files"]
     for artifact in (AGENT, EVALUATION):
         said = made.run("cdred", "verify", artifact)
         for part in (EXPERT, DEMOS, AGENT):

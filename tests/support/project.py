@@ -9,6 +9,7 @@ import json
 import os
 import py_compile
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,11 +107,13 @@ class Project:
             )
 
     def start(self, *command: str, **environment: str) -> subprocess.Popen:
-        """Start a command as the leader of a process group of its own."""
+        """Start a command as the leader of a process group of its own, as a terminal does: what runs
+        the tests in the background may ignore interrupts, which would be inherited."""
         quiet = subprocess.DEVNULL
         return subprocess.Popen(
             command, cwd=self.root, env=self.environment | environment, start_new_session=True,
             stdout=quiet, stderr=quiet,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     def run(self, *command: str, **environment: str) -> str:

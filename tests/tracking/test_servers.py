@@ -244,6 +244,7 @@ def test_a_registered_agent_comes_back_through_the_server(
     assert {path.suffix for path in names if "code" in path.parts} <= {
         ".py",
         ".j2",
+        ".js",
         ".css",
         ".csv",
         ".typed",
