@@ -91,6 +91,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
     LOG.parent.mkdir(exist_ok=True)
     with documents.open_to_append(LOG) as log:
         start = partial(subprocess.Popen, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         engine = start(ENGINE)
         helper = None
         try:
@@ -101,7 +102,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
             left = forecast.time_left(seconds, {}, (), cores)
             print(f"On {cores} cores, as measured here: {_minutes(left)}.")
             print(f"What the engine and the jobs print goes to {LOG}.\n", flush=True)
-            progress = _Progress(plan, todo, seconds, cores)
+            progress = _Progress(plan, todo, seconds, cores, began)
             while engine.poll() is None:
                 progress.show()
                 time.sleep(EVERY)
@@ -122,12 +123,13 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
 class _Progress:
     """One line: jobs done, those that run and how far they are, and the time left."""
 
-    def __init__(self, plan: Plan, todo: list[Job], seconds: dict[Job, float], cores: int) -> None:
-        self.plan, self.seconds, self.cores = plan, seconds, cores
+    def __init__(
+        self, plan: Plan, todo: list[Job], seconds: dict[Job, float], cores: int, began: str
+    ) -> None:
+        self.plan, self.seconds, self.cores, self.began = plan, seconds, cores, began
         self.waiting = list(todo)
         self.took: dict[Job, float] = {}  # seconds, of those that are done
         self.terminal = sys.stdout.isatty()
-        self.began = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         self.told = time.monotonic()
 
     def show(self) -> None:
