@@ -29,11 +29,11 @@ INTRODUCTION = """# Results
 What was measured so far, from the tables in `results/`: `cdred results` writes this page. `cdred
 use config/NAME.yaml` and `snakemake --cores all` run an experiment, `cdred results` enters what
 of it is finished. Shares are of the measured expert's score. Intervals are at 95 %, by bootstrap
-over seeds and episodes; over tasks by rliable. Gradient norms are those before clipping, over all
-updates. Where more than four runs are compared, the learning curves have a panel for each
-question, in which the first run stands beside those that vary one thing. A result's bits depend
-on the kind of processor, so compare within a section. The commit is the last one that changed
-what training depends on; `manifest.json` beside the tables names the artifacts."""
+over seeds and episodes; over tasks by rliable. Gradient norms are the world model's before
+clipping, over all updates. Where more than four runs are compared, the learning curves have a
+panel for each question, in which the first run stands beside those that vary one thing. A result's
+bits depend on the kind of processor, so compare within a section. The commit is the last one that
+changed what training depends on; `manifest.json` beside the tables names the artifacts."""
 AGENTS = "artifacts/agents/"
 NOTES = "words.md"  # by hand, of an experiment or of all: what holds, what does not, is not known
 

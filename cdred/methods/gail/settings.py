@@ -9,6 +9,7 @@ from pydantic import Field
 
 from cdred.learning.settings import (
     Coefficient,
+    Entropy,
     Layers,
     Positive,
     Presets,
@@ -25,6 +26,7 @@ class DiscriminatorSettings(WorldModelSettings):
     presets: ClassVar[Presets] = {"small": {"discriminator_dim": 64}}
     asks: ClassVar[frozenset[str]] = frozenset({"discriminator_learning_rate"})
 
+    entropy: Entropy = "scaled_squashed"  # CDRED's: the reward is all that differs
     discriminator_dim: Size = Field(512, description="width of the discriminator")
     discriminator_layers: Layers = Field(2, description="its hidden layers")
     discriminator_learning_rate: Positive = Field(3e-4, description="of its own optimiser")
