@@ -107,7 +107,7 @@ def status(args: argparse.Namespace) -> None:
 
 
 def _cost(plan: Plan, jobs: list[Job]) -> str:
-    """What jobs will take, as far as jobs like them ran in this checkout."""
+    """The time that jobs will take, as far as jobs like them ran in this checkout."""
     from cdred.tools import cost
     from cdred.tools.expected import Expected
 

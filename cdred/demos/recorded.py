@@ -196,7 +196,7 @@ def _rewards(value: Any, steps: int) -> NDArray[Any]:
 
 
 def _other_shape(field: str, value: Any, count: int) -> str:
-    """What is wrong with a value that should be so many numbers in a row."""
+    """The fault of a value that should be so many numbers in a row."""
     if len(value.shape) < 2:
         return f"{field} are {value.shape[0] if value.shape else 1}, not {count}"
     return f"{field} have {len(value.shape)} dimensions, not one of {count} numbers"

@@ -296,7 +296,7 @@ def one_line(where: str, kind: str) -> Iterator[None]:
 
 
 def _answer(exc: Any) -> str:
-    """What an answer of the Hub that is an error says."""
+    """The message of an answer of the Hub that is an error."""
     status = exc.response.status_code
     hint = {
         401: "a token is missing or not valid: set HF_TOKEN or run `hf auth login`",

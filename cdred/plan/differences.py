@@ -15,8 +15,8 @@ IDENTITY = ("stage", "task", "entry", "seed")
 
 
 class State(NamedTuple):
-    """Whether a job's artifact is `up to date`, `stale` or `missing`; the reasons of its own why it
-    is not; and whether it follows from inputs that are not up to date."""
+    """The state of a job's artifact, `up to date`, `stale` or `missing`; the reasons of its own
+    why it is not; and whether it follows from inputs that are not up to date."""
 
     name: str
     reasons: list[str]

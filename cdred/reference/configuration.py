@@ -148,7 +148,7 @@ def _default(model: type[BaseModel], name: str) -> str:
 
 
 def _explained(model: type[BaseModel], name: str) -> str:
-    """What a key is; a subclass that only gives another default does not repeat it."""
+    """The description of a key; a subclass that only gives another default does not repeat it."""
     for base in model.__mro__:
         fields = base.model_fields if issubclass(base, BaseModel) else {}
         if name in fields and (description := fields[name].description):

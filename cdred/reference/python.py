@@ -1,4 +1,4 @@
-"""What `import cdred` gives, from signatures and docstrings."""
+"""The page of what `import cdred` gives, from signatures and docstrings."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
 
 
 def _facts(experiment: Experiment, data: Data) -> list[tuple[str, str]]:
-    """What was run, for the header."""
+    """The facts of the experiment, for the header."""
     runs = [entry for entry in experiment.entries.values() if entry.imitates]
 
     def numbers(values: Iterable[int]) -> str:
@@ -185,7 +185,7 @@ def _facts(experiment: Experiment, data: Data) -> list[tuple[str, str]]:
 
 
 def _absent(experiment: Experiment, data: Data) -> list[Markup]:
-    """What the report would also show, and what it takes."""
+    """The sections that the report lacks, and what each takes."""
     run = "then `snakemake --cores all`"
     lines = []
     if not data.films:

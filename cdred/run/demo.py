@@ -196,7 +196,7 @@ def _minutes(seconds: float) -> str:
 
 
 def _failure() -> str:
-    """What went wrong, as the log tells it: the jobs' own words, or else its end."""
+    """The reason, as the log tells it: the jobs' own words, or else its end."""
     lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
     told = [line for line in lines if line.startswith("cdred: ")]
     return printable("\n".join(dict.fromkeys(told[-3:])) or "\n".join(lines[-15:]))

@@ -49,7 +49,7 @@ def _status(command: Callable[[], int | None]) -> int:
 
 
 def _not_imported(exc: Exception) -> str:
-    """What to say of an installed library that raised while it was imported, which is the
+    """The line about an installed library that raised while it was imported, which is the
     environment's doing: it reads variables then. Nothing for any other error."""
     library = ""
     for frame, _ in traceback.walk_tb(exc.__traceback__):

@@ -23,7 +23,7 @@ def commit(plan: Plan) -> str:
 
 
 def facts(plan: Plan) -> tuple[tuple[str, str], ...]:
-    """What is known here, by name: when the experiment ended, its commit, machines, time taken."""
+    """The facts that are known here, by name: date of its end, commit, machines, time taken."""
     logged = [events for job in plan.jobs if (events := cost.read(plan.root, job))]
     ended = max((event.get("time", "") for events in logged for event in events), default="")
     seconds = sum(cost.spent(events)["seconds"] for events in logged)

@@ -1,4 +1,4 @@
-"""What a job will take, from what jobs like it took in this checkout: for `cdred status`.
+"""The time that a job will take, from what jobs like it took in this checkout: for `cdred status`.
 
 A job is like another of its stage if it is of the same entry, or trains by the same method, and
 asks for the same work by all settings but amounts, by which its time is scaled. No torch, since
@@ -33,7 +33,7 @@ class Expected:
         self._last = functools.cache(self._read)
 
     def seconds(self, job: Job) -> float | None:
-        """What a job will take from its beginning; None where nothing like it ran here."""
+        """The time that a job will take from its beginning; None where nothing like it ran here."""
         own = self._median(job, [self.plan.root / job.log.with_name(cost.LOG)])
         return own if own is not None else self._median(job, self._others(job))
 

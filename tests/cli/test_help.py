@@ -1,4 +1,4 @@
-"""What the command line says about itself: help, examples, completion, the Makefile's targets."""
+"""The command line about itself: help, examples, completion, the Makefile's targets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_every_command_has_its_sentence_an_example_and_help_for_each_option(name
 
 
 def complete(line: str) -> set[str]:
-    """What bash offers at the end of a line."""
+    """The words that bash offers at the end of a line."""
     words = line.split(" ")
     script = subprocess.run(
         [sys.executable, "-m", "cdred", "completion", "bash"], capture_output=True, text=True,

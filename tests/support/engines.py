@@ -34,7 +34,7 @@ def dvc_is_clean(project: Project) -> bool:
 
 
 def manifests(project: Project) -> dict[str, Any]:
-    """What all artifacts' manifests hold, but the hashes of a report's pages, which say when they
+    """The content of all artifacts' manifests, but the hashes of a report's pages, which say when they
     were made."""
     found = {
         file.relative_to(project.root).as_posix(): json.loads(file.read_text())

@@ -175,7 +175,7 @@ def _counted(code: int, function: Callable[[Any], None]) -> Callable[[Any], None
 
 
 class _Memo(list[Any]):
-    """What a pickle refers to by number: in sequence from 0, of Python 2 from 1."""
+    """The objects that a pickle refers to by number: in sequence from 0, of Python 2 from 1."""
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if index < len(self):
