@@ -52,9 +52,10 @@ class Evaluation:
         return f"<{self.agent}: {summary(self.episodes)} ({spread}{len(self.episodes)} episodes)>"
 
 
-def evaluate(agent: Agent, episodes: int = 20, seed: int = 0) -> Evaluation:
+def evaluate(agent: Agent, episodes: int = 20, seed: int = 0, threads: int = 1) -> Evaluation:
     """Play seeded episodes, the agent acting as it is evaluated. By default the twenty of
-    `cdred`'s own evaluations, on the same machine with the same results.
+    `cdred`'s own evaluations, on the same machine with the same results. `threads`: of the
+    processor; small networks are fastest with one.
 
     Raises CdredError when its task cannot be played on this machine, or is one of somebody's own
     whose module was not imported yet.
@@ -62,7 +63,8 @@ def evaluate(agent: Agent, episodes: int = 20, seed: int = 0) -> Evaluation:
     check_trusted(agent.task)
     if episodes < 1:
         raise CdredError(f"episodes: {episodes}: at least 1")
-    with _bar(f"evaluate {agent.task}", find(agent.task).episode_length) as monitor:
+    length = find(agent.task).episode_length
+    with _threads(threads), _bar(f"evaluate {agent.task}", length) as monitor:
         played = play(agent, agent.task, episodes, seed, "evaluation", monitor)
     return Evaluation(f"{agent.task}, {agent.method}", played)
 
@@ -104,7 +106,8 @@ def film(agent: Agent, seed: int = 0, path: str | Path = "episode.mp4") -> Episo
     Raises CdredError when its task cannot be played or rendered on this machine, or is one of
     somebody's own whose module was not imported yet.
     """
-    return film_episode(agent, seed, path)
+    with _threads(1):
+        return film_episode(agent, seed, path)
 
 
 def _settings(kind: type[Settings], preset: str, given: dict[str, Any]) -> Settings:

@@ -56,7 +56,8 @@ def metrics(evaluation: Results) -> dict[str, Any]:
     low, high = bootstrap_interval([returns])
     mean = float(np.mean(returns))
     values = {
-        "mean_reward": f"{mean:.2f} +/- {np.std(returns):.2f}",  # as the Hub's leaderboards read it
+        # As the Hub's leaderboards read it.
+        "mean_reward": f"{mean:.2f} +/- {_deviation(returns):.2f}",
         "mean_return": mean, "mean_return_95_low": low, "mean_return_95_high": high,
         "episodes": float(len(returns)),
     }  # fmt: skip
@@ -103,9 +104,9 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 
 An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
-Mean return {measured["mean_return"]:.1f}, standard deviation {np.std(evaluation.returns):.1f}, over
-{measured["episodes"]:.0f} seeded episodes ({interval}); {_failures(evaluation)}. Each episode with
-its seed is in [evaluation.json](evaluation.json).{film}
+Mean return {measured["mean_return"]:.1f}, standard deviation {_deviation(evaluation.returns):.1f},
+over {measured["episodes"]:.0f} seeded episodes ({interval}); {_failures(evaluation)}. Each episode
+with its seed is in [evaluation.json](evaluation.json).{film}
 
 ```python
 from cdred import Agent, film
@@ -127,6 +128,11 @@ real robot. Another seed may do better or worse.
 {_settings(plan, job)}
 {_provenance(publication)}{_figures(folder, job)}
 {CITATION}"""
+
+
+def _deviation(returns: list[float]) -> float:
+    """The standard deviation of a sample, 0 of one episode."""
+    return float(np.std(returns, ddof=min(1, len(returns) - 1)))
 
 
 def _rounded(value: float | str) -> float | str:

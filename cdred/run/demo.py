@@ -30,6 +30,11 @@ from cdred.tools.estimate import steps_of
 LOG = Path("logs/demo.txt")
 ENGINE = ("snakemake", "--cores", "all", "--quiet", "rules", "host")
 EVERY, LINE_EVERY = 1.0, 30.0  # seconds between looks, and between lines where there is no terminal
+NEXT = {  # by experiment
+    "quickstart": [
+        ("cdred use config/quickstart_seeds.yaml && cdred demo", "five seeds, more methods"),
+    ],
+}  # fmt: skip
 DOES = {
     "expert": "an expert", "demos": "its demonstrations", "imitate": "agents that imitate it",
     "evaluate": "evaluations", "report": "the report",
@@ -61,7 +66,7 @@ def run() -> int:
         *_aligned(
             (f"cdred verify {report}", "check every hash and play every evaluation again"),
             ("cdred show", "these results with intervals, beside published ones"),
-            ("cdred use config/quickstart_seeds.yaml && cdred demo", "five seeds, more methods"),
+            *NEXT.get(plan.config.experiment.name, ()),
         ),
         sep="\n",
     )

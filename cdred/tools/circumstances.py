@@ -32,7 +32,7 @@ def facts(plan: Plan) -> tuple[tuple[str, str], ...]:
     sha, *changed = commit(plan).split("-")
     known = {
         "made": ended[:16].replace("T", " "),
-        "commit": "-".join([sha[:12], *changed]),
+        "code of training, last changed": "-".join([sha[:12], *changed]),
         "machine": ", ".join(machines),
         "time taken": f"{cost.clock(seconds)}, one after another" if seconds else "",
     }

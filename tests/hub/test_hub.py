@@ -128,7 +128,9 @@ def test_cards_hold_the_results_as_numbers_and_link_to_each_other(published: Cli
     assert found["mean_return"] == pytest.approx(evaluation["return_mean"], abs=1e-3)
     returns = [e["return"] for e in evaluation["episodes"]]
     mean, deviation = map(float, found["mean_reward"].split(" +/- "))
-    assert [mean, deviation] == pytest.approx([np.mean(returns), np.std(returns)], abs=0.006)
+    assert [mean, deviation] == pytest.approx(
+        [np.mean(returns), np.std(returns, ddof=1)], abs=0.006
+    )
     assert found["episodes"] == len(evaluation["episodes"]) == 2
     assert found["mean_return_95_low"] <= found["mean_return"] <= found["mean_return_95_high"]
     assert {r["dataset"]["type"] for r in index["results"]} == {TASK}
