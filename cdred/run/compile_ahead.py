@@ -26,11 +26,15 @@ from cdred.tools.estimate import method_of, obs_of, trained
 
 
 def run(plan: Plan) -> Iterator[str]:
-    """Compile each program that a training of the plan will need on this CPU, and yield its name.
+    """Compile each program that a training of the plan will need on this CPU, and yield its name;
+    none where a GPU computes.
 
     Programs lie in the checkout's cache, where a training finds them; one that is there already
     takes seconds. Raises CdredError where there is no compiler.
     """
+    device = plan.config.compute.device
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return
     cache = (plan.root / COMPILED / machine.kind()).resolve()
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
     prepare(plan.config.compute.threads)
