@@ -1,10 +1,11 @@
-"""One whole update of CDRED's and of IQ-MPC's authors' codes, in float64 from the formulas: losses,
-gradients, clipping, Adam, the policy's objective, the target copy. Only the names of parameters and
+"""One whole update of CDRED's, of IQ-MPC's and of TD-MPC2's authors' codes, in float64 from the
+formulas: losses, gradients, clipping, Adam, the policy's objective, the target copy. Only the names of parameters and
 the order of random numbers are the project's."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,13 +29,13 @@ H, N, OBS, A, GAMMA, RHO = 3, 12, 7, 3, 0.97, 0.5
 class Reference:
     """The update of a batch whose first half is the expert's."""
 
-    def __init__(self, agent: Agent, batch: Batch, beta: float) -> None:
+    def __init__(self, agent: Agent, batch: Batch, beta: float, entropy: str) -> None:
         self.p = {
             name: value.detach().double().requires_grad_(not name.startswith("model.target_q"))
             for name, value in agent.named_parameters()
         }
-        self.beta, self.action = beta, batch.action.double()
-        self.obs = batch.obs.double()
+        self.beta, self.entropy, self.action = beta, entropy, batch.action.double()
+        self.obs, self.reward = batch.obs.double(), batch.reward
         self.weights = RHO ** torch.arange(H + 1, dtype=torch.float64)
 
     # ---- networks: Linear, LayerNorm, Mish; the last Linear bare, or with LayerNorm and SimNorm
@@ -77,13 +78,15 @@ class Reference:
         return torch.stack(zs)
 
     def sample(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """TD-MPC2's first version: A times the Gaussian's log-density, less the correction."""
+        """TD-MPC2: A times the Gaussian's log-density; in its first version less the correction."""
         mean, raw = self.mlp("model.policy.net", z, 2).chunk(2, -1)
         log_std = -10 + 6 * (raw.tanh() + 1)
         noise = torch.randn(mean.shape).double()
         action = (mean + noise * log_std.exp()).tanh()
         gaussian = (-(noise**2) / 2 - log_std - math.log(2 * math.pi) / 2).sum(-1, keepdim=True)
-        log_pi = A * gaussian - torch.log(1 - action**2 + 1e-6).sum(-1, keepdim=True)
+        log_pi = A * gaussian
+        if self.entropy == "scaled_squashed":
+            log_pi = log_pi - torch.log(1 - action**2 + 1e-6).sum(-1, keepdim=True)
         return action, -log_pi
 
     def consistency(self, zs: Tensor) -> Tensor:
@@ -141,6 +144,12 @@ def cdred(r: Reference, zs: Tensor, s: Any) -> dict[str, Tensor]:
         ratio = (prediction.square() - mean.square()).abs() / (second - mean.square() + 1e-6)
         bonuses.append(0.9 * error + 0.1 * ratio.sqrt().mean(-1, keepdim=True))
     reward = (0.2 * bonuses[1] - 0.8 * bonuses[0]).detach()
+    w = r.weights[:-1]
+    return {"reward_loss": (loss * w).sum() / H, "value_loss": temporal_difference(r, x, reward)}
+
+
+def temporal_difference(r: Reference, x: Tensor, reward: Tensor) -> Tensor:
+    """The loss of all Q on the discrete target of the next latent state."""
     q = torch.stack([r.member("model.q", k, x) for k in range(5)])
     after = r.encode(r.obs[1:]).detach()
     action, _ = r.sample(after)
@@ -148,9 +157,18 @@ def cdred(r: Reference, zs: Tensor, s: Any) -> dict[str, Tensor]:
     joint = torch.cat([after, action], -1)
     values = [decoded(r.member("model.target_q", int(k), joint)) for k in pair]
     target = (reward + GAMMA * torch.minimum(*values)).detach()
-    per_step = cross_entropy(q, target).mean((0, 2, 3))
-    w = r.weights[:-1]
-    return {"reward_loss": (loss * w).sum() / H, "value_loss": (per_step * w).sum() / H}
+    return (cross_entropy(q, target).mean((0, 2, 3)) * r.weights[:-1]).sum() / H
+
+
+def tdmpc2(r: Reference, zs: Tensor, s: Any) -> dict[str, Tensor]:
+    """The terms of an expert's loss: the environment's reward as a distribution over bins."""
+    assert r.reward is not None
+    x, reward = torch.cat([zs[:-1], r.action], -1), r.reward.double()
+    loss = cross_entropy(r.mlp("reward_model.net", x, 2), reward).mean((1, 2))
+    return {
+        "reward_loss": (loss * r.weights[:-1]).sum() / H,
+        "value_loss": temporal_difference(r, x, reward),
+    }
 
 
 def iqmpc(r: Reference, zs: Tensor, s: Any) -> dict[str, Tensor]:
@@ -171,22 +189,28 @@ def iqmpc(r: Reference, zs: Tensor, s: Any) -> dict[str, Tensor]:
     return {"reward_loss": zero, "value_loss": (per_step * r.weights[:-1]).sum() / H}
 
 
-@pytest.mark.parametrize("method", ["cdred", "iqmpc"])
+TERMS = {"cdred": cdred, "iqmpc": iqmpc, "true_reward": tdmpc2}
+
+
+@pytest.mark.parametrize("method", TERMS)
 def test_an_update_is_the_authors(method: str) -> None:
     torch.manual_seed(0)
     own = DISTILLATION if method == "cdred" else {}
     s = methods.find(method).settings.preset("paper", **SIZES | own)
     agent = Agent.create("cheetah-run", method, (OBS,), A, s)
     assert isinstance(agent.model, WorldModel) and agent.reward_model is not None
-    for parameter in agent.model.parameters():  # large weights: every term must matter
+    moved = agent if method == "true_reward" else agent.model  # its reward's last layer is zero
+    for parameter in moved.parameters():  # large weights: every term must matter
         parameter.data += 0.2 * torch.randn_like(parameter)
     batch = Batch(torch.randn(H + 1, N, OBS), torch.rand(H, N, A) * 2 - 1, None, num_expert=N // 2)
+    if method == "true_reward":
+        batch = replace(batch, reward=torch.randn(H, N, 1) * 3)
     learner = Learner(agent.model, agent.reward_model, s, GAMMA, 10)
-    r = Reference(agent, batch, s.entropy_coef)
+    r = Reference(agent, batch, s.entropy_coef, s.entropy)
 
     torch.manual_seed(1)
     zs = r.rollout()
-    terms = {"cdred": cdred, "iqmpc": iqmpc}[method](r, zs, s)
+    terms = TERMS[method](r, zs, s)
     terms["consistency_loss"] = r.consistency(zs)
     total = 20 * terms["consistency_loss"] + 0.1 * (terms["value_loss"] + terms["reward_loss"])
     world = [
@@ -201,8 +225,9 @@ def test_an_update_is_the_authors(method: str) -> None:
     action, entropy = r.sample(zs.detach())
     pair = torch.randperm(5)[:2]
     outputs = [r.member("model.q", int(k), torch.cat([zs.detach(), action], -1)) for k in pair]
-    q = torch.minimum(*(outputs if method == "iqmpc" else [decoded(o) for o in outputs]))
-    if method == "cdred":
+    qs = outputs if method == "iqmpc" else [decoded(o) for o in outputs]
+    q = torch.stack(qs).mean(0) if method == "true_reward" else torch.minimum(*qs)
+    if method != "iqmpc":
         low, high = (torch.quantile(q[0].detach().flatten(), k) for k in (0.05, 0.95))
         q = q / (1 + 0.01 * ((high - low).clamp(min=1) - 1))
     policy_loss = -((1e-4 * entropy + q).mean((1, 2)) * r.weights).mean()
