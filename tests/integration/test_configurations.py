@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import random
 import signal
+import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,25 @@ def test_each_is_valid_and_asks_for_all_its_agents(project: Project, overlay: st
     assert asked["name"] == Path(overlay).stem  # how a reader of reports/ and results/ finds it
     stages = yaml.safe_load((project.root / "dvc.yaml").read_text())["stages"]
     assert len(stages) == len(lines) + 1  # and `cdred check`
+
+
+def test_a_clone_begins_with_the_quickstart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """params.yaml and dvc.yaml are committed as `cdred use config/quickstart.yaml` writes them."""
+    named = ["config", "params.yaml", "dvc.yaml"]
+    asked = subprocess.run(
+        ["git", "-C", CHECKOUT, "archive", "HEAD", *named], capture_output=True, check=False
+    )
+    if asked.returncode != 0:
+        pytest.skip("not a git checkout")
+    with tarfile.open(fileobj=io.BytesIO(asked.stdout)) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (tmp_path / "cdred").symlink_to(CHECKOUT / "cdred")
+    monkeypatch.chdir(tmp_path)
+    committed = {name: Path(name).read_bytes() for name in named[1:]}
+    assert main(["use", "config/quickstart.yaml"]) == 0
+    assert {name: Path(name).read_bytes() for name in named[1:]} == committed
 
 
 @pytest.mark.parametrize(
