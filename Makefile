@@ -5,7 +5,8 @@ export DVC_NO_ANALYTICS := 1
 
 # Tests start engines and stages of their own: two of them at a time, a file's in one process, in
 # the order of tests/conftest.py.
-PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Tests wait for processes and servers nearly half of the time: three keep two cores busy.
+PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
