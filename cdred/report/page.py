@@ -14,7 +14,8 @@ from markupsafe import Markup
 from cdred import documents
 from cdred.report import context
 from cdred.report.catalogue import task_page
-from cdred.report.figures import Figures, colours
+from cdred.report.colours import colours
+from cdred.report.figures import Figures
 from cdred.report.markup import code, plain
 from cdred.report.rows import Data, Row
 from cdred.report.svg import Panel

@@ -16,6 +16,7 @@ INK = "#010203"
 # Okabe and Ito's colours, told apart by most colour-blind readers; no black, which would vanish on
 # a dark page, and no yellow, which would on a light one.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+DASHES = ("-", "--", ":", "-.")
 SIZE = (4.7, 3.3)  # inches; as many pixels wide as a phone, so that text is legible there
 SMALL = (3.1, 2.3)  # of each of several panels
 LEGEND = (4, 0.21)  # rows for which there is room in that; inches of each more

@@ -13,7 +13,7 @@ from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
-from cdred.report import collect, figures, published
+from cdred.report import collect, figures, published, score_figures, training_figures
 from cdred.report.rows import Data, read_csv, write_csv
 from cdred.report.svg import Panel
 from cdred.tools import circumstances
@@ -99,14 +99,14 @@ def _panels(data: Data) -> list[Panel]:
     compared = published.methods_with_gradient_norms()
     for task in data.tasks:
         runs = [run for run in data.runs if run["task"] == task]
-        panels.append(figures.learning_curves_by_question(data, task))
+        panels.append(score_figures.learning_curves_by_question(data, task))
         panels += [drawn.demonstrations[task]] if task in drawn.demonstrations else []
         panels.append(drawn.episodes[task])
         norms = {
             run["method"]: panel
             for run in reversed(runs)  # of several runs of a method the first
             for panel in drawn.gradients[task]
-            if panel.name == figures.gradients_of(task, run["run"])
+            if panel.name == training_figures.gradients_of(task, run["run"])
         }
         if set(compared) <= norms.keys():
             panels += [norms[method] for method in compared]
@@ -158,7 +158,7 @@ def redraw(root: Path = Path()) -> None:
         tables = ("summary", "runs", "curves", "demos")
         data = Data(**{name: _numbers(folder / f"{name}.csv") for name in tables})
         for task in data.tasks:
-            panel = figures.learning_curves_by_question(data, task)
+            panel = score_figures.learning_curves_by_question(data, task)
             (folder / panel.file).write_text(panel.svg + "\n", encoding="utf-8")
 
 
