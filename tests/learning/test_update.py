@@ -316,3 +316,38 @@ def test_defaults_are_those_of_each_authors_code() -> None:
     assert of("true_reward", *names) == ["constant", 1_000_000, "mean", "scaled"]
     assert of("cdred", *names) == ["step", 200_000, "min", "scaled_squashed"]
     assert of("iqmpc", *names) == ["constant", 1_000_000, "min", "scaled_squashed"]
+    for adversary in ("red", "gail", "sail"):  # the reward is all that differs
+        assert of(adversary, *names) == of("cdred", *names)
+
+    actor = ("entropy", "entropy_coef", "policy_learning_rate", "num_q", "mlp_dim", "activation")
+    assert of("iqlearn", *actor) == ["squashed", 0.01, 3e-5, 2, 256, "relu"]
+    assert of("iqlearn", "tau", "dropout", "lr_schedule", "iq_start") == [
+        0.005, 0.0, "constant", "v0",
+    ]  # fmt: skip
+    flows = ("flow_transforms", "predictor_dim", "predictor_layers", "flow_activation")
+    assert of("cfil", *flows) == [1, 256, 2, "relu"]
+    learned = ("flow_noise_kind", "flow_noise", "flow_likelihood_coef", "flow_learning_rate",
+               "flow_update_every", "entropy", "entropy_coef")  # fmt: skip
+    assert of("cfil", *learned) == ["relative", 0.25, 1.0, 1e-3, 100, "squashed", 0.2]
+    witness = ("model_free", "mpc", "reward_space", "gradient_penalty", "discriminator_dim",
+               "discriminator_learning_rate")  # fmt: skip
+    assert of("hype", *witness) == [True, False, "observation", 10.0, 256, 8e-4]
+
+
+def test_the_policy_has_a_learning_rate_of_its_own() -> None:
+    """IQ-Learn's actor: Adam's first step is at most its rate."""
+    s = methods.find("iqlearn").settings.preset("paper", **SIZES)
+    agent = Agent.create("cheetah-run", "iqlearn", (OBS,), A, s)
+    assert isinstance(agent.model, WorldModel) and agent.reward_model is not None
+    for parameter in agent.model.parameters():
+        parameter.data += 0.2 * torch.randn_like(parameter)
+    before = {name: value.detach().clone() for name, value in agent.model.named_parameters()}
+    batch = Batch(torch.randn(H + 1, N, OBS), torch.rand(H, N, A) * 2 - 1, None, num_expert=N // 2)
+    Learner(agent.model, agent.reward_model, s, GAMMA, 10).update(batch)
+    for part, rate in {"policy": 3e-5, "q": 3e-4, "encoder": 3e-4}.items():
+        steps = [
+            (value - before[name]).abs().max().item()
+            for name, value in agent.model.named_parameters()
+            if name.startswith(f"{part}.")
+        ]
+        assert max(steps) == pytest.approx(rate, rel=0.02), part

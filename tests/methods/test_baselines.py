@@ -13,6 +13,7 @@ from support.learning import forward, tiny, toy, train, weights
 from cdred.learning import saving
 from cdred.learning.agent import Agent
 from cdred.learning.learner import Learner
+from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch, Replay
 from cdred.learning.reward_model import Rollout
 from cdred.learning.world_model import WorldModel
@@ -140,6 +141,26 @@ def test_what_iqmpc_plans_is_its_soft_return(monkeypatch: pytest.MonkeyPatch) ->
     after = q_of(model.q, z_next, z_next[:, :2].sin()).min(0) + 0.2 * ENTROPY
     expected = q_of(model.q, z, action).min(0) - GAMMA * after + 0.2 * ENTROPY
     np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_iqmpc_ends_its_plans_with_the_mean_of_two_q(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plan's value step by step: rewards of the smaller Q, then Q's mean and the entropy."""
+    model, reward_model = iqmpc(monkeypatch)
+    monkeypatch.setattr(model, "next", lambda z, a: (z.cos() + a.sum(-1, keepdim=True)).sin())
+    s = tiny("iqmpc", num_q=2, iq_alpha=0.3, entropy_coef=0.2, horizon=3)
+    z, actions = torch.rand(2, 4, 16), torch.rand(2, 4, 3, 2) * 2 - 1
+    planner = Planner(model, reward_model, s, GAMMA, 2)
+    found = planner.value(z, actions, torch.tensor(GAMMA)).detach()
+    at, expected = z.flatten(0, 1), np.zeros(8)
+    for t in range(3):
+        action = actions[:, :, t].flatten(0, 1)
+        after = (at.cos() + action.sum(-1, keepdim=True)).sin()
+        soft = q_of(model.q, after, after[:, :2].sin()).min(0) + 0.2 * ENTROPY
+        reward = q_of(model.q, at, action).min(0) - GAMMA * soft
+        expected += GAMMA**t * (reward + 0.2 * ENTROPY)
+        at = after
+    end = q_of(model.q, at, at[:, :2].sin()).mean(0) + 0.2 * ENTROPY
+    np.testing.assert_allclose(found.flatten(), expected + GAMMA**3 * end, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("method", ["cdred", "iqmpc"])
