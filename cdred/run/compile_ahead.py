@@ -1,4 +1,4 @@
-"""`cdred compile`: the programs of trainings that are still to run, compiled before they need them.
+"""`cdred compile`: updates of trainings that are still to run, compiled before they are needed.
 
 The first training of a quickstart takes one core; meanwhile the other can compile for the next.
 """
@@ -26,8 +26,8 @@ from cdred.tools.estimate import method_of, obs_of, trained
 
 
 def run(plan: Plan) -> Iterator[str]:
-    """Compile each program that a training of the plan will need on this CPU, and yield its name;
-    none where a GPU computes.
+    """Compile the update of each training of the plan that compiles on this CPU, and yield the
+    training's name; none where a GPU computes. Plans are left to the trainings that make them.
 
     Programs lie in the checkout's cache, where a training finds them; one that is there already
     takes seconds. Raises CdredError where there is no compiler.

@@ -55,9 +55,8 @@ WARM_UP = 3.0  # seconds
 @dataclass
 class Row:
     """Median milliseconds of one `operation` in one `variant`, of the clock and (`cpu_ms`) of all
-    threads' work. `ratio`: how many times faster than
-    float32, eager. `gflop`: its matrix work; `gflops`: of matrix products a second, beside it.
-    `floor_ratio`: how many times the floor."""
+    threads' work. `ratio`: how many times faster than float32, eager. `gflop`: its matrix work;
+    `gflops`: of matrix products a second, beside it. `floor_ratio`: how many times the floor."""
 
     preset: str
     operation: str

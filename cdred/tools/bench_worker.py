@@ -1,9 +1,9 @@
 """A process that times one checkout's learner for `cdred bench --vs`.
 
 Run by its path, with the checkout first on the module path: it uses only what every version of the
-project has. Requests are lines of JSON on standard input: `{"make": [preset, variant, precision,
-compile, threads]}` prepares an update and a plan; `{"time": [operation, count]}` makes that many of
-one. Answers are lines of JSON: `{}`, `{"error": reason}`, or milliseconds a call, `[ms, cpu_ms]`.
+project has. Requests are lines of JSON on standard input: `{"make": [preset, precision, compile,
+threads]}` prepares an update and a plan; `{"time": [operation, count]}` makes that many of one.
+Answers are lines of JSON: `{}`, `{"error": reason}`, or milliseconds a call, `[ms, cpu_ms]`.
 """
 
 from __future__ import annotations
