@@ -102,14 +102,19 @@ class Recorded:
         return program
 
 
-@pytest.mark.parametrize("method", WITH_REWARDS)
-def test_update_and_plan_are_one_program_each(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("method", "changes"),
+    [*((m, {}) for m in WITH_REWARDS), ("iqmpc", {"gradient_penalty": 1.0, "mpc": False})],
+)
+def test_update_and_plan_are_one_program_each(
+    method: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nothing in them leaves the program (a host sync, a loop over samples): gradients and their
     penalties, random numbers, optimisers and statistics are all in it."""
-    expected = learned(method=method)
+    expected = learned(method=method, **changes)
     recorded = Recorded(monkeypatch)
-    result = learned(method=method, compile=True)
-    assert len(recorded.programs) == (2 if plans(method) else 1)
+    result = learned(method=method, compile=True, **changes)
+    assert len(recorded.programs) == (2 if changes.get("mpc", plans(method)) else 1)
     assert_close(result, expected, 1e-5)
     np.testing.assert_allclose(result[1], expected[1], atol=1e-5)
 
