@@ -96,8 +96,13 @@ class Resumed(Monitor):
 @pytest.mark.parametrize("at", [300, 530, 540])  # before an update, between two, after the last
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [("cdred", {}), ("bc", {}), ("true_reward", {"keep": "best"})],
-    ids=["cdred", "bc", "the best of an expert"],
+    [
+        ("cdred", {}),
+        ("cdred", {"precision": "bfloat16"}),
+        ("bc", {}),
+        ("true_reward", {"keep": "best"}),
+    ],
+    ids=["cdred", "cdred in bfloat16", "bc", "the best of an expert"],
 )
 def test_resumed_to_the_byte(method: str, changes: dict[str, Any], at: int) -> None:
     settings = toy(method, average=0.9, **TWICE, **changes)
