@@ -31,6 +31,11 @@ LIGHT = [
     "cdred", "cdred.envs.tasks", "cdred.methods", "cdred.report.catalogue",
     "cdred.report.experiment", "cdred.suites",
     *(name for name in modules("cdred.suites") if name.endswith(".tasks")),
+    *(
+        name
+        for name in modules("cdred.methods")
+        if name.endswith((".display", ".method", ".settings"))
+    ),
 ]  # fmt: skip
 
 
