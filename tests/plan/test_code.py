@@ -209,3 +209,43 @@ def test_what_was_loaded_beside_the_listed_is_noticed(
         "shop/methods/blue/paint.py", "shop/methods/green/__init__.py",
         "shop/methods/red/__init__.py", "shop/parts/unused.py",
     ]  # fmt: skip
+
+
+# ---- methods and tasks that an installed package registers --------------------------------------
+
+
+def test_an_entry_point_is_found_by_its_name_and_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cdred import methods
+    from cdred.envs.tasks import find
+    from cdred.plan.entries import agent_modules, own_modules
+
+    (tmp_path / "lab").mkdir()
+    (tmp_path / "lab/__init__.py").touch()
+    (tmp_path / "lab/method.py").write_text(
+        "from cdred.methods.bc.method import METHOD as BC\nMETHOD = BC\n"
+    )
+    (tmp_path / "lab/task.py").write_text("def make(): ...\n")
+    (tmp_path / "lab-1.0.dist-info").mkdir()
+    (tmp_path / "lab-1.0.dist-info/METADATA").write_text("Name: lab\nVersion: 1.0\n")
+    (tmp_path / "lab-1.0.dist-info/entry_points.txt").write_text(
+        "[cdred.methods]\nlab-cloning = lab.method:METHOD\n"
+        "[cdred.tasks]\nlab-task = lab.task:make\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    methods.find.cache_clear()
+    try:
+        assert "lab-cloning" in methods.names()
+        assert methods.find("lab-cloning").module == "lab.method"
+        assert find("lab-task").suite == "own" and own_modules(["lab-task"]) == ["lab.task"]
+        entries = [*agent_modules("lab-cloning"), *own_modules(["lab-task"])]
+        before = Code(CHECKOUT).table(entries)
+        assert before.keys() >= {"lab/__init__.py", "lab/method.py", "lab/task.py"}
+        (tmp_path / "lab/task.py").write_text("def make(): ...\nx = 1\n")
+        after = Code(CHECKOUT).table(entries)
+        assert {name for name in after if after[name] != before.get(name)} == {"lab/task.py"}
+    finally:
+        methods.find.cache_clear()
+        for name in [name for name in sys.modules if name.split(".")[0] == "lab"]:
+            del sys.modules[name]
