@@ -121,6 +121,6 @@ def record(args: argparse.Namespace) -> None:
 
 
 def cache(args: argparse.Namespace) -> None:
-    from cdred.engines import sharing
+    from cdred.engines import dvc_storage
 
-    sharing.drop_damaged()
+    dvc_storage.drop_damaged()

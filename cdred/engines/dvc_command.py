@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from cdred.engines import dvc, sharing
+from cdred.engines import dvc, dvc_storage
 from cdred.errors import CdredError, without_secrets
 from cdred.plan import Plan, dvc_lock
 from cdred.system.exit_status import exit_status
@@ -45,14 +45,14 @@ def _run(arguments: list[str]) -> int:
     if command == "commit":
         _check_commit(Plan.load())
     elif command in ("push", "pull", "fetch"):
-        sharing.check_remote(command, arguments[1:])
+        dvc_storage.check_remote(command, arguments[1:])
         if command == "push":
-            sharing.drop_damaged()
+            dvc_storage.drop_damaged()
         else:
             _drop_halves()
     status = _dvc(arguments)
     if status == 0 and command in ("pull", "fetch", "checkout"):
-        sharing.drop_damaged()
+        dvc_storage.drop_damaged()
     return status
 
 
@@ -80,7 +80,7 @@ def _check_commit(plan: Plan) -> None:
 def _drop_halves() -> None:
     """Before a pull: half a file, of a full disk or a cut connection, is fetched again."""
     try:
-        sharing.drop_damaged()
+        dvc_storage.drop_damaged()
     except CdredError as exc:
         print(f"cdred: {exc}", file=sys.stderr)
 

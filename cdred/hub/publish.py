@@ -270,7 +270,7 @@ def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
         try:
             commit = repeated(ask).sha
         except errors.RevisionNotFoundError:
-            if not _foreign(api, one):
+            if not _has_others_contents(api, one):
                 return True
             raise CdredError(
                 f"{one.repository}: a {one.kind} of this name is there that cdred did not "
@@ -291,7 +291,7 @@ def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
     return False
 
 
-def _foreign(api: Any, one: Publication) -> bool:
+def _has_others_contents(api: Any, one: Publication) -> bool:
     """Tell whether a repository has contents that cdred did not publish."""
     files = repeated(partial(api.list_repo_files, one.repository, repo_type=one.kind))
     return PUBLICATION not in files and bool(set(files) - {".gitattributes"})

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cdred.engines import dvc, sharing
+from cdred.engines import dvc, dvc_storage
 from cdred.errors import CdredError
 from cdred.plan import dvc_lock
 
@@ -49,7 +49,7 @@ def test_a_checkout_that_dvc_cannot_read(
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     with pytest.raises(CdredError) as caught:
-        sharing.drop_damaged()
+        dvc_storage.drop_damaged()
     assert line in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_file_in_the_cache_is_not_waited_for(
     else:
         cached.symlink_to("/dev/zero")
     with pytest.raises(CdredError, match=r"^damaged, so removed: \.dvc/cache/files/md5/01/"):
-        sharing.drop_damaged()
+        dvc_storage.drop_damaged()
     assert not cached.is_symlink() and not cached.exists()
     assert (tmp_path / "a").is_dir()
 
