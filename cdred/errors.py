@@ -33,7 +33,7 @@ class CdredError(Exception):
 
 
 def is_control(character: str) -> bool:
-    """Tell whether a character does something else than stand for itself."""
+    """Tell whether a character controls how text is displayed, or cannot be displayed itself."""
     return unicodedata.category(character) in _CONTROLS and character not in _JOINERS
 
 

@@ -85,7 +85,7 @@ def median(returns: list[float]) -> int:
 
 
 def write(directory: Path, content: dict[str, Any]) -> None:
-    """Write `results`. Raises CdredError when a return among them is no number."""
+    """Write `results`. Raises CdredError when a return among them is not a number."""
     results_file.check(content, results_file.FILE)
     text = json.dumps(content, indent=1, sort_keys=True)
     (directory / results_file.FILE).write_text(text + "\n", encoding="utf-8")

@@ -53,7 +53,8 @@ def check(c: Config, where: Where) -> None:
 
 
 def check_experiment(c: Config, where: Where) -> None:
-    """Every name in it refers to something that exists, once."""
+    """Check that every name in the experiment refers to something that exists, and stands there
+    once."""
     e = c.experiment
     check_name(e.name, ("experiment", "name"), where)
     for k, task in enumerate(e.tasks):

@@ -22,8 +22,9 @@ RANGES = ((0, 255), (0, 1), (-1, 1))  # of pixels, by convention
 
 @dataclass(frozen=True)
 class Expected:
-    """The task that an episode is of, its observation mode, the steps that one of the task's takes
-    in the recording, and how many of the task's steps it must have at least."""
+    """What an episode of a recording must be: of which task and observation mode, how many
+    recorded steps make one of the task's (`stride`), and of at least how many of these
+    (`horizon`)."""
 
     task: str
     obs: str = "state"

@@ -62,8 +62,8 @@ def matrix_precision(s: WorldModelSettings, device: torch.device) -> AbstractCon
 
 @contextlib.contextmanager
 def tensor_float32(s: WorldModelSettings, device: torch.device) -> Iterator[None]:
-    """Let a CUDA device multiply float32 by its faster units, which round to 10 bits, if the
-    settings say so."""
+    """Let a CUDA device multiply float32 as TF32, on its tensor cores, with a mantissa of 10
+    bits, if the settings say so."""
     if s.precision != "tf32" or device.type != "cuda":
         yield
         return
@@ -151,8 +151,8 @@ class Graph:
 def _generate(
     recorded: GraphModule, tensors: Sequence[Tensor], on_cuda: bool
 ) -> Callable[..., Any]:
-    """A program of the recorded operations. torch.compile would record them once more, and look at
-    each call whether it still fits."""
+    """Compile the traced operations. torch.compile would trace them once more, and check its guards
+    at each call."""
     import torch._inductor  # takes seconds
 
     # It warns of a compiler of CUDA that is there without a device.

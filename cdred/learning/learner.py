@@ -130,7 +130,7 @@ class Learner:
         return metrics
 
     def _set_scalars(self) -> None:
-        """Tell the optimisers the size of their next steps, which the number of updates decides."""
+        """Set the step sizes of the optimisers, which depend on the number of updates made."""
         s, factor = self.s, 1.0
         if s.lr_schedule == "linear":
             factor = max(1 - self.updates / self.total_updates, 0.0)

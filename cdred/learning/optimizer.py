@@ -55,8 +55,8 @@ def _padded(count: int) -> int:
 class Adam:
     """Adam (arXiv 1412.6980) on flat parameters.
 
-    `step` is a function of tensors alone, of which it changes the first three in place. What it
-    takes of the number of steps made is computed outside, by `scalars`.
+    `step` is a function of tensors alone, of which it changes the first three in place. What
+    depends on the number of steps made is computed outside, by `scalars`.
     """
 
     BETAS = 0.9, 0.999

@@ -54,7 +54,7 @@ class Results(Document):
 
 
 def read(directory: Path) -> Results:
-    """The results in a directory. Raises CdredError when they are missing or not as they must be,
+    """The results in a directory. Raises CdredError when they are missing or malformed,
     or of a method that is not known here."""
     return check(documents.read_json(directory / FILE), str(directory / FILE))
 

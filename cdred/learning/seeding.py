@@ -48,7 +48,8 @@ def restore_generator(generator: Any, state: Any) -> None:
 
 
 def generators() -> dict[str, Any]:
-    """The state of the generators of Python, numpy and torch, as plain values and tensors."""
+    """The state of the random number generators of Python, numpy and torch, as plain values
+    and tensors."""
     version, internal, gauss = random.getstate()
     return {
         "python": (version, torch.tensor(internal), gauss),

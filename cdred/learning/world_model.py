@@ -98,7 +98,7 @@ class WorldModel(nn.Module):
     def q_logits(
         self, z: Tensor, action: Tensor, members: Tensor | None = None, target: bool = False
     ) -> Tensor:
-        """Bin logits of the Q ensemble, (members, ..., B); scalars have no bins but one."""
+        """Bin logits of the Q ensemble, (members, ..., B); a scalar head has a single bin."""
         x = torch.cat([z, action], -1)
         net = self.target_q if target else self.q
         return net(x.flatten(0, -2).unsqueeze(0), members).unflatten(1, x.shape[:-1])

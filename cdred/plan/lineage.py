@@ -50,8 +50,8 @@ def chain(root: Path, path: str, known: Manifests | None = None) -> Manifests:
 
 
 def check_identity(path: str, own: dict[str, Any]) -> None:
-    """Refuse a manifest, with a CdredError, that is another artifact's than that at `path`, or that
-    has inputs which its stage does not read."""
+    """Refuse a manifest that is not that of the artifact at `path`, or has inputs that its stage
+    does not read, with a CdredError."""
     if (actual := output_path(*_identity(own)).as_posix()) != path:
         raise CdredError(f"{path}: its manifest is that of {actual}")
     least, most, stages = INPUTS[own["stage"]]

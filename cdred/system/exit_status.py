@@ -113,5 +113,5 @@ def _flush(more: bytes = b"") -> str:
 
 
 def _drop(stream: TextIO) -> None:
-    """Let a stream take what is left to print, else Python tries it again at its end."""
+    """Send what a stream still holds nowhere; Python would try to write it again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
