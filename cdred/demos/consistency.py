@@ -22,21 +22,22 @@ REPLAYED = 3  # episodes
 REMEDY = "in another order, or units? check_observations: false takes them as they are"
 
 
-def check(where: str, task: str, episodes: Sequence[Episode]) -> str:
+def check(where: str, task: str, episodes: Sequence[Episode], play: bool = True) -> str:
     """Compare vectors of observations with the environment's; return what was compared, as text.
 
     Where the environment, reset with an episode's seed, begins as the episode does, its first
-    actions are played again; else the first observations must lie in the range of the
-    environment's, which tells nothing of components that all begin with 0. Raises CdredError, with
-    what differs, when they do not agree.
+    actions are played again, unless they are means of several (`play` is false); else the first
+    observations must lie in the range of the environment's, which tells nothing of components that
+    all begin with 0. Raises CdredError, with what differs, when they do not agree.
     """
     if episodes[0].obs.dtype == np.uint8:
         return f"{where}: observations are pixels, not compared with the environment's"
     with closing(make(task)) as env:
-        replayed = 0
+        repeated = 0
         for k, e in enumerate(episodes[:REPLAYED]):
             own = [env.reset(seed=e.seed % 2**32)[0]]
-            if _close(np.sort(own[0]), np.sort(e.obs[0])):  # in whatever order
+            begins = _close(np.sort(own[0]), np.sort(e.obs[0]))  # in whatever order
+            if begins and play:
                 own += [env.step(action)[0] for action in e.action[:STEPS]]
             for step, (obs, recorded) in enumerate(zip(own, e.obs[: STEPS + 1], strict=False)):
                 if _close(obs, recorded):
@@ -49,9 +50,11 @@ def check(where: str, task: str, episodes: Sequence[Episode]) -> str:
                         f"its actions lead elsewhere in step {step}: of another rate (`stride`) or "
                         f"control? check_observations: false takes it as it is"
                     )
-            replayed += len(own) > 1
-        if replayed:
-            return f"{where}: {replayed} episodes played again by their seeds: as recorded"
+            repeated += begins
+        if repeated and play:
+            return f"{where}: {repeated} episodes played again by their seeds: as recorded"
+        if repeated:
+            return f"{where}: {repeated} episodes begin as the environment does with their seeds"
         first = np.stack([env.reset(seed=seed)[0] for seed in range(RESETS)])
     _check_range(where, np.stack([e.obs[0] for e in episodes]), first)
     return f"{where}: first observations are within the environment's (no seeds that repeat them)"

@@ -138,7 +138,9 @@ class Learner:
             factor = 0.1 ** (self.updates // s.lr_decay_every)
         due = self.reward_model.is_due(self.updates)
         rows = [o.scalars(factor, n != "reward" or due) for n, o in self.optimizers.items()]
-        self.scalars.copy_(torch.tensor(rows))
+        # Pinned, a CUDA device fetches them by itself while this process goes on.
+        pinned = self.device.type == "cuda"
+        self.scalars.copy_(torch.tensor(rows, pin_memory=pinned), non_blocking=pinned)
 
     def _step_of(self, *arguments: Any) -> Tensor:
         """`_step_of_tensors` of `tensors` one by one, the parts of a batch and its `num_expert`."""

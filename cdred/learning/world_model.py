@@ -12,6 +12,8 @@ from cdred.learning.networks import EnsembleMLP, PixelEncoder, SimNorm, mlp
 from cdred.learning.settings import Settings, WorldModelSettings
 from cdred.learning.twohot import two_hot_inverse
 
+HALF_LOG_2_PI = 0.9189385332046727  # of a Gaussian's density
+
 
 class Policy(nn.Module):
     """Squashed Gaussian over actions given a latent state."""
@@ -35,12 +37,16 @@ class Policy(nn.Module):
         dimension; the tanh correction cancels there and is left out here. `squashed` is that of
         the actions themselves, as in SAC, which keeps the policy from saturating. CDRED's and
         IQ-MPC's authors build on TD-MPC2's first version, `scaled_squashed`: the density before
-        tanh is multiplied and the correction, which is not, stays.
+        tanh, whose constant is that of one dimension, is multiplied, and the correction, which is
+        not, stays.
         """
         mean, log_std = self(z)
         noise = torch.randn_like(mean)
         action = (mean + noise * log_std.exp()).tanh()
-        log_density = (-0.5 * noise.square() - log_std - 0.9189385332046727).sum(-1, keepdim=True)
+        if self.entropy == "scaled_squashed":
+            log_density = (-0.5 * noise.square() - log_std).sum(-1, keepdim=True) - HALF_LOG_2_PI
+        else:
+            log_density = (-0.5 * noise.square() - log_std - HALF_LOG_2_PI).sum(-1, keepdim=True)
         if self.entropy != "squashed":
             log_density = log_density * mean.shape[-1]
         if self.entropy == "scaled":
@@ -72,7 +78,7 @@ class WorldModel(nn.Module):
         scalar_q: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.symlog_max, self.num_q, self.tau = s.symlog_max, s.num_q, s.tau
+        self.symlog_max, self.num_q = s.symlog_max, s.num_q
         self.scalar_q = scalar_q
         joint = s.latent_dim + action_dim
         hidden = [s.mlp_dim, s.mlp_dim]
@@ -111,7 +117,3 @@ class WorldModel(nn.Module):
         """Values of two randomly chosen members, (2, ..., 1); no other member is evaluated."""
         members = torch.randperm(self.num_q, device=z.device)[:2] if self.num_q > 2 else None
         return self.q_values(self.q_logits(z, action, members, target))
-
-    @torch.no_grad()
-    def update_target_q(self) -> None:
-        torch._foreach_lerp_(list(self.target_q.parameters()), list(self.q.parameters()), self.tau)

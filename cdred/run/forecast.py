@@ -19,7 +19,7 @@ SECONDS = 0.7  # that a rate is measured for
 START = 6.0
 FILM, PAGES, COMPILING = 6.0, 10.0, 45.0
 # What compiling leaves of the time of an update (docs/performance.md).
-COMPILED_SHARE = 0.6
+COMPILED_SHARE = 0.45
 
 
 def measure(plan: Plan, jobs: Iterable[Job]) -> dict[Job, float]:

@@ -222,7 +222,7 @@ def _compare_observations(plan: Plan, job: Job, out: Path) -> None:
     entry = plan.config.demos[job.entry]
     if isinstance(entry, RecordedDemos) and entry.check_observations:
         episodes = dataset.read(out, job.task, entry.obs)
-        logger.info(consistency.check(entry.path, job.task, episodes))
+        logger.info(consistency.check(entry.path, job.task, episodes, play=entry.stride == 1))
 
 
 def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:

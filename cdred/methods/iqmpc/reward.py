@@ -41,9 +41,9 @@ class InverseSoftQ(RewardModel):
         register_scalar(self, "penalty", s.gradient_penalty)
 
     def value(self, model: WorldModel, z: Tensor, target: bool = False) -> Tensor:
-        """V(z): (..., L) -> (..., 1); the policy is a constant of it."""
-        with torch.no_grad():
-            action, entropy = model.policy.sample(z)
+        """V(z): (..., L) -> (..., 1). Its slope in z is also that of the policy's action and
+        entropy, as in the authors' code."""
+        action, entropy = model.policy.sample(z)
         return torch.minimum(*model.q_pair(z, action, target)) + self.beta * entropy
 
     def losses(self, model: WorldModel, r: Rollout) -> Losses:
