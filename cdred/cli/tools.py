@@ -127,11 +127,14 @@ def bench(args: argparse.Namespace) -> None:
 def _versus(args: argparse.Namespace) -> None:
     from cdred.tools import bench_pair
 
+    if args.device == "cuda" or args.seconds < math.inf:
+        raise CdredError("bench: --vs times all of it on the processor: no --device, no --seconds")
     rows = bench_pair.run(
         args.vs, args.sizes, args.threads, args.rounds, not args.no_compile, _progress
     )
     if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        known = bench_pair.circumstances(args.vs, args.threads, args.rounds) | {"rows": rows}
+        args.json.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
     print(bench_pair.table(rows))
 
 

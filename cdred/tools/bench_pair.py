@@ -18,6 +18,7 @@ from typing import Any
 
 import cdred
 from cdred.errors import CdredError
+from cdred.system import machine
 
 HERE = Path(cdred.__file__).parent.parent
 WORKER = Path(__file__).with_name("bench_worker.py")
@@ -87,9 +88,11 @@ def _pair(other: Path, made: list[Any], rounds: int) -> Iterator[dict[str, Any]]
                 (ms, _) = worker.ask(time=[operation, 3])
                 counts.append(max(1, round(LEAST / ms)))
             times: list[list[Any]] = [[], []]
-            for _ in range(rounds):
+            for k in range(rounds + 1):  # the first warms the machine up
                 for worker, count, measured in zip(workers, counts, times, strict=True):
-                    measured.append(worker.ask(time=[operation, count]))
+                    found = worker.ask(time=[operation, count])
+                    if k:
+                        measured.append(found)
             (ms, cpu_ms), (ms_there, cpu_ms_there) = (
                 map(statistics.median, zip(*measured, strict=True)) for measured in times
             )
@@ -97,6 +100,19 @@ def _pair(other: Path, made: list[Any], rounds: int) -> Iterator[dict[str, Any]]
                 "operation": operation, "ms": ms, "ms_there": ms_there, "cpu_ms": cpu_ms,
                 "cpu_ms_there": cpu_ms_there, "ratio": ms_there / ms,
             }  # fmt: skip
+
+
+def circumstances(other: Path, threads: int, rounds: int) -> dict[str, Any]:
+    """The machine, and the commit of each checkout, for whoever keeps the rows."""
+
+    def commit(checkout: Path) -> str:
+        command = ["git", "-C", str(checkout), "describe", "--always", "--dirty"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.strip()
+
+    return {
+        "machine": machine.name(), "threads": threads, "rounds": rounds,
+        "here": commit(HERE), "there": commit(other),
+    }  # fmt: skip
 
 
 def table(rows: list[dict[str, Any]]) -> str:

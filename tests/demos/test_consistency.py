@@ -64,3 +64,14 @@ def test_actions_of_another_rate_are_refused(recorded: list[Episode]) -> None:
     slower = [replace(e, obs=e.obs[::2], action=e.action[::2]) for e in recorded]
     with pytest.raises(CdredError, match="its actions lead elsewhere in step 1: of another rate"):
         consistency.check("it", TASK, slower)
+
+
+def test_means_of_actions_are_not_played_again(recorded: list[Episode]) -> None:
+    """Those of a recording that is read by stride; its first states still tell."""
+    slower = [replace(e, obs=e.obs[::2], action=e.action[::2]) for e in recorded]
+    assert consistency.check("it", TASK, slower, play=False) == (
+        "it: 3 episodes begin as the environment does with their seeds"
+    )
+    other = changed(slower, lambda obs: obs[:, ::-1], seeds=True)
+    with pytest.raises(CdredError, match="in another order, or units"):
+        consistency.check("it", TASK, other, play=False)
