@@ -7,7 +7,7 @@ Standard library and yaml alone: Snakemake evaluates this on cluster nodes witho
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from cdred.errors import CdredError
 from cdred.methods import EXPERT
 from cdred.plan import recordings
 from cdred.plan.code import Code
-from cdred.plan.described import entries
 from cdred.plan.entries import (
     agent_modules,
     own_modules,
@@ -165,9 +164,7 @@ class Plan:
         methods = [EXPERT, *(self.config.runs[run].method for run in e.runs)]
         code = self.code.table([*stage_modules("report"), *report_modules(methods)])
         inputs = (*sources, *evaluations)
-        described = {name: asdict(entry) for name, entry in entries(self.config).items()}
-        params = e.model_dump() | {"described": described}
-        return self._add("report", "", e.name, 0, params, ("experiment",), inputs, code)
+        return self._add("report", "", e.name, 0, e.model_dump(), ("experiment",), inputs, code)
 
     def _expert_modules(self, name: str) -> list[str]:
         """The modules of an expert's method."""

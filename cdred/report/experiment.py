@@ -8,6 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+# Of ways of acting; the others are words already.
+WORDS = {"plan": "MPPI", "scripted": "script", "checkpoint": "as saved", "hub": "as saved"}
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -15,7 +18,7 @@ class Entry:
 
     name: str
     method: str
-    acts_by: str  # when it is evaluated: MPPI, the policy's mean or sample, a script
+    way: str  # of acting when it is evaluated (`plan`, `mean`, `sample`), or its source
     steps: int
     obs: str  # what it sees
     demos: str = ""
@@ -23,6 +26,11 @@ class Entry:
     alike: str = ""  # the first run that differs in its demonstrations alone; it may be the same
     trained: bool = True  # here; not taken from elsewhere
     keeps_best: bool = False  # of the points of its learning curve, instead of the last
+
+    @property
+    def acts_by(self) -> str:
+        """The way of acting, in words."""
+        return WORDS.get(self.way, self.way)
 
     @property
     def imitates(self) -> bool:
