@@ -3,9 +3,9 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 
-# Tests start engines and stages of their own, and wait for them nearly half of the time: three at a
-# time keep two cores busy. A file's run in one process, in the order of tests/conftest.py.
-PARALLEL := --numprocesses 3 --dist loadfile --no-loadscope-reorder
+# Tests start engines and stages of their own: two of them at a time, a file's in one process, in
+# the order of tests/conftest.py. Three at a time are no faster on two cores.
+PARALLEL := --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 
