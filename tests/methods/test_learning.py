@@ -1,6 +1,6 @@
 """That the baselines learn: inverse soft Q, with a model and without, and SAIL, mw-window-open from ten
-episodes of the benchmark's own policy, in a minute or two each; CFIL, GAIL and HyPE cup-catch, whose
-expert is trained first, in nine. What every method comes to is in docs/results.md."""
+episodes of the benchmark's own policy, in two or three minutes each; CFIL, GAIL and HyPE cup-catch,
+whose expert is trained first, in fifteen. What every method comes to is in docs/results.md."""
 
 from __future__ import annotations
 
@@ -26,25 +26,17 @@ def demonstrations() -> list[Episode]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["iqmpc", "iqlearn"])
-def test_inverse_soft_q_learns(method: str, demonstrations: list[Episode]) -> None:
+@pytest.mark.parametrize(
+    ("method", "steps"), [("iqmpc", 5000), ("iqlearn", 10000), ("sail", 10000)]
+)
+def test_an_adversary_learns(method: str, steps: int, demonstrations: list[Episode]) -> None:
+    """On seed 0 IQ-Learn has 1.0 from step 6,000 on, SAIL 0.9 from step 7,000 on."""
     settings = methods.find(method).settings.preset(
-        "small", steps=5000, eval_every=1000, eval_episodes=10
+        "small", steps=steps, eval_every=1000, eval_episodes=10
     )
     _, history = train(TASK, method, settings, 0, demonstrations, CPU)
     successes = [point["success"] for point in history.curve]
     assert successes[-1] >= 0.7, successes
-
-
-@pytest.mark.slow
-def test_a_support_weighted_adversary_learns(demonstrations: list[Episode]) -> None:
-    """At its best; on seed 0 it has 0.0, 0.2, 0.1, 1.0, 0.5."""
-    settings = methods.find("sail").settings.preset(
-        "small", steps=5000, eval_every=1000, eval_episodes=10
-    )
-    _, history = train(TASK, "sail", settings, 0, demonstrations, CPU)
-    successes = [point["success"] for point in history.curve]
-    assert max(successes) >= 0.7, successes
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +57,7 @@ def of_an_expert(baselines: Config) -> list[Episode]:
 def test_what_compares_both_streams_learns(
     run: str, baselines: Config, of_an_expert: list[Episode]
 ) -> None:
-    """By the settings of its table, where at its best CFIL has 703 to 953, GAIL 962, HyPE 930."""
+    """By the settings of its table, but from ten demonstrations."""
     chosen = baselines.runs[run]
     _, history = train("cup-catch", chosen.method, chosen.settings, 0, of_an_expert, CPU)
     returns = [point["return_mean"] for point in history.curve]
