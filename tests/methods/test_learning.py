@@ -1,6 +1,7 @@
-"""That the baselines learn: inverse soft Q, with a model and without, SAIL and CFIL, mw-window-open from
-ten episodes of the benchmark's own policy, in two to seven minutes each; CFIL, GAIL and HyPE cup-catch,
-whose expert is trained first, in fifteen. What every method comes to is in docs/results.md."""
+"""That the baselines learn: inverse soft Q, with a model and without, SAIL and CFIL, mw-window-open
+from ten episodes of the benchmark's own policy, in two to seven minutes each; CFIL, GAIL and HyPE
+cup-catch, whose expert is trained first, in fifteen. What every method comes to is in
+docs/results.md."""
 
 from __future__ import annotations
 
