@@ -22,7 +22,7 @@ RANGES = ((0, 255), (0, 1), (-1, 1))  # of pixels, by convention
 
 @dataclass(frozen=True)
 class Expected:
-    """What an episode of a recording must be: of which task and observation mode, how many
+    """The demands on an episode of a recording: of which task and observation mode, how many
     recorded steps make one of the task's (`stride`), and of at least how many of these
     (`horizon`)."""
 

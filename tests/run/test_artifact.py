@@ -1,4 +1,4 @@
-"""What may become an artifact."""
+"""The conditions under which a result becomes an artifact."""
 
 from __future__ import annotations
 
