@@ -18,6 +18,7 @@ from support.learning import TASK, demonstrations, toy, weights
 from support.project import CHECKOUT
 
 from cdred import methods
+from cdred.cli import main
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning import derived, graph
@@ -226,6 +227,14 @@ def test_bench_measures_every_part_and_writes_it(tmp_path: Path) -> None:
 def test_only_another_checkout_is_timed_beside(tmp_path: Path) -> None:
     with pytest.raises(CdredError, match="not a checkout of this project"):
         bench_pair.run(tmp_path, ["small"], 1, 1, False, print)
+
+
+@pytest.mark.parametrize("option", ["--device=cuda", "--seconds=9"])
+def test_what_does_not_go_with_another_checkout_is_refused(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["bench", "--vs", str(CHECKOUT), option]) == 2
+    assert "--vs times all of it on the processor" in capsys.readouterr().err
 
 
 @pytest.mark.slow
