@@ -1,7 +1,9 @@
-"""Train for real on a device for a share of time: an expert, its demonstrations, CDRED on them.
+"""Train for real on a device for a share of time.
 
-Without the engines and their artifacts, since the machine may lack both: what it takes and
-reaches is written to a JSON file as it comes. scripts/test-cuda runs it.
+Without the engines and their artifacts, since the machine may lack both: what it takes and reaches
+is written to a JSON file as it comes. By default an expert of true reward, then CDRED on its
+episodes; `--demonstrations DIR` are those of an artifact, and then there is no expert.
+scripts/test-cuda runs it.
 """
 
 from __future__ import annotations
@@ -16,25 +18,25 @@ from typing import Any
 
 import numpy as np
 import torch
+import yaml
 
-from cdred import methods
+from cdred import documents, methods
+from cdred.demos import dataset
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
+from cdred.learning import registry
 from cdred.learning.agent import Agent
 from cdred.learning.device import device_name, prepare, select
 from cdred.learning.monitor import Monitor
-from cdred.learning.online_trainer import OnlineTrainer
 from cdred.learning.play import play
 from cdred.learning.seeding import seed_everything
-from cdred.learning.settings import PRESETS, WorldModelSettings
+from cdred.learning.settings import PRESETS, Settings
 from cdred.system import machine
 from cdred.system.sampler import nvidia_gpus
 
-SHARES = {
-    methods.EXPERT: 0.5,
-    "cdred": 0.4,
-}  # of the time; the rest is for demonstrations and loading
-DEMONSTRATIONS = 5
+EXPERTS_SHARE = 0.5  # of the time, where there is one
+LAST = 0.06  # share of the time that is left for the episodes at the end
+DEMONSTRATIONS, EVALUATED = 5, 20  # episodes
 WRITE_EVERY = 2.0  # seconds
 
 
@@ -79,14 +81,14 @@ class Clock(Monitor):
 
 
 def train(
-    task: str, method: str, s: WorldModelSettings, demonstrations: list[Episode],
-    device: torch.device, clock: Clock,
+    task: str, method: str, s: Settings, demonstrations: list[Episode], device: torch.device,
+    clock: Clock,
 ) -> Agent:  # fmt: skip
     """Train until time is up, and return the agent as it is then."""
     seed_everything(0)
     spec = find(task)
     agent = Agent.create(task, method, (spec.obs_dim,), spec.action_dim, s).to(device)
-    trainer = OnlineTrainer(agent, s, 0, demonstrations, clock)
+    trainer = registry.load(agent.spec.trainer)(agent, s, 0, demonstrations, clock)
     with contextlib.suppress(TimeUpError):
         trainer.run()  # closes its simulators
     clock.row_["updates"] = trainer.updates
@@ -104,6 +106,9 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cuda")
     parser.add_argument("--task", default="walker-walk")
     parser.add_argument("--preset", choices=[*PRESETS], default="paper")
+    parser.add_argument("--methods", nargs="+", default=["cdred"])
+    parser.add_argument("--demonstrations", type=Path, metavar="DIR")
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the settings")
     parser.add_argument("--seconds", type=float, default=270)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
@@ -111,8 +116,8 @@ def main() -> None:
     prepare(2 if args.device == "cuda" else 1)
     device = select(args.device, machine.take_gpu)
     found: dict[str, Any] = {
-        "device": device_name(device), "machine": machine.name(),
-        "torch": torch.__version__, "task": args.task, "preset": args.preset,
+        "device": device_name(device), "machine": machine.name(), "torch": torch.__version__,
+        "task": args.task, "preset": args.preset, "set": args.set,
     }  # fmt: skip
 
     def write() -> None:
@@ -121,20 +126,37 @@ def main() -> None:
         args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
     demonstrations: list[Episode] = []
-    for method, share in SHARES.items():
-        s = methods.find(method).settings.preset(
-            args.preset, steps=10**6, log_every=100, eval_every=2_000, eval_episodes=3
-        )
-        row = found["expert" if method == methods.EXPERT else method] = {}
-        clock = Clock(row, share * args.seconds, write)
-        agent = train(args.task, method, s, demonstrations, device, clock)
-        write()
+    if args.demonstrations:
+        demonstrations = dataset.read(args.demonstrations, args.task)
+        returns = [e.episode_return for e in demonstrations]
+        found["demonstrations"] = {"episodes": len(returns), "return_mean": np.mean(returns).item()}
+    first = [] if demonstrations else [methods.EXPERT]
+    chosen = [*first, *args.methods]
+    changes = dict(pair.split("=", 1) for pair in args.set)
+    for k, method in enumerate(chosen):
+        settings = methods.find(method).settings
+        own = {"steps": 10**6, "log_every": 100, "eval_every": 2_000, "eval_episodes": 5}
+        own |= {n: yaml.safe_load(v) for n, v in changes.items() if n in settings.model_fields}
+        s = documents.check(settings, settings.preset_values(args.preset) | own, "--set")
+        row = found[method] = {}
         left = args.seconds - (time.monotonic() - begun)
-        if left < 5:
+        share = EXPERTS_SHARE if method == methods.EXPERT else 1 / (len(chosen) - k)
+        agent = train(
+            args.task, method, s, demonstrations, device,
+            Clock(row, share * left - LAST * args.seconds, write),
+        )  # fmt: skip
+        write()
+        if args.seconds - (time.monotonic() - begun) < LAST / 2 * args.seconds:
             break
-        episodes = play(agent, args.task, DEMONSTRATIONS, 1, "device test")
+        count = EVALUATED if demonstrations else DEMONSTRATIONS
+        episodes = play(agent, args.task, count, 1, "device test")
         returns = [round(e.episode_return, 1) for e in episodes]
         row |= {"returns": returns, "return_mean": round(float(np.mean(returns)), 1)}
+        if episodes[0].success is not None:
+            row |= {
+                "success_at_end": np.mean([bool(e.success) for e in episodes]).item(),
+                "success_once": np.mean([bool(e.success_once) for e in episodes]).item(),
+            }
         demonstrations = demonstrations or episodes
         write()
 

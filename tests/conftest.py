@@ -39,8 +39,11 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(scope="session")
 def measure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
-    """Keep a number under a name; written at once, so that nothing is lost when time is up."""
+    """Keep a number under a name; written at once, so that nothing is lost when time is up. Of
+    several processes, each writes a file of its own."""
     file, rows = request.config.getoption("--measurements"), {}
+    if file and (worker := os.environ.get("PYTEST_XDIST_WORKER")):
+        file = file.with_name(f"{file.stem}-{worker}{file.suffix}")
 
     def keep(name: str, value: float) -> None:
         rows[name] = value

@@ -19,6 +19,7 @@ from cdred.envs import former
 from cdred.envs.tasks import PIXEL_SHAPE, check_trusted, find, lookup
 from cdred.errors import CdredError
 from cdred.learning import derived, registry, weights
+from cdred.learning.device import send
 from cdred.learning.planner import Planner
 from cdred.learning.reward_model import RewardModel
 from cdred.learning.settings import Settings, WorldModelSettings
@@ -162,7 +163,7 @@ class Agent(nn.Module):
             shape = ", ".join(map(str, self.obs_shape))
             one = "; of a single one, give obs[None]" if found == (*self.obs_shape,) else ""
             raise CdredError(f"obs of shape {found}: observations here are (N, {shape}){one}")
-        z = self.model.encoder(torch.as_tensor(obs, device=self.device))
+        z = self.model.encoder(send(torch.as_tensor(obs), self.device))
         way = self.acts_by(explore)
         if way == "plan":
             action: Tensor = self.planner.plan(z, explore)

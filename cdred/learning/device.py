@@ -48,6 +48,14 @@ def select(kind: str, pick: Callable[[tuple[str, ...]], int] = lambda uuids: 0) 
     return torch.device("cuda", pick(uuids))
 
 
+def send(tensor: Any, device: Any) -> Any:
+    """A copy of a tensor of the host on a torch device. A CUDA device fetches it by itself, from
+    pinned memory, while this process goes on."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
 def device_name(device: Any) -> str:
     """The name of a torch device's hardware."""
     import torch

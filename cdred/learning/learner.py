@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cdred.learning import derived
+from cdred.learning.device import send
 from cdred.learning.graph import Graph, call, matrix_precision, tensor_float32, tensors_of
 from cdred.learning.optimizer import Adam, FlatParameters
 from cdred.learning.replay import Batch
@@ -138,9 +139,7 @@ class Learner:
             factor = 0.1 ** (self.updates // s.lr_decay_every)
         due = self.reward_model.is_due(self.updates)
         rows = [o.scalars(factor, n != "reward" or due) for n, o in self.optimizers.items()]
-        # Pinned, a CUDA device fetches them by itself while this process goes on.
-        pinned = self.device.type == "cuda"
-        self.scalars.copy_(torch.tensor(rows, pin_memory=pinned), non_blocking=pinned)
+        self.scalars.copy_(send(torch.tensor(rows), self.device))
 
     def _step_of(self, *arguments: Any) -> Tensor:
         """`_step_of_tensors` of `tensors` one by one, the parts of a batch and its `num_expert`."""

@@ -42,7 +42,7 @@ class Planner:
         mean = z.new_zeros(len(z), self.s.horizon, self.action_dim)
         if self.previous is not None:
             mean[:, :-1] = self.previous[:, 1:]
-        discount = torch.tensor(self.discount, device=z.device)
+        discount = z.new_full((), self.discount)
         with tensor_float32(self.s, z.device):
             self.previous, action = self.graph([], [z, mean, discount], explore)
         return action

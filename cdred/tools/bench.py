@@ -147,19 +147,28 @@ def _keep(results: dict[str, Any], rows: list[Row], path: Path | None) -> None:
         write(results, path)
 
 
-def matrix_product(precision: Precision, device: torch.device) -> Callable[[], Tensor]:
-    """One of the paper's sizes."""
+def matrix_products(precision: Precision, device: torch.device, count: int) -> Callable[[], Any]:
+    """So many of the paper's sizes. On CUDA launched at once: one by one, launching them is what
+    would be timed."""
     m, k, n = MATRICES
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a = torch.randn(m, k, dtype=dtype, device=device)
     b = torch.randn(k, n, dtype=dtype, device=device)
     s = WorldModelSettings.model_construct(precision=precision)
 
-    def product() -> Tensor:
+    def products() -> Tensor:
         with tensor_float32(s, device):
-            return a @ b
+            for _ in range(count):
+                c = a @ b
+        return c
 
-    return product
+    if device.type != "cuda":
+        return products
+    products()  # loads the library, which must not be captured
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        products()
+    return graph.replay
 
 
 class Time(NamedTuple):
@@ -202,9 +211,9 @@ def timed(call: Callable[[], Any], count: int, device: torch.device) -> Time:
 
 def warm_up(device: torch.device) -> None:
     """Multiply matrices until the processor's clock has settled and libraries are loaded."""
-    product, end = matrix_product("float32", device), time.monotonic() + WARM_UP
+    products, end = matrix_products("float32", device, 10), time.monotonic() + WARM_UP
     while time.monotonic() < end:
-        timed(product, 10, device)
+        timed(products, 1, device)
 
 
 def learner(
@@ -233,8 +242,11 @@ def learner(
         agent.execution = execution
         updates.append(partial(own.update, batch))
         plans.append(partial(agent.act, obs, explore=True))
-    products = {p: matrix_product(p, device) for p in dict.fromkeys(v.precision for v in chosen)}
-    one = 2 * math.prod(MATRICES)  # floating point operations
+    count = 100 if device.type == "cuda" else 1
+    products = {
+        p: matrix_products(p, device, count) for p in dict.fromkeys(v.precision for v in chosen)
+    }
+    work_of_products = 2 * count * math.prod(MATRICES)  # floating point operations
     updates[0]()
     plans[0]()
     if device.type == "cuda" or not memory:
@@ -243,7 +255,10 @@ def learner(
         with CountedWork() as work:
             calls[0]()
         times = side_by_side([*calls, *products.values()], device, rounds)
-        rates = dict(zip(products, (one / t.ms / 1e6 for t in times[len(calls) :]), strict=True))
+        rates = {
+            p: work_of_products / t.ms / 1e6
+            for p, t in zip(products, times[len(calls) :], strict=True)
+        }
         rows = []
         for variant, (ms, cpu_ms) in zip(chosen, times[: len(calls)], strict=True):
             rate, ratio = rates[variant.precision], times[0].ms / ms

@@ -30,7 +30,7 @@ from cdred.learning.derived import Execution
 from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.online_trainer import demonstration_replay
-from cdred.learning.replay import Batch, Replay
+from cdred.learning.replay import Batch, Replay, join
 from cdred.learning.settings import Settings
 from cdred.learning.train import train as train_agent
 from cdred.methods.bc.trainer import CloningTrainer
@@ -392,6 +392,31 @@ def test_memory_and_time_at_the_papers_sizes(device: torch.device, measure: Meas
 
 
 # ---- captured ------------------------------------------------------------------------------------
+
+
+@pytest.mark.with_device
+def test_updates_and_plans_do_not_wait_for_the_device(device: torch.device) -> None:
+    if device.type == "cpu":
+        pytest.skip("a CPU computes while it is called")
+    s = settings("cdred", compile="captured")
+    agent = Agent.create(TASK, "cdred", (5,), 1, s).eval().to(device)
+    agent.execution = "captured"
+    learner = Learner(agent.world_model, agent.reward_model, s, 0.99, 100)  # type: ignore[arg-type]
+    expert, own = (demonstration_replay(episodes((5,), 1), s, [5], 1, device) for _ in range(2))
+    z = agent.world_model.encoder(torch.randn(1, 5, device=device)).detach()
+
+    def step() -> None:
+        agent.planner.plan(z, explore=True)
+        learner.step(join(expert.sample(s.batch_size), own.sample(s.batch_size)))
+
+    for _ in range(3):  # the first two capture
+        step()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            step()
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 HOW = {"captured": "captured", "compiled": True}
