@@ -463,6 +463,23 @@ def plain(self: Any, function: Any, types: Any, args: Any = (), kwargs: Any = No
     return function(*args, **(kwargs or {}))
 
 
+# ---- compiled ------------------------------------------------------------------------------------
+
+
+@pytest.mark.with_device
+def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    check_update("compiled", device, measure)
+
+
+@pytest.mark.with_device
+def test_the_compiled_plan_is_the_eager_one(device: torch.device, measure: Measure) -> None:
+    from torch._inductor.fx_passes import post_grad
+
+    if not hasattr(post_grad, "_chain_random_ops_for_ordering"):
+        pytest.skip("the compiler of this torch reorders random calls: pytorch#181136")
+    check_plan("compiled", device, measure)
+
+
 # ---- repeating ----------------------------------------------------------------------------------
 
 
@@ -515,16 +532,3 @@ def test_repeating_and_resuming(
     if device.type == "cpu":
         assert repeats == resumes == 0.0
     assert repeats < 0.5 and resumes < 0.5
-
-
-# ---- compiled: last, as it takes longest ---------------------------------------------------------
-
-
-@pytest.mark.with_device
-def test_the_compiled_update_is_the_eager_one(device: torch.device, measure: Measure) -> None:
-    check_update("compiled", device, measure)
-
-
-@pytest.mark.with_device
-def test_the_compiled_plan_is_the_eager_one(device: torch.device, measure: Measure) -> None:
-    check_plan("compiled", device, measure)
