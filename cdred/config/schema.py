@@ -16,6 +16,7 @@ from cdred.learning.settings import Positive, Settings
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Episodes = Annotated[int, Field(ge=1, le=10_000)]  # each in an environment of its own
 Obs = Literal["state", "rgb"]
+Only = Literal["all", "successful", "successful_once"]  # episodes
 Agent = Annotated[str, Field(min_length=1, description="a directory, or a model on the Hub")]
 Recording = Annotated[
     str, Field(min_length=1, description="a file, a directory, or a dataset's id")
@@ -105,14 +106,15 @@ Expert = TrainedExpert | ScriptedExpert | CheckpointExpert | HubExpert
 
 
 class DemosEntry(Entry):
-    """Demonstrations: full episodes. `only` those that succeed, or with a return of at least
-    `min_return`."""
+    """Demonstrations: full episodes. `only` those that succeed, at their end or once, or with a
+    return of at least `min_return`."""
 
     episodes: Episodes = Field(description="how many episodes")
     obs: Obs = Field("state", description="what they hold: a vector, or pixels")
     seed: Seed = Field(0, description="of the first episode; each has the next one")
-    only: Literal["all", "successful"] = Field(
-        "all", description="whether those without success are left out"
+    only: Only = Field(
+        "all",
+        description="successful: those whose last state is a success; successful_once: any state",
     )
     min_return: Annotated[float, Field(ge=-1e12, le=1e12)] | None = Field(
         None, description="those below are left out; null: none"

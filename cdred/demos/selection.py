@@ -24,30 +24,38 @@ ROUNDS = 10  # how often an expert may try for as many episodes as are asked for
 
 @dataclass(frozen=True)
 class Selection:
-    """How many episodes, in which observation mode, from which seed; `only` those that succeed, or
-    with a return of at least `min_return`."""
+    """How many episodes, in which observation mode, from which seed; `only` those that succeed, in
+    their last state or in any (`successful_once`), or with a return of at least `min_return`."""
 
     episodes: int
     obs: str = "state"
     seed: int = 0
-    only: Literal["all", "successful"] = "all"
+    only: Literal["all", "successful", "successful_once"] = "all"
     min_return: float | None = None
 
     def accepts(self, episode: Episode) -> bool:
-        successful = self.only == "all" or bool(episode.success)
-        return successful and (self.min_return is None or episode.episode_return >= self.min_return)
+        successful = {
+            "all": True,
+            "successful": bool(episode.success),
+            "successful_once": bool(episode.success_once),
+        }
+        return successful[self.only] and (
+            self.min_return is None or episode.episode_return >= self.min_return
+        )
 
     def undecided(self, episode: Episode) -> str | None:
         """The field for lack of which it cannot be told whether an episode is accepted, if any."""
         if self.only == "successful" and episode.success is None:
             return "success"
+        if self.only == "successful_once" and episode.success_once is None:
+            return "success_once"
         unknown = self.min_return is not None and math.isnan(episode.episode_return)
         return "rewards" if unknown else None
 
     @property
     def rule(self) -> str:
         """The requirement on an episode, as text; empty if there is none."""
-        rules = ["successful"] if self.only == "successful" else []
+        rules = [] if self.only == "all" else [self.only.replace("_", " ")]
         if self.min_return is not None:
             rules.append(f"return of at least {self.min_return:g}")
         return ", ".join(rules)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cdred import documents, manifest
-from cdred.config.schema import Episodes, Evaluation, Obs
+from cdred.config.schema import Episodes, Evaluation, Obs, Only
 from cdred.documents import Document, Seed
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import check_trusted
@@ -50,7 +50,7 @@ class _Demonstrations(Document):
     episodes: Episodes
     obs: Obs
     seed: Seed
-    only: Literal["all", "successful"]
+    only: Only
     min_return: float | None
 
 

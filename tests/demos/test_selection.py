@@ -51,6 +51,15 @@ def test_only_the_episodes_that_are_accepted_are_kept() -> None:
     assert all(e.episode_return >= level for e in collect(episodes=4, min_return=level))
 
 
+def test_a_success_that_does_not_last_is_one_if_once_is_enough() -> None:
+    """Meta-World's policy pushes the stick past its goal."""
+    expert, task = ScriptedExpert("mw-stick-push"), "mw-stick-push"
+    (one,) = selection.collect(expert, task, Selection(1, only="successful_once"), "scripted")
+    assert one.success_once and not one.success
+    with pytest.raises(CdredError, match=r"only 0 of 10 .* \(successful\)"):
+        selection.collect(expert, task, Selection(1, only="successful"), "scripted")
+
+
 def test_an_expert_that_is_never_good_enough_is_told() -> None:
     with pytest.raises(CdredError, match=r"only 0 of 10 of the expert 'clumsy' .* at least 1e\+06"):
         collect(episodes=1, min_return=1e6)
