@@ -72,6 +72,7 @@ def test_a_failure_is_told_in_the_job_s_own_words(finished: Project, tmp_path: o
 
 
 def test_interrupted_it_leaves_no_process_and_goes_on(project: Project) -> None:
+    project.edit("params.yaml", "  - cdred\n", "")
     process = project.start("cdred", "demo")
     started = project.root / "logs/experts/cartpole-balance/expert/runtime.jsonl"
     while not started.exists():

@@ -139,8 +139,15 @@ def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
     assert (project.root / "dvc.lock").read_text() == lock
 
 
-@pytest.mark.parametrize("killed", ["stage", "everything"])
-@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+@pytest.mark.parametrize(
+    ("engine", "killed"),
+    [
+        ("snakemake", "everything"),
+        ("dvc", "stage"),
+        pytest.param("snakemake", "stage", marks=pytest.mark.slow),
+        pytest.param("dvc", "everything", marks=pytest.mark.slow),
+    ],
+)
 def test_killed_in_its_midst_the_same_command_completes_it(
     engine: str, killed: str, project: Project, by_dvc: Project
 ) -> None:

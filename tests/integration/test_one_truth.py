@@ -166,7 +166,10 @@ def test_a_copy_of_the_checkout(engine: str, mine: Sandbox, made: Sandbox, tmp_p
     is_whole(again, made)
 
 
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "signum",
+    [signal.SIGINT, signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_that_ends_while_its_stage_finishes(
     engine: str, signum: int, fresh: Sandbox, made: Sandbox, tmp_path: Path
@@ -224,7 +227,12 @@ def test_without_git(engine: str, bin: Path, made: Sandbox, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("snakemake", "snakemake"), ("dvc", "snakemake"), ("dvc", "dvc")]
+    ("first", "second"),
+    [
+        ("snakemake", "snakemake"),
+        ("dvc", "snakemake"),
+        pytest.param("dvc", "dvc", marks=pytest.mark.slow),
+    ],
 )
 def test_two_users_engines(
     first: str, second: str, fresh: Sandbox, made: Sandbox, tmp_path: Path
@@ -441,7 +449,7 @@ unhurried = {
 
 
 @sequences
-@settings(max_examples=3, derandomize=True, **unhurried)
+@settings(max_examples=2, derandomize=True, **unhurried)
 def test_any_sequence(
     made: Sandbox, fresh: Sandbox, references: References, tmp_path_factory: pytest.TempPathFactory,
     sequence: list[tuple], begun: bool,

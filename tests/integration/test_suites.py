@@ -19,6 +19,7 @@ def over_three(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
+@pytest.mark.slow
 @pytest.mark.needs("mw-reach", "lift-cube")
 def test_an_experiment_over_the_three_suites(over_three: Project) -> None:
     shown = over_three.run("cdred", "show")

@@ -93,6 +93,11 @@ class Resumed(Monitor):
         return torch.load(io.BytesIO(self.file.getvalue()), weights_only=True)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted() -> dict[str, Any]:
+    return {}
+
+
 @pytest.mark.parametrize("at", [300, 530, 540])  # before an update, between two, after the last
 @pytest.mark.parametrize(
     ("method", "changes"),
@@ -104,7 +109,9 @@ class Resumed(Monitor):
     ],
     ids=["cdred", "cdred in bfloat16", "bc", "the best of an expert"],
 )
-def test_resumed_to_the_byte(method: str, changes: dict[str, Any], at: int) -> None:
+def test_resumed_to_the_byte(
+    method: str, changes: dict[str, Any], at: int, uninterrupted: dict[str, Any]
+) -> None:
     settings = toy(method, average=0.9, **TWICE, **changes)
     demos = [] if method == "true_reward" else demonstrations()
 
@@ -112,8 +119,10 @@ def test_resumed_to_the_byte(method: str, changes: dict[str, Any], at: int) -> N
         agent, history = train_agent(TASK, method, settings, 3, demos, torch.device("cpu"), monitor)
         return weights(agent), history
 
-    whole = run(Monitor())
+    key = str((method, changes))
+    if key not in uninterrupted:
+        uninterrupted[key] = run(Monitor())
     interrupted = Interrupted(at)
     with pytest.raises(KeyboardInterrupt):
         run(interrupted)
-    assert run(Resumed(interrupted.file)) == whole
+    assert run(Resumed(interrupted.file)) == uninterrupted[key]

@@ -20,9 +20,10 @@ from cdred.learning.train import train as train_agent
 
 @pytest.mark.parametrize("method", methods.folders())
 def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
-    hashes = []
+    hashes, agents = [], []
     for name in ("one", "two"):
         agent, history = train(method)
+        agents.append(weights(agent))
         (tmp_path / name).mkdir()
         saving.write(tmp_path / name, agent, history)
         files = sorted(p for p in (tmp_path / name).rglob("*") if p.is_file())
@@ -31,13 +32,15 @@ def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
             "config.json", "model.safetensors", "curve.csv", "metrics.csv",
         }  # fmt: skip
     assert hashes[0] == hashes[1]
-    assert weights(train(method, seed=4)[0]) != weights(train(method, seed=3)[0])
+    assert weights(train(method, seed=4)[0]) not in agents
 
 
 @pytest.mark.parametrize("method", ["cdred", "bc"])
 def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
     """Agents of pixels: the same bytes for a seed, and the same actions when loaded again."""
-    steps = {"steps": 110, "eval_every": 110} | ({} if method == "bc" else {"seed_steps": 100})
+    steps = {"steps": 20, "eval_every": 20}
+    if method != "bc":
+        steps = {"steps": 110, "eval_every": 110, "seed_steps": 100}
     small = toy(method, conv_channels=4, **steps)
     demos, found = demonstrations(pixels=True), []
     for _ in range(2):
