@@ -117,8 +117,15 @@ def test_environments_left_open_neither_hang_nor_complain() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("environment", [{}, {"MUJOCO_GL": "osmesa"}])
-@pytest.mark.parametrize("task", ["cartpole-balance", "mw-reach"])
+@pytest.mark.parametrize(
+    ("task", "environment"),
+    [
+        ("cartpole-balance", {}),
+        ("mw-reach", {"MUJOCO_GL": "osmesa"}),
+        pytest.param("cartpole-balance", {"MUJOCO_GL": "osmesa"}, marks=pytest.mark.slow),
+        pytest.param("mw-reach", {}, marks=pytest.mark.slow),
+    ],
+)
 def test_a_process_that_learns_can_render(task: str, environment: dict[str, str]) -> None:
     """Mesa and Triton bring an LLVM each: in the wrong order they end the process."""
     code = (

@@ -101,6 +101,7 @@ def test_a_fresh_clone_that_pulls_has_nothing_to_do(by_dvc: Project, tmp_path: P
     assert dvc_is_clean(clone)
 
 
+@pytest.mark.slow
 def test_only_what_a_change_reaches_runs_again(by_dvc: Project) -> None:
     """A change of parameters and of a template, on real stages; the rest is in test_staleness."""
     project = by_dvc

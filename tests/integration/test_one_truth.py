@@ -9,7 +9,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -46,10 +46,6 @@ def test_after_either_engine_the_other_has_nothing_to_do(mine: Sandbox, made: Sa
 
 
 # ---- the cases that were seen to go wrong, by name ----------------------------------------------
-
-
-def case(happens: Callable[[Sandbox], object], stale: set[str]) -> object:
-    return pytest.param(happens, stale, id=happens.__name__)
 
 
 def times_in_the_future(sandbox: Sandbox) -> None:
@@ -119,23 +115,32 @@ def all_processes_killed_while_one_was_put_in_place(sandbox: Sandbox) -> None:
 
 
 CASES = [
-    case(times_in_the_future, set()),
-    case(times_in_the_past, set()),
-    case(everything_deleted_by_snakemake, {REPORT}),
-    case(a_manifest_emptied, {AGENT}),
-    case(a_manifest_emptied_that_was_pulled, {AGENT}),
-    case(a_file_deleted, {EXPERT}),
-    case(an_intermediate_deleted, {DEMOS}),
-    case(the_markers_deleted, set()),
-    case(a_backup_file_in_a_code_folder, set()),
-    case(a_comment_and_a_docstring, set()),
-    case(dvc_killed_while_it_wrote_its_own_files, set()),
-    case(all_processes_killed_while_one_was_put_in_place, {AGENT}),
+    (times_in_the_future, set()),
+    (times_in_the_past, set()),
+    (everything_deleted_by_snakemake, {REPORT}),
+    (a_manifest_emptied, {AGENT}),
+    (a_manifest_emptied_that_was_pulled, {AGENT}),
+    (a_file_deleted, {EXPERT}),
+    (an_intermediate_deleted, {DEMOS}),
+    (the_markers_deleted, set()),
+    (a_backup_file_in_a_code_folder, set()),
+    (a_comment_and_a_docstring, set()),
+    (all_processes_killed_while_one_was_put_in_place, {AGENT}),
+    (dvc_killed_while_it_wrote_its_own_files, set()),
 ]
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize(("happens", "stale"), CASES)
+def by_turns() -> Iterator[object]:
+    """Each case by one engine or the other; by both is slow."""
+    for k, (happens, stale) in enumerate(CASES):
+        for engine in ENGINES:
+            marks = [] if ENGINES[k % 2] == engine else [pytest.mark.slow]
+            yield pytest.param(
+                happens, stale, engine, id=f"{happens.__name__}-{engine}", marks=marks
+            )
+
+
+@pytest.mark.parametrize(("happens", "stale", "engine"), by_turns())
 def test_after(
     happens: Callable[[Sandbox], object], stale: set[str], engine: str, mine: Sandbox, made: Sandbox
 ) -> None:

@@ -98,7 +98,10 @@ def uninterrupted() -> dict[str, Any]:
     return {}
 
 
-@pytest.mark.parametrize("at", [300, 530, 540])  # before an update, between two, after the last
+@pytest.mark.parametrize(
+    "at",  # between two updates; before one, after the last
+    [530, *(pytest.param(at, marks=pytest.mark.slow) for at in (300, 540))],
+)
 @pytest.mark.parametrize(
     ("method", "changes"),
     [

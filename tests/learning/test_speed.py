@@ -37,6 +37,7 @@ OPTIONS: dict[str, Any] = {
     "plan_policy_samples": 4, "plan_elites": 8,
 }  # fmt: skip
 WITH_REWARDS = sorted(m.name for m in methods.built_in() if m.reward_model)
+UNLIKE = ("cdred", "cfil", "gail", "iqmpc", "true_reward")  # one of each kind of reward
 # What an update computes from the weights alone, before rounding had time to build up.
 LOSSES = ("consistency_loss", "reward_loss", "value_loss", "policy_loss", "total_loss")
 
@@ -105,8 +106,12 @@ class Recorded:
 
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [*((m, {}) for m in WITH_REWARDS), ("iqmpc", {"gradient_penalty": 1.0, "mpc": False})],
-)
+    [
+        *(pytest.param(m, {}, marks=[] if m in UNLIKE else [pytest.mark.slow])
+          for m in WITH_REWARDS),
+        ("iqmpc", {"gradient_penalty": 1.0, "mpc": False}),
+    ],
+)  # fmt: skip
 def test_update_and_plan_are_one_program_each(
     method: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -35,7 +35,7 @@ def test_same_seed_same_bytes(method: str, tmp_path: Path) -> None:
     assert weights(train(method, seed=4)[0]) not in agents
 
 
-@pytest.mark.parametrize("method", ["cdred", "bc"])
+@pytest.mark.parametrize("method", ["cdred", pytest.param("bc", marks=pytest.mark.slow)])
 def test_pixels_are_learned_from_alike(method: str, tmp_path: Path) -> None:
     """Agents of pixels: the same bytes for a seed, and the same actions when loaded again."""
     steps = {"steps": 20, "eval_every": 20}

@@ -18,7 +18,10 @@ from cdred.run.compile_ahead import update_of
 TENSORS = tuple[tuple[int, ...], tuple[int, ...], Any]
 
 
-@pytest.mark.parametrize("method", ["cdred", "gail", "iqmpc", "true_reward"])
+@pytest.mark.parametrize(
+    "method",
+    ["cdred", "iqmpc", *(pytest.param(m, marks=pytest.mark.slow) for m in ("gail", "true_reward"))],
+)
 def test_the_program_is_the_training_s(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
     programs: list[tuple[str, list[TENSORS]]] = []
 
