@@ -140,7 +140,7 @@ def by_turns() -> Iterator[object]:
             )
 
 
-@pytest.mark.parametrize(("happens", "stale", "engine"), by_turns())
+@pytest.mark.parametrize(("happens", "stale", "engine"), [*by_turns()])
 def test_after(
     happens: Callable[[Sandbox], object], stale: set[str], engine: str, mine: Sandbox, made: Sandbox
 ) -> None:
