@@ -138,7 +138,7 @@ def main() -> None:
         own = {"steps": 10**6, "log_every": 100, "eval_every": 2_000, "eval_episodes": 5}
         own |= {n: yaml.safe_load(v) for n, v in changes.items() if n in settings.model_fields}
         s = documents.check(settings, settings.preset_values(args.preset) | own, "--set")
-        row = found[method] = {}
+        row = found["expert" if method == methods.EXPERT else method] = {}
         left = args.seconds - (time.monotonic() - begun)
         share = EXPERTS_SHARE if method == methods.EXPERT else 1 / (len(chosen) - k)
         agent = train(
