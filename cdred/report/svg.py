@@ -87,7 +87,7 @@ def draw(name: str, title: str, label: str, plot: Plot, height: float = SIZE[1])
             _number(axes, legend)
         text = _saved(figure)
         scales = _scales(figure, axes)
-    return Panel(name, label, _tidy(text, label, scales), note)
+    return Panel(name, label, _tidy(text, name, label, scales), note)
 
 
 def draw_grid(name: str, label: str, plots: dict[str, Plot], columns: int = 3) -> Panel:
@@ -116,7 +116,7 @@ def draw_grid(name: str, label: str, plots: dict[str, Plot], columns: int = 3) -
         for axes in grid[len(plots) :]:
             axes.set_axis_off()
         text = _saved(figure)
-    return Panel(name, label, _tidy(text, label))
+    return Panel(name, label, _tidy(text, name, label))
 
 
 def _saved(figure: Any) -> str:
@@ -174,9 +174,10 @@ def nothing(name: str) -> Panel:
     return draw(name, name, f"{name}: nothing was recorded.", plot)
 
 
-def _tidy(text: str, label: str, scales: dict[str, Any] | None = None) -> str:
+def _tidy(text: str, name: str, label: str, scales: dict[str, Any] | None = None) -> str:
     """Reduce an SVG to one line that can stand alone or in a page: no ids but those referred to, no
-    global styles, the reader's own font, and INK as the colour of the text around."""
+    global styles, the reader's own font, and INK as the colour of the text around. Ids are the
+    figure's `name` and a number: Matplotlib's depend on how numpy prints numbers."""
     root = ElementTree.fromstring(text)
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     for element in root.iter():
@@ -204,4 +205,7 @@ def _tidy(text: str, label: str, scales: dict[str, Any] | None = None) -> str:
     root.set("aria-label", label)
     root.set("font-family", "system-ui, sans-serif")
     root.set("style", "stroke-linejoin: round")
-    return ElementTree.tostring(root, encoding="unicode")
+    tidy = ElementTree.tostring(root, encoding="unicode")
+    ids = {own: f"{name}-{k}" for k, own in enumerate(re.findall(r'(?<= id=")[^"]+', tidy))}
+    places = r'(?<= id=")[^"]+|(?<=href="#)[^"]+|(?<=url\(#)[^)]+'
+    return re.sub(places, lambda place: ids.get(place[0], place[0]), tidy)
