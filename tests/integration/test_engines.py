@@ -58,6 +58,7 @@ def test_after_dvc_nothing_is_left_to_do(by_dvc: Project) -> None:
     assert dvc_is_clean(by_dvc)
 
 
+@pytest.mark.slow
 def test_an_experiment_has_columns_of_results_in_dvc(by_dvc: Project, tmp_path: Path) -> None:
     project = by_dvc.copy(tmp_path / "project")
     project.save()

@@ -160,7 +160,7 @@ def test_after_a_parameter_changed_where_times_are_in_the_future(mine: Sandbox) 
     assert mine.agreed() == set()
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [pytest.param("snakemake", marks=pytest.mark.slow), "dvc"])
 def test_a_copy_of_the_checkout(engine: str, mine: Sandbox, made: Sandbox, tmp_path: Path) -> None:
     copy = mine.copy(tmp_path / "copy")
     is_whole(copy, made)
@@ -221,7 +221,7 @@ def test_artifacts_behind_a_symbolic_link(fresh: Sandbox, made: Sandbox, tmp_pat
         assert status == 2 and text.startswith("cdred: artifacts: a symbolic link, which DVC does")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["snakemake", pytest.param("dvc", marks=pytest.mark.slow)])
 def test_without_git(engine: str, bin: Path, made: Sandbox, tmp_path: Path) -> None:
     sandbox = Sandbox.create(tmp_path / "project", bin, git=False)
     assert sandbox.make(engine) == ALL

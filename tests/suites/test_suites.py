@@ -226,7 +226,7 @@ def made_assets(folder: Path) -> None:
         (here / "mobility_cvx.urdf").write_text(text)
 
 
-@pytest.mark.parametrize("task", ["pick-ycb", "turn-faucet"])
+@pytest.mark.parametrize("task", [pytest.param("pick-ycb", marks=pytest.mark.slow), "turn-faucet"])
 def test_tasks_with_downloaded_assets_play_once_these_are_there(task: str, tmp_path: Path) -> None:
     """In a process of its own: ManiSkill2 reads where its assets are when it is imported."""
     made_assets(tmp_path)
