@@ -1,5 +1,5 @@
-"""What an update and a plan at the paper's sizes are made of on a CUDA device: how many kernels,
-how long the device is busy with them, how much of that are matrix products.
+"""The kernels of an update and of a plan at the paper's sizes on a CUDA device: how many, how long
+it is busy with them, how much of that are matrix products.
 
 Says what the limit is, where `cdred bench` says how fast; captured, then compiled, and how long
 that took. scripts/test-cuda runs it. Each line printed is the JSON of what is known so far.
