@@ -24,6 +24,7 @@ from cdred import documents, methods
 from cdred.demos import dataset
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
+from cdred.errors import CdredError
 from cdred.learning import registry
 from cdred.learning.agent import Agent
 from cdred.learning.device import device_name, prepare, select
@@ -132,12 +133,18 @@ def main() -> None:
         found["demonstrations"] = {"episodes": len(returns), "return_mean": np.mean(returns).item()}
     first = [] if demonstrations else [methods.EXPERT]
     chosen = [*first, *args.methods]
-    changes = dict(pair.split("=", 1) for pair in args.set)
+    changes = dict(pair.partition("=")[::2] for pair in args.set)
+    known = {n for method in chosen for n in methods.find(method).settings.model_fields}
+    if unknown := sorted({*changes} - known):
+        parser.error(f"--set {unknown[0]}: no setting of {', '.join(chosen)}")
     for k, method in enumerate(chosen):
         settings = methods.find(method).settings
         own = {"steps": 10**6, "log_every": 100, "eval_every": 2_000, "eval_episodes": 5}
         own |= {n: yaml.safe_load(v) for n, v in changes.items() if n in settings.model_fields}
-        s = documents.check(settings, settings.preset_values(args.preset) | own, "--set")
+        try:
+            s = documents.check(settings, settings.preset_values(args.preset) | own, "--set")
+        except CdredError as exc:
+            parser.error(str(exc))
         row = found["expert" if method == methods.EXPERT else method] = {}
         left = args.seconds - (time.monotonic() - begun)
         share = EXPERTS_SHARE if method == methods.EXPERT else 1 / (len(chosen) - k)
