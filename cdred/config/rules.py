@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from cdred import suites
 from cdred.config.messages import Where
 from cdred.config.parsing import short
 from cdred.config.schema import (
@@ -127,10 +126,11 @@ def check_expert(name: str, expert: Expert, tasks: list[str], where: Where) -> N
         if expert.obs != "state":
             where.fail((*path, "obs"), "scripted policies look at state alone")
         for task in tasks:
-            if not suites.suite(find(task).suite).scripted:
-                known = (suites.suite(name) for name in suites.NAMES)
-                others = " and ".join(f"{suite.label}'s" for suite in known if suite.scripted)
-                where.fail((*path, "source"), f"{task} has no scripted policy; {others} do")
+            if not find(task).scripted:
+                where.fail(
+                    (*path, "source"),
+                    f"{task} has no scripted policy; `cdred tasks` tells which do",
+                )
 
 
 def check_settings(

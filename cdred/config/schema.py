@@ -78,7 +78,7 @@ class GivenExpert(Entry):
 
 
 class ScriptedExpert(GivenExpert):
-    """The benchmark's own policy."""
+    """The task's scripted policy."""
 
     checkpoint: ClassVar[None] = None
     revision: ClassVar[None] = None

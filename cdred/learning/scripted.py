@@ -1,4 +1,4 @@
-"""Experts that need no training: the policies that come with a benchmark."""
+"""Experts that need no training: scripted policies, a suite's own or, where it has none, ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cdred.documents import Document
 from cdred.envs.tasks import find
 from cdred.errors import CdredError
 from cdred.learning.registry import EXPERT
-from cdred.suites import scripted_policy, suite
+from cdred.suites import scripted_policy
 
 FILE = "scripted.json"
 
@@ -26,12 +26,12 @@ class Saved(Document):
 
 
 class ScriptedExpert:
-    """Acts like an `Agent`, by the benchmark's own policy of its task, from state observations."""
+    """Acts like an `Agent`, by the scripted policy of its task, from state observations."""
 
     method, obs = EXPERT, "state"  # in tables it stands for what trains experts
 
     def __init__(self, task: str) -> None:
-        if not suite(find(task).suite).scripted:
+        if not find(task).scripted:
             raise CdredError(f"{task} has no scripted policy")
         self.task = task
         self._policy = scripted_policy(find(task))
@@ -59,6 +59,6 @@ class ScriptedExpert:
         pass
 
     def save(self, directory: Path) -> None:
-        """Write which policy it is; the policy itself comes with the pinned package."""
+        """Write which policy it is; the policy itself comes with the code or the pinned package."""
         text = json.dumps({"task": self.task, "policy": type(self._policy).__name__})
         (directory / FILE).write_text(text + "\n", encoding="utf-8")

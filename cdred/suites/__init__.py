@@ -47,6 +47,7 @@ class Task:
     sizes: Sizes | None
     action_repeat: int = 2
     control_mode: str | None = None  # of suites whose robots know several
+    scripted: bool = False  # whether its suite's `scripted` module has a policy for it
 
     @property
     def sized(self) -> bool:
@@ -77,7 +78,6 @@ class Suite:
     label: str
     measure: Measure
     tasks: Mapping[str, Task] = field(default_factory=dict)
-    scripted: bool = False  # whether its `scripted` module has a policy for every task
     packages: tuple[str, ...] = ()  # that it is made of; every suite may be absent
     last_python: tuple[int, int] | None = None  # that its packages support
 
@@ -142,5 +142,8 @@ def simulator(name: str) -> Simulator:
 
 
 def scripted_policy(task: Task) -> Any:
-    """The suite's own policy for `task`: `get_action(obs)` with an observation (obs_dim,)."""
+    """The suite's policy for a task that has one.
+
+    Its `get_action(obs)` gives an action (action_dim,) for an observation (obs_dim,).
+    """
     return importlib.import_module(f"cdred.suites.{task.suite}.scripted").policy(task)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from cdred import suites
 from cdred.report.published import expert_score
 
-HEAD = ("task", "obs", "action", "steps", "TD-MPC2")
+HEAD = ("task", "obs", "action", "steps", "TD-MPC2", "script")
 
 
 def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
@@ -25,13 +25,14 @@ def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
         for task_name, task in suite.tasks.items():
             reason, published = simulator.missing_assets(task), expert_score(task_name)
             score = "" if published is None else f"{published:g}"
-            cells = (task.obs_dim, task.action_dim, task.episode_length, score)
+            script = "yes" if task.scripted else ""
+            cells = (task.obs_dim, task.action_dim, task.episode_length, score, script)
             line = "  ".join((f"{task_name:{wide}}", *(f"{cell:>7}" for cell in cells)))
             yield f"  {line}{f'  missing: {reason}' if reason else ''}".rstrip()
         yield ""
     yield (
         "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
-        "episode's,\neach with the action applied twice. TD-MPC2: its published score."
+        "episode's,\neach with the action applied twice. TD-MPC2: its published score.\nscript: whether it has a scripted policy, for `source: scripted`."
     )
 
 

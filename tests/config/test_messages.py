@@ -26,7 +26,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("{preset: small, steps: 3000}", "{source: scripted}", "params.yaml:7: experts.expert.source: cup-catch has no scripted policy; Meta-World's do"),
+        ("{preset: small, steps: 3000}", "{source: scripted}", "params.yaml:7: experts.expert.source: cup-catch has no scripted policy; `cdred tasks` tells which do"),
         ("{preset: small, steps: 3000}", "{source: checkpoint}", "params.yaml:7: experts.expert.checkpoint: missing: a directory, or a model on the Hub, with source: checkpoint"),
         ("{preset: small, steps: 3000}", "{checkpoint: mine}", "params.yaml:7: experts.expert.checkpoint: has no meaning with source: train"),
         ("{expert: expert, episodes: 5}", "{episodes: 5}", "params.yaml:9: demos.expert-5.expert: missing: an entry of experts, with source: expert"),

@@ -126,14 +126,15 @@ def test_success_is_that_of_the_last_state() -> None:
     assert (episode.success, episode.success_once) == (False, True)
 
 
-def test_scripted_policies_succeed() -> None:
+@pytest.mark.parametrize("task", ["mw-reach", "lift-cube", "pick-cube", "stack-cube"])
+def test_scripted_policies_succeed(task: str) -> None:
     from cdred.learning.scripted import ScriptedExpert
 
-    expert = ScriptedExpert("mw-reach")
-    with contextlib.closing(make_vec("mw-reach", 3)) as envs:
+    expert = ScriptedExpert(task)
+    with contextlib.closing(make_vec(task, 3)) as envs:
         episodes = rollout(expert.act, envs, [0, 1, 2])
     assert all(e.success is True for e in episodes)
-    with contextlib.closing(make_vec("mw-reach", 1)) as envs:
+    with contextlib.closing(make_vec(task, 1)) as envs:
         still = rollout(lambda obs: np.zeros((1, 4), np.float32), envs, [0])
     assert still[0].success is False
 

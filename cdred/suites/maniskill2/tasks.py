@@ -27,6 +27,7 @@ SUITE = Suite(
             "success",
             Sizes(obs_dim, action_dim, EPISODE_LENGTH),
             control_mode=_CONTROL[action_dim],
+            scripted=name.endswith("-cube"),
         )
         for name, (simulator, obs_dim, action_dim) in _TABLE.items()
     },

@@ -20,7 +20,9 @@ shelf-place soccer stick-pull stick-push sweep sweep-into window-close window-op
 SUITE = Suite(
     "Meta-World",
     "success",
-    {f"mw-{name}": Task("metaworld", f"{name}-v3", "success", SIZES) for name in _NAMES.split()},
-    scripted=True,
+    {
+        f"mw-{name}": Task("metaworld", f"{name}-v3", "success", SIZES, scripted=True)
+        for name in _NAMES.split()
+    },
     packages=("metaworld",),
 )
