@@ -32,7 +32,8 @@ def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
         yield ""
     yield (
         "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
-        "episode's,\neach with the action applied twice. TD-MPC2: its published score.\nscript: whether it has a scripted policy, for `source: scripted`."
+        "episode's,\neach with the action applied twice. TD-MPC2: its published score. script: "
+        "whether it has a\nscripted policy, for experts with `source: scripted`."
     )
 
 

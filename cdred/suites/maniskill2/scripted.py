@@ -18,7 +18,8 @@ _FINGERS, _TOOL, _ROTATION, _REST = slice(7, 9), slice(25, 28), slice(28, 32), s
 
 # In metres
 CUBE = 0.04  # the edge of a cube
-HOVER = 0.06  # above the cube's centre, where the fingers are clear of it
+ON_TOP = np.array([0, 0, CUBE])
+HOVER = np.array([0, 0, 0.06])  # from the cube's centre to where the fingers are clear of it
 NEAR = 0.01
 GRASPED = (
     0.062  # an opening of the fingers that only a cube between them holds: its diagonal is 0.057
@@ -54,7 +55,7 @@ class PickCube:
     ) -> Move:
         """The next move; `way` (3,) leads from the tool to the cube, and all is in m."""
         if np.linalg.norm(way[:2]) > NEAR:
-            return way + [0, 0, HOVER], OPEN
+            return way + HOVER, OPEN
         if np.linalg.norm(way) > NEAR:
             return way, OPEN
         if opening > GRASPED:
@@ -77,13 +78,13 @@ class StackCube(PickCube):
     """Puts the first cube on the second and lets it go."""
 
     def places(self, rest: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        return rest[0:3], rest[7:10] + [0, 0, CUBE]
+        return rest[0:3], rest[7:10] + ON_TOP
 
     def move(
         self, way: NDArray[Any], opening: float, cube: NDArray[Any], goal: NDArray[Any]
     ) -> Move:
         if np.abs(goal - cube).max() < NEAR / 2:
-            return np.array([0, 0, CUBE]), OPEN
+            return ON_TOP, OPEN
         return super().move(way, opening, cube, goal)
 
     def carry(self, cube: NDArray[Any], goal: NDArray[Any]) -> Move:
