@@ -80,7 +80,7 @@ def status(args: argparse.Namespace) -> None:
     from cdred.run import resume
 
     counts = dict.fromkeys(("up to date", "stale", "missing"), 0)
-    said: dict[tuple[str, ...], Path] = {}  # reasons, and the first artifact that has them
+    first_with: dict[tuple[str, ...], Path] = {}  # reasons, and the first artifact that has them
     wanted = []
     for job in (plan := Plan.load()).jobs:
         state = differences.state(plan, job)
@@ -92,8 +92,8 @@ def status(args: argparse.Namespace) -> None:
                 notes.append("begun: goes on from its saved state")
         if state.follows and not reasons:
             notes.append("follows")
-        if reasons and said.setdefault(reasons, job.path) != job.path:
-            notes.append(f"as {said[reasons]}")
+        if reasons and first_with.setdefault(reasons, job.path) != job.path:
+            notes.append(f"as {first_with[reasons]}")
             reasons = ()
         note = f" ({', '.join(notes)})" if notes else ""
         print(f"{state.name:10}  {job.path}{note}")

@@ -25,38 +25,7 @@ def add(commands: Commands) -> None:
     )  # fmt: skip
     p.add_argument("--force", action="store_true", help="even if agents entered before are lost")
     p.set_defaults(run=results)
-    p = command(
-        commands, "bench", "how fast the learner is here, each option against none",
-        "cdred bench --sizes small --no-compile --json bench.json",
-    )  # fmt: skip
-    p.add_argument(
-        "--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"],
-        help="the presets whose sizes are timed (default: both)",
-    )  # fmt: skip
-    p.add_argument(
-        "--threads", type=int, default=2, metavar="N",
-        help="of the processor (default: %(default)s)",
-    )  # fmt: skip
-    p.add_argument(
-        "--device", choices=("auto", "cpu", "cuda"), default="auto",
-        help="where it computes; auto: a GPU if there is one (default: %(default)s)",
-    )  # fmt: skip
-    p.add_argument(
-        "--rounds", type=int, default=5, metavar="N",
-        help="how often each is timed; the median is told (default: %(default)s)",
-    )  # fmt: skip
-    p.add_argument(
-        "--no-compile", action="store_true", help="leave out compiled programs: they take minutes"
-    )
-    p.add_argument(
-        "--seconds", type=float, default=math.inf, metavar="N",
-        help="stop early after so many (default: go through to the end)",
-    )  # fmt: skip
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE, as it comes")
-    p.add_argument(
-        "--vs", type=Path, metavar="DIR", help="beside the learner of another checkout, in turn"
-    )
-    p.set_defaults(run=bench)
+    _add_bench(commands)
     p = command(
         commands, "gridworld", "what coupling does, computed exactly in a small grid",
         "cdred gridworld --out gridworld.png",
@@ -94,6 +63,41 @@ def add(commands: Commands) -> None:
         "inner_command", nargs=argparse.REMAINDER, metavar="COMMAND", help="e.g. dvc repro"
     )
     p.set_defaults(run=container)
+
+
+def _add_bench(commands: Commands) -> None:
+    p = command(
+        commands, "bench", "how fast the learner is here, each option against none",
+        "cdred bench --sizes small --no-compile --json bench.json",
+    )  # fmt: skip
+    p.add_argument(
+        "--sizes", choices=("paper", "small"), nargs="+", default=["paper", "small"],
+        help="the presets whose sizes are timed (default: both)",
+    )  # fmt: skip
+    p.add_argument(
+        "--threads", type=int, default=2, metavar="N",
+        help="of the processor (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto",
+        help="where it computes; auto: a GPU if there is one (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--rounds", type=int, default=5, metavar="N",
+        help="how often each is timed; the median is told (default: %(default)s)",
+    )  # fmt: skip
+    p.add_argument(
+        "--no-compile", action="store_true", help="leave out compiled programs: they take minutes"
+    )
+    p.add_argument(
+        "--seconds", type=float, default=math.inf, metavar="N",
+        help="stop early after so many (default: go through to the end)",
+    )  # fmt: skip
+    p.add_argument("--json", type=Path, metavar="FILE", help="write the table to FILE, as it comes")
+    p.add_argument(
+        "--vs", type=Path, metavar="DIR", help="beside the learner of another checkout, in turn"
+    )
+    p.set_defaults(run=bench)
 
 
 def results(args: argparse.Namespace) -> None:

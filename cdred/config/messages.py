@@ -102,13 +102,13 @@ def bounds(field: FieldInfo | None) -> tuple[float, float] | None:
     """The least and the largest value of a field, or of its items."""
     if field is None:
         return None
-    found: dict[str, float] = {}
+    limits: dict[str, float] = {}
 
     def collect(constraints: list[Any]) -> None:
         for constraint in constraints:
             for name in ("ge", "le"):
                 if (limit := getattr(constraint, name, None)) is not None:
-                    found[name] = limit
+                    limits[name] = limit
             collect(getattr(constraint, "metadata", []))
 
     def walk(hint: Any) -> None:
@@ -118,4 +118,4 @@ def bounds(field: FieldInfo | None) -> tuple[float, float] | None:
 
     collect(field.metadata)
     walk(field.annotation)
-    return (found["ge"], found["le"]) if len(found) == 2 else None
+    return (limits["ge"], limits["le"]) if len(limits) == 2 else None

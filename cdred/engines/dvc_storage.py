@@ -79,17 +79,17 @@ def _cached(root: Path, cache: Path) -> dict[str, list[tuple[Path, str]]]:
     """MD5 of each file that dvc.lock names -> artifacts and their files that hold it; listings of
     directories, which no file holds, with an empty name."""
     stages = dvc_lock.stages(root).values()
-    found: dict[str, list[tuple[Path, str]]] = {}
+    holders: dict[str, list[tuple[Path, str]]] = {}
     for out in (out for stage in stages for out in stage.outs):
         if (md5 := out.md5) is None:
             continue
         artifact = root / out.path
-        found.setdefault(md5, []).append((artifact, ""))
+        holders.setdefault(md5, []).append((artifact, ""))
         listing = _file(cache, md5)
         if md5.endswith(".dir") and listing.exists() and _is_whole(listing, md5):
             for name, one in dvc_lock.listing(listing).items():
-                found.setdefault(one, []).append((artifact, name))
-    return found
+                holders.setdefault(one, []).append((artifact, name))
+    return holders
 
 
 def _file(cache: Path, md5: str) -> Path:
@@ -101,8 +101,8 @@ def _is_whole(file: Path, md5: str) -> bool:
     if not file.is_file():
         return False
     with documents.open_regular(file) as source:
-        found = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    return found == md5.removesuffix(".dir")
+        actual = hashlib.file_digest(source, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return actual == md5.removesuffix(".dir")
 
 
 def _same(a: Path, b: Path) -> bool:

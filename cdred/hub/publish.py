@@ -121,8 +121,8 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     folders = []
     for one, (manifests, evaluation) in zip(chosen, checked, strict=True):
         folder = out / one.repository
-        there = [file.name for file in folder.iterdir()] if folder.is_dir() else []
-        if PUBLICATION not in there and not all(map(manifest.is_hidden, there)):
+        present = [file.name for file in folder.iterdir()] if folder.is_dir() else []
+        if PUBLICATION not in present and not all(map(manifest.is_hidden, present)):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -278,12 +278,12 @@ def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
             ) from None
         except errors.RepositoryNotFoundError:
             return True
-        there = repeated(
+        published = repeated(
             partial(
                 hf_hub_download, one.repository, PUBLICATION, repo_type=one.kind, revision=commit
             )
         )
-    if Path(there).read_bytes() != (folder / PUBLICATION).read_bytes():
+    if Path(published).read_bytes() != (folder / PUBLICATION).read_bytes():
         raise CdredError(
             f"{one.repository}: release {release} is there with other contents; name the new one "
             f"by --release"

@@ -158,11 +158,11 @@ class Agent(nn.Module):
         otherwise. A policy trained without a standard deviation acts by its mean. Raises CdredError
         for observations of another shape.
         """
-        found = np.shape(obs)
-        if found[1:] != (*self.obs_shape,):
-            shape = ", ".join(map(str, self.obs_shape))
-            one = "; of a single one, give obs[None]" if found == (*self.obs_shape,) else ""
-            raise CdredError(f"obs of shape {found}: observations here are (N, {shape}){one}")
+        shape = np.shape(obs)
+        if shape[1:] != (*self.obs_shape,):
+            expected = ", ".join(map(str, self.obs_shape))
+            one = "; of a single one, give obs[None]" if shape == (*self.obs_shape,) else ""
+            raise CdredError(f"obs of shape {shape}: observations here are (N, {expected}){one}")
         z = self.model.encoder(send(torch.as_tensor(obs), self.device))
         way = self.acts_by(explore)
         if way == "plan":

@@ -205,8 +205,8 @@ def check_compiler() -> None:
             f"arguments, such as g++"
         )
     header = Path(sysconfig.get_path("include")) / "Python.h"
-    for name, there in ((compiler, _compiles(compiler)), (str(header), header.is_file())):
-        if not there:
+    for name, present in ((compiler, _compiles(compiler)), (str(header), header.is_file())):
+        if not present:
             raise CdredError(
                 f"compile: {name} is missing here; install g++ and Python's headers (apt install "
                 f"g++ python3-dev), or set compile: false"

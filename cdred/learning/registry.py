@@ -95,12 +95,12 @@ def find(name: str) -> Method:
     reference = plugins.resolve(name, GROUP)
     if reference is None:
         raise CdredError(f"no method is called {name!r}; {nearest(name, names())}")
-    found = plugins.load(reference)
-    if not isinstance(found, Method):
+    method = plugins.load(reference)
+    if not isinstance(method, Method):
         raise CdredError(
-            f"{reference}: expected a cdred.methods.Method, got {type(found).__name__}"
+            f"{reference}: expected a cdred.methods.Method, got {type(method).__name__}"
         )
-    return replace(found, name=name, module=reference.partition(":")[0])
+    return replace(method, name=name, module=reference.partition(":")[0])
 
 
 def of_saved(name: str) -> Method:

@@ -104,8 +104,8 @@ class Code:
         if module not in self._files:
             base = Path(*module.split("."))
             candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
-            found = (path for path in candidates if (self.root / path).is_file())
-            self._files[module] = next(found, None)
+            existing = (path for path in candidates if (self.root / path).is_file())
+            self._files[module] = next(existing, None)
         return self._files[module]
 
     def unlisted(self, table: dict[str, str]) -> list[str]:

@@ -27,12 +27,12 @@ def page() -> str:
 
 def _all() -> Iterator[str]:
     for name in cdred.__all__:
-        found = getattr(cdred, name)
-        if inspect.isclass(found):
-            yield from _class(name, found, AGENT)
+        member = getattr(cdred, name)
+        if inspect.isclass(member):
+            yield from _class(name, member, AGENT)
         else:
             yield f"## cdred.{name}"
-            yield from _described(name, found)
+            yield from _described(name, member)
     yield "## What functions return"
     for kind in RESULTS:
         yield f"### {kind.__name__}"

@@ -105,7 +105,7 @@ def _rewards(folder: Path, episodes: int) -> list[list[float]]:
     if not data.is_file():
         return []
     with files.one_line(str(data), "a Minari dataset"), hdf5.opened(data) as stored:
-        found = []
+        collected = []
         for k in range(min(episodes, len(stored))):
             rewards = hdf5.array(hdf5.group(stored, f"episode_{k}"), "rewards")
             if rewards is None:
@@ -113,8 +113,8 @@ def _rewards(folder: Path, episodes: int) -> list[list[float]]:
             (steps,) = rewards.shape
             if steps > 10**6 or rewards.dtype.kind not in "fiu":
                 raise ValueError("rewards: not a number for each step")
-            found.append([float(x) for x in np.asarray(rewards)])
-    return found if all(map(math.isfinite, chain(*found))) else []
+            collected.append([float(x) for x in np.asarray(rewards)])
+    return collected if all(map(math.isfinite, chain(*collected))) else []
 
 
 def _check_columns(data: Data) -> None:

@@ -33,58 +33,18 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         "answer": answer(data),
         "several_seeds": any(run["seeds"] > 1 for run in data.runs),
         "one_seed": any(run["seeds"] == 1 for run in data.runs),
-        "best_kept": [
-            r["run"]
-            for r in data.runs
-            if experiment.entries[r["run"]].keeps_best
-        ],
+        "best_kept": [r["run"] for r in data.runs if experiment.entries[r["run"]].keeps_best],
         "success_head": ["success at the end", "its 95 % interval", "once"] if succeeds else [],
-        "returns_rows": [
-            [
-                r["task"], r["run"], r["method"], r["acts_by"], r["seeds"], r["episodes"],
-                f"{r['return_mean']:.1f}", f"{r['interval_low']:.1f} to {r['interval_high']:.1f}",
-                _range(r), _percent(r["expert_share"]),
-                *(
-                    [_percent(r["success"]), _success_interval(r), _percent(r["success_once"])]
-                    if succeeds
-                    else []
-                ),
-            ]
-            for r in data.runs
-        ],
-        "seed_rows": [
-            [
-                r["task"], r["run"], r["method"], experiment.entries[r["run"]].acts_by, r["seed"],
-                r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
-            ]
-            for r in data.summary
-        ],
+        "returns_rows": _returns(data, succeeds),
+        "seed_rows": _by_seed(experiment, data),
         "obstacle": aggregates.obstacle(data),
-        "aggregate_rows": [
-            [
-                r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
-                f"{r['iqm_low']:.3f} to {r['iqm_high']:.3f}", f"{r['mean']:.3f}",
-            ]
-            for r in data.aggregates
-        ],
-        "improvement_rows": [
-            [
-                r["run"], r["over"], f"{r['probability']:.2f}",
-                f"{r['low']:.2f} to {r['high']:.2f}",
-            ]
-            for r in data.improvements
-        ],
+        "aggregate_rows": _aggregates(data),
+        "improvement_rows": _improvements(data),
         "first_rows": _first_steps(data),
         "published_rows": published.in_text(data),
         "compared": any(row["published"] is not None for row in data.published),
         "published_sentences": published.sentences({find(task).suite for task in data.tasks}),
-        "demo_rows": [
-            [
-                r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
-                _return(r["return_mean"]), _range(r),
-            ]
-            for r in data.demos
-        ],
+        "demo_rows": _demonstrations(data),
         "episode_tables": {task: _episodes(data, task) for task in data.tasks},
         "demonstrated_rows": _demonstrated(data),
         "film_rows": _films(data),
@@ -96,24 +56,14 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
             for task, norms in published.with_gradient_norms().items()
             if task not in data.tasks
         },
-        "cost_rows": [
-            [
-                r["task"], r["run"],
-                *(f"{r[key]:,}" for key in (
-                    "agent_steps", "environment_steps", "updates", "parameters",
-                )),
-                f"{r['checkpoint_bytes'] / 1e6:.2f} MB",
-            ]
-            for r in data.runs
-        ],
+        "cost_rows": _costs(data),
         "absent_rows": _absent(experiment, data),
         "tree": _tree(experiment.artifacts),
         "lineage_rows": [
-            [code(r["artifact"]), code(r["digest"][:12]), code(r["command"])]
-            for r in data.lineage
+            [code(r["artifact"]), code(r["digest"][:12]), code(r["command"])] for r in data.lineage
         ],
         "csv_files": Markup(", ").join(code(f"{name}.csv") for name in TABLES),
-    }  # fmt: skip
+    }
 
 
 def _verdicts(data: Data) -> list[Markup]:
@@ -182,6 +132,76 @@ def _facts(experiment: Experiment, data: Data) -> list[tuple[str, str]]:
         *([("agent steps", numbers(interacting))] if interacting else []),
         ("evaluation episodes", numbers(episodes)),
     ]
+
+
+def _returns(data: Data, succeeds: bool) -> list[list[Any]]:
+    """Each run's returns over all its seeds; its successes too where the suite knows them."""
+    return [
+        [
+            r["task"], r["run"], r["method"], r["acts_by"], r["seeds"], r["episodes"],
+            f"{r['return_mean']:.1f}", f"{r['interval_low']:.1f} to {r['interval_high']:.1f}",
+            _range(r), _percent(r["expert_share"]),
+            *(
+                [_percent(r["success"]), _success_interval(r), _percent(r["success_once"])]
+                if succeeds
+                else []
+            ),
+        ]
+        for r in data.runs
+    ]  # fmt: skip
+
+
+def _by_seed(experiment: Experiment, data: Data) -> list[list[Any]]:
+    """Each agent's returns."""
+    return [
+        [
+            r["task"], r["run"], r["method"], experiment.entries[r["run"]].acts_by, r["seed"],
+            r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
+        ]
+        for r in data.summary
+    ]  # fmt: skip
+
+
+def _aggregates(data: Data) -> list[list[Any]]:
+    """Each run's interquartile mean and mean over tasks and seeds."""
+    return [
+        [
+            r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
+            f"{r['iqm_low']:.3f} to {r['iqm_high']:.3f}", f"{r['mean']:.3f}",
+        ]
+        for r in data.aggregates
+    ]  # fmt: skip
+
+
+def _improvements(data: Data) -> list[list[Any]]:
+    """The probability that one run is better than another."""
+    return [
+        [r["run"], r["over"], f"{r['probability']:.2f}", f"{r['low']:.2f} to {r['high']:.2f}"]
+        for r in data.improvements
+    ]
+
+
+def _demonstrations(data: Data) -> list[list[Any]]:
+    """Each set of demonstrations with its returns."""
+    return [
+        [
+            r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
+            _return(r["return_mean"]), _range(r),
+        ]
+        for r in data.demos
+    ]  # fmt: skip
+
+
+def _costs(data: Data) -> list[list[Any]]:
+    """The steps, updates and size of each run."""
+    counts = "agent_steps", "environment_steps", "updates", "parameters"
+    return [
+        [
+            r["task"], r["run"], *(f"{r[key]:,}" for key in counts),
+            f"{r['checkpoint_bytes'] / 1e6:.2f} MB",
+        ]
+        for r in data.runs
+    ]  # fmt: skip
 
 
 def _absent(experiment: Experiment, data: Data) -> list[Markup]:

@@ -80,4 +80,4 @@ class Experiment:
         for entry in self.entries.values():
             if entry.imitates:
                 numbers.setdefault(entry.alike, set()).add(entry.demo_episodes)
-        return {name for name, found in numbers.items() if len(found) > 1}
+        return {name for name, counts in numbers.items() if len(counts) > 1}

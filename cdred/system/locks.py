@@ -42,8 +42,8 @@ def exclusive(root: Path, artifact: Path) -> Iterator[None]:
     except Timeout:
         who = "another process"
         with contextlib.suppress(CdredError):
-            found = documents.read(holder, Holder)
-            who = f"process {found.pid} on {found.host} (since {found.since})"
+            owner = documents.read(holder, Holder)
+            who = f"process {owner.pid} on {owner.host} (since {owner.since})"
         raise CdredError(
             f"{artifact}: {who} is making it; wait for it, or stop it and run this again"
         ) from None

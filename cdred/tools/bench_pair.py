@@ -90,9 +90,9 @@ def _pair(other: Path, made: list[Any], rounds: int) -> Iterator[dict[str, Any]]
             times: list[list[Any]] = [[], []]
             for k in range(rounds + 1):  # the first warms the machine up
                 for worker, count, measured in zip(workers, counts, times, strict=True):
-                    found = worker.ask(time=[operation, count])
+                    timing = worker.ask(time=[operation, count])
                     if k:
-                        measured.append(found)
+                        measured.append(timing)
             (ms, cpu_ms), (ms_there, cpu_ms_there) = (
                 map(statistics.median, zip(*measured, strict=True)) for measured in times
             )

@@ -50,11 +50,11 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
 
 def _jobs(plan: Plan, task: str, entries: list[str]) -> list[Job]:
     """The first evaluation of each entry, in their order."""
-    found: dict[str, Job] = {}
+    first: dict[str, Job] = {}
     for job in plan.of("evaluate"):
         if job.task == task and job.entry in entries:
-            found.setdefault(job.entry, job)
-    return [found[name] for name in entries if name in found]
+            first.setdefault(job.entry, job)
+    return [first[name] for name in entries if name in first]
 
 
 def _label(plan: Plan, entry: str) -> str:

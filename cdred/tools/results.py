@@ -86,8 +86,8 @@ def _finished(plan: Plan) -> list[Job]:
             return all(whole(source) for source in job.inputs)
         if job.stage == "evaluate":
             return whole(job.inputs[0])
-        there = job.path in fresh and job.path in evaluated
-        return there and all(whole(source) for source in job.inputs)
+        present = job.path in fresh and job.path in evaluated
+        return present and all(whole(source) for source in job.inputs)
 
     return [job for job in fresh.values() if whole(job)]
 

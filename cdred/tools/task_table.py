@@ -39,7 +39,7 @@ def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
 
 def missing(names: Iterable[str]) -> Iterator[str]:
     """A block per suite for which something is missing here: for what, why, and the tasks."""
-    found = False
+    any_missing = False
     for name in names:
         suite, why = suites.suite(name), list(problems(name))
         if not suite.tasks:
@@ -51,13 +51,13 @@ def missing(names: Iterable[str]) -> Iterator[str]:
         }
         if not why and not assets:
             continue
-        found = True
+        any_missing = True
         yield suite.label
         for what, reason in why:
             yield f"  missing for {what}: {reason}"
             yield f"    concerns {', '.join(suite.tasks)}"
         yield from (f"  {task_name}  missing: {reason}" for task_name, reason in assets.items())
-    if not found:
+    if not any_missing:
         yield "nothing is missing on this machine"
 
 

@@ -276,8 +276,8 @@ _NAME = re.compile(r"\w+-[0-9a-f]{16}-\d+\.jsonl")
 
 def spools(root: Path, destination: str = "*") -> list[Path]:
     """The spools for a destination."""
-    found = (root / SPOOL).glob(f"{destination}-*.jsonl")
-    return sorted(file for file in found if _NAME.fullmatch(file.name))
+    files = (root / SPOOL).glob(f"{destination}-*.jsonl")
+    return sorted(file for file in files if _NAME.fullmatch(file.name))
 
 
 def git_commit(root: Path) -> str:

@@ -59,16 +59,16 @@ def test_only_the_tasks_of_a_suite_or_those_that_lack_something(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert main(["tasks", "--suite", "dmcontrol"]) == 0
-    said = capsys.readouterr().out
-    assert "cup-catch" in said and "mw-reach" not in said
+    output = capsys.readouterr().out
+    assert "cup-catch" in output and "mw-reach" not in output
 
     monkeypatch.setattr(
         suites, "not_installed", lambda name: "nowhere" if name == "metaworld" else None
     )
     assert main(["tasks", "--missing", "--suite", "metaworld"]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith("Meta-World") and "missing for all: nowhere" in said
-    assert "mw-reach" in said and "cup-catch" not in said
+    output = capsys.readouterr().out
+    assert output.startswith("Meta-World") and "missing for all: nowhere" in output
+    assert "mw-reach" in output and "cup-catch" not in output
     monkeypatch.setattr(suites, "not_installed", lambda name: None)
     assert main(["tasks", "--missing", "--suite", "dmcontrol"]) == 0
     assert capsys.readouterr().out == "nothing is missing on this machine\n"

@@ -63,8 +63,8 @@ def test_the_password_of_a_remote_is_in_no_line_of_a_log(tmp_path: Path) -> None
     done = subprocess.run(
         [sys.executable, "-c", run], cwd=tmp_path, capture_output=True, text=True, timeout=100
     )
-    said = done.stdout + done.stderr
-    assert "https://127.0.0.1:9/store" in said and "hunter22" not in said
+    output = done.stdout + done.stderr
+    assert "https://127.0.0.1:9/store" in output and "hunter22" not in output
 
 
 MD5 = "0123456789abcdef0123456789abcdef"

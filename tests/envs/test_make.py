@@ -160,7 +160,7 @@ def test_a_film_is_the_episode_and_the_same_bytes_each_time(task: str, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("task", "obs", "said"),
+    ("task", "obs", "output"),
     [
         ("cup-cach", "state", "no task is called 'cup-cach'; did you mean 'cup-catch'?"),
         ("mw-reech", "state", "did you mean 'mw-reach'?"),
@@ -168,10 +168,10 @@ def test_a_film_is_the_episode_and_the_same_bytes_each_time(task: str, tmp_path:
         ("cup-catch", "pixels", "valid: rgb, state"),
     ],
 )
-def test_a_wrong_name_is_answered_by_the_nearest(task: str, obs: str, said: str) -> None:
+def test_a_wrong_name_is_answered_by_the_nearest(task: str, obs: str, output: str) -> None:
     with pytest.raises(CdredError) as caught:
         make(task, obs)
-    assert said in str(caught.value) and "\n" not in str(caught.value)
+    assert output in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_no_display_and_no_context_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,8 +110,8 @@ def test_a_publication_is_one_commit_and_a_tag_for_each_and_publishing_again_cha
         assert {p.suffix for p in map(Path, repo.files)} <= {
             ".csv", ".hdf5", ".json", ".lock", ".md", ".mp4", ".parquet", ".safetensors", ".svg", ".yaml", "",
         }  # fmt: skip
-    said = published.run("cdred", "publish", "--release", "v1")
-    assert said.count("unchanged") == 4
+    output = published.run("cdred", "publish", "--release", "v1")
+    assert output.count("unchanged") == 4
     assert {key: repo.commits for key, repo in hub.repos.items()} == before
 
 
@@ -176,9 +176,9 @@ def test_a_dry_run_writes_exactly_what_is_uploaded(published: Client, tmp_path: 
 def test_a_dry_run_needs_neither_a_namespace_nor_a_token(client: Client, tmp_path: Path) -> None:
     project = client.project.copy(tmp_path / "copy")
     project.edit("params.yaml", "hub: {namespace: lab}", "")
-    said = project.run("cdred", "publish", "--dry-run").splitlines()
+    output = project.run("cdred", "publish", "--dry-run").splitlines()
     names = {name.replace("lab/", "published/NAMESPACE/") for _, name in NAMES}
-    assert set(said) == names
+    assert set(output) == names
     card = (
         project.root / "published" / CDRED.replace("lab", "NAMESPACE") / "README.md"
     ).read_text()
@@ -212,18 +212,18 @@ def test_an_overloaded_hub_is_asked_again(client: Client, status: Any) -> None:
 def test_an_interrupted_publication_goes_on(client: Client) -> None:
     """The Hub fails for good in the second repository: each is there whole or not at all."""
     client.hub.faults.append(Fault("POST", "datasets/.*/commit/", 500, times=99))
-    said = client.refused("cdred", "publish", AGENT)
-    assert "HTTP 500" in said
-    assert "the same command goes on" in said
-    assert f"published before it: lab/cdred-{TASK}-expert" in said
+    output = client.refused("cdred", "publish", AGENT)
+    assert "HTTP 500" in output
+    assert "the same command goes on" in output
+    assert f"published before it: lab/cdred-{TASK}-expert" in output
     assert ("model", CDRED) not in client.hub.repos
     assert set(client.hub.repos["dataset", DEMOS].files) == {".gitattributes"}
 
     client.hub.faults.clear()
     sent = sum(method == "PUT" for method, _ in client.hub.requests)
-    said = client.run("cdred", "publish", AGENT)
-    assert said.count("unchanged") == 1
-    assert said.count("published") == 2
+    output = client.run("cdred", "publish", AGENT)
+    assert output.count("unchanged") == 1
+    assert output.count("published") == 2
     again = [path for method, path in client.hub.requests if method == "PUT"][sent:]
     assert again
     assert not any(DEMOS in path for path in again), "what was there is not sent again"
@@ -252,12 +252,12 @@ def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploade
     own = repo.commits[:]
     changed = repo.files | {"publication.json": b"{}"}
     repo.commits[-1] = Commit(own[-1].oid, "by hand", changed)
-    said = client.refused("cdred", "publish", "--release", "v1")
-    assert f"{CDRED}: release v1 is there with other contents" in said
+    output = client.refused("cdred", "publish", "--release", "v1")
+    assert f"{CDRED}: release v1 is there with other contents" in output
     repo.commits[:] = [Commit(own[0].oid, "theirs", {"model.bin": b"theirs"})]
     repo.tags.clear()
-    said = client.refused("cdred", "publish", "--release", "v2")
-    assert f"{CDRED}: a model of this name is there that cdred did not publish" in said
+    output = client.refused("cdred", "publish", "--release", "v2")
+    assert f"{CDRED}: a model of this name is there that cdred did not publish" in output
     assert ("model", f"lab/cdred-{TASK}-bc-seed-0") not in hub.repos
 
 
@@ -293,29 +293,29 @@ def test_the_cards_examples_run_from_an_empty_folder(reader: Client, tmp_path: P
         assert match
         assert len(match[1].strip().splitlines()) <= 5
         (tmp_path / "example.py").write_text(f"{match[1]}\n{shown}\n")
-        said = reader.run("python", str(tmp_path / "example.py")).split()
-        assert said[-1] == {"model": "500", "dataset": "1000"}[kind]
+        output = reader.run("python", str(tmp_path / "example.py")).split()
+        assert output[-1] == {"model": "500", "dataset": "1000"}[kind]
     assert (reader.project.root / "episode.mp4").stat().st_size > 1000
 
 
 def test_what_was_pulled_needs_no_network_and_says_its_revision(
     reader: Client, published: Client
 ) -> None:
-    said = reader.run("cdred", "pull", f"{CDRED}@v1")
+    output = reader.run("cdred", "pull", f"{CDRED}@v1")
     commit = published.hub.repos["model", CDRED].tags["v1"]
-    assert f"revision    {commit}" in said
+    assert f"revision    {commit}" in output
     hub, reader.hub = reader.hub, Hub()
     reader.hub.endpoint = "http://127.0.0.1:9"  # nobody listens
     for revision in ("v1", commit):
         assert commit in reader.run("cdred", "pull", f"{CDRED}@{revision}")
-    said = reader.refused("env", "HF_HUB_OFFLINE=1", "cdred", "pull", f"{DEMOS}@v1", "--dataset")
-    assert "not here yet, and http://127.0.0.1:9 cannot be reached" in said
+    output = reader.refused("env", "HF_HUB_OFFLINE=1", "cdred", "pull", f"{DEMOS}@v1", "--dataset")
+    assert "not here yet, and http://127.0.0.1:9 cannot be reached" in output
     reader.hub = hub
 
 
 def test_the_cards_numbers_are_reproduced(reader: Client, published: Client) -> None:
-    said = reader.run("cdred", "evaluate", "--checkpoint", f"{CDRED}@v1")
-    assert "all 2 episodes exactly" in said
+    output = reader.run("cdred", "evaluate", "--checkpoint", f"{CDRED}@v1")
+    assert "all 2 episodes exactly" in output
 
 
 def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
@@ -335,8 +335,8 @@ def test_a_pulled_repository_that_is_not_what_it_says_is_refused(
         assert reason in reader.refused("cdred", "pull", "lab/other")
     loaded = "import cdred\ntry: cdred.Agent.from_pretrained('lab/other')\n"
     caught = "except cdred.errors.CdredError as error: print('refused:', error)"
-    said = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
-    assert "refused:" in said and reason in said
+    output = reader.run("python", "-c", f"import cdred.errors\n{loaded}{caught}")
+    assert "refused:" in output and reason in output
     del hub.repos["model", "lab/other"]
     assert "has no such branch, tag or commit" in reader.refused("cdred", "pull", f"{CDRED}@v9")
     assert "no such model is there for you" in reader.refused("cdred", "pull", DEMOS)
@@ -385,5 +385,5 @@ def test_pulled_experts_and_demonstrations_stand_in_for_the_stages_that_make_the
 
     params["experts"]["expert"]["revision"] = "v1"
     (project.root / "params.yaml").write_text(yaml.safe_dump(params))
-    said = reader.refused("cdred", "check")
-    assert "experts.expert.revision: v1: the 40 hexadecimal digits of a commit" in said
+    output = reader.refused("cdred", "check")
+    assert "experts.expert.revision: v1: the 40 hexadecimal digits of a commit" in output

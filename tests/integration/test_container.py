@@ -50,8 +50,8 @@ def test_no_image_or_no_runtime_is_one_line(
     def refused() -> str:
         done = project.attempt(*command.split(), **without_runtime)
         assert done.returncode == 2
-        (said,) = [line for line in done.stderr.splitlines() if "profile" not in line]
-        return said
+        (output,) = [line for line in done.stderr.splitlines() if "profile" not in line]
+        return output
 
     assert refused() == (
         "cdred: cdred.sif: no such image; `make image sif` builds it, or set compute.container in "
@@ -152,8 +152,8 @@ def test_every_way_in_and_none_gives_the_same_bytes(boxed: Project, tmp_path: Pa
     }.items():
         one = Project(tmp_path / name)
         shutil.copytree(boxed.root, one.root, symlinks=True)
-        said = one.run(*command.split())
-        assert ("Activating singularity image" in said) == (name in ("singularity", "apptainer"))
+        output = one.run(*command.split())
+        assert ("Activating singularity image" in output) == (name in ("singularity", "apptainer"))
         assert one.ran() == ALL
         found[name] = manifests(one)
     assert found["singularity"] == found["apptainer"] == found["dvc"]
@@ -237,8 +237,8 @@ def test_an_image_of_another_lock_is_refused(boxed: Project) -> None:
 
 @container_test
 def test_the_image_says_what_it_is_and_holds_what_jobs_need(boxed: Project) -> None:
-    said = boxed.run("apptainer", "inspect", "--json", "--labels", "cdred.sif")
-    labels = json.loads(said)["data"]["attributes"]["labels"]
+    output = boxed.run("apptainer", "inspect", "--json", "--labels", "cdred.sif")
+    labels = json.loads(output)["data"]["attributes"]["labels"]
     assert len(labels["org.opencontainers.image.revision"].removesuffix("-dirty")) == 40
     assert len(labels[container.LOCK_LABEL]) == 64
     program = (
@@ -249,8 +249,8 @@ def test_the_image_says_what_it_is_and_holds_what_jobs_need(boxed: Project) -> N
     assert "compiled" in inside(boxed, "python", "-c", program)
     for renderer in ("egl", "osmesa"):
         shape = "from dm_control import suite; print(suite.load('cheetah', 'run').physics.render(48, 64).shape)"
-        said = inside(boxed, "python", "-c", shape, APPTAINERENV_MUJOCO_GL=renderer)
-        assert "(48, 64, 3)" in said
+        output = inside(boxed, "python", "-c", shape, APPTAINERENV_MUJOCO_GL=renderer)
+        assert "(48, 64, 3)" in output
 
 
 @container_test

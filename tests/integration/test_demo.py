@@ -13,29 +13,29 @@ EVALUATION = "artifacts/evaluations/cartpole-balance/bc/seed_0"
 AGENT = "artifacts/agents/cartpole-balance/bc/seed_0"
 
 
-def table(said: str) -> dict[str, list[str]]:
+def table(output: str) -> dict[str, list[str]]:
     """The rows of the table of results, by their first cell."""
-    lines = said.split("failed episodes\n")[1].split("An episode failed")[0].splitlines()
+    lines = output.split("failed episodes\n")[1].split("An episode failed")[0].splitlines()
     return {line.split()[0]: line.split()[1:] for line in lines}
 
 
 def test_what_is_missing_is_made_and_told(finished: Project, tmp_path: object) -> None:
     project = finished.copy(tmp_path / "project")
     project.run("rm", "-r", EVALUATION, "reports/toy")
-    said = project.run("cdred", "demo")
-    assert "Experiment toy (cartpole-balance): 2 jobs to run, 6 are up to date." in said
-    assert "1 x evaluations: bc" in said and "as measured here: about" in said
+    output = project.run("cdred", "demo")
+    assert "Experiment toy (cartpole-balance): 2 jobs to run, 6 are up to date." in output
+    assert "1 x evaluations: bc" in output and "as measured here: about" in output
     assert project.ran() >= {"evaluations/cartpole-balance/bc/seed_0"}
-    rows = table(said)
+    rows = table(output)
     for row in project.table("reports/toy/runs.csv"):
         cells = rows[row["run"]]
         assert float(cells[0]) == pytest.approx(float(row["return_mean"]), abs=0.05)
         assert cells[-3:] == ["0", "of", "2"]
         if row["demos"]:
             assert cells[1] == f"{float(row['expert_share']):.1%}"
-    assert "reports/toy/report.html" in said and "cdred verify reports/toy" in said
+    assert "reports/toy/report.html" in output and "cdred verify reports/toy" in output
     # The engine's own words stand in the log.
-    assert "Provided cores" not in said and "localrule" not in said
+    assert "Provided cores" not in output and "localrule" not in output
     assert "report" in (project.root / "logs/demo.txt").read_text()
 
     again = project.run("cdred", "demo")

@@ -258,9 +258,9 @@ def test_a_bad_configuration_is_one_line_everywhere(project: Project) -> None:
     for command in ("cdred report", "cdred check", "snakemake -n", "dvc repro"):
         done = project.attempt(*command.split())
         assert done.returncode == 2, command
-        said = [text for text in done.stderr.splitlines() if "profile" not in text]
-        assert len(said) == 1 and said[0].startswith("cdred: params.yaml:"), done.stderr
-        assert said[0].endswith(line)
+        output = [text for text in done.stderr.splitlines() if "profile" not in text]
+        assert len(output) == 1 and output[0].startswith("cdred: params.yaml:"), done.stderr
+        assert output[0].endswith(line)
     done = project.attempt("python", "-m", "dvc", "repro")  # without what scripts/dvc adds
     assert done.returncode != 0
     assert line in done.stderr and "exited with 2" in done.stderr

@@ -37,8 +37,8 @@ def test_the_examples_go_through_every_stage(tmp_path: Path) -> None:
     (row,) = [r for r in project.table("reports/toy/runs.csv") if r["run"] == "adversarial"]
     assert (row["task"], row["method"]) == (TASK, "discriminator:METHOD")
     assert (project.root / "reports/toy" / f"learning_curves--{PATH}.svg").exists()
-    said = project.run("cdred", "verify", agent)
-    assert "all 2 episodes exactly" in said
+    output = project.run("cdred", "verify", agent)
+    assert "all 2 episodes exactly" in output
     # Each is a part of the digest of the jobs that use it, and of no other.
     with (project.root / "discriminator_reward.py").open("a") as code:
         code.write("ANOTHER = 1\n")

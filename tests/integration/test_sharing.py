@@ -105,9 +105,9 @@ def accepts_everything(project: Project) -> None:
     """A clone has nothing to do in either engine, and every artifact is what it claims to be."""
     assert planned(project) == set()
     assert dvc_is_clean(project)
-    said = project.run("cdred", "verify", "reports/toy")
-    assert said.count("intact ") == 8
-    assert said.count("reproduced ") == 3 and "NOT" not in said
+    output = project.run("cdred", "verify", "reports/toy")
+    assert output.count("intact ") == 8
+    assert output.count("reproduced ") == 3 and "NOT" not in output
 
 
 def cached(project: Project, artifact_file: str) -> Path:
@@ -171,8 +171,8 @@ def test_a_remote_out_of_reach_is_one_line(mine: Project, tmp_path: Path) -> Non
     use_remote(mine, str(tmp_path / "not-mounted/remote"))
     where = f"remote lab ({tmp_path}/not-mounted/remote)"
     for command in ("push", "pull", "fetch"):
-        said = one_line(mine, "dvc", command)
-        assert said == f"cdred: dvc {command}: {where}: no such directory; is it mounted?\n"
+        output = one_line(mine, "dvc", command)
+        assert output == f"cdred: dvc {command}: {where}: no such directory; is it mounted?\n"
     assert not (tmp_path / "not-mounted").exists()  # DVC alone would make it and push to it
     assert "remote 'lap' doesn't exist" in one_line(mine, "dvc", "push", "--remote", "lap")
 
@@ -183,9 +183,9 @@ def test_an_s3_server_out_of_reach_is_one_line(mine: Project, s3: S3) -> None:
     assert "remote lab (s3://lap/cdred): no bucket is called 'lap'" in one_line(mine, "dvc", "push")
     s3.stop()
     for command in ("push", "pull"):
-        said = one_line(mine, "dvc", command)
-        assert f"dvc {command}: remote lab (s3://lap/cdred) cannot be reached: Could not " in said
-        assert said.endswith("nothing is lost, the same command goes on when it can\n")
+        output = one_line(mine, "dvc", command)
+        assert f"dvc {command}: remote lab (s3://lap/cdred) cannot be reached: Could not " in output
+        assert output.endswith("nothing is lost, the same command goes on when it can\n")
 
 
 # ---- damage -------------------------------------------------------------------------------------
@@ -199,8 +199,8 @@ def test_a_damaged_cache_file_is_named_and_fetched_again(mine: Project, tmp_path
     before = (mine.root / MODEL).read_bytes()
 
     damage(file)  # found before others get it; the artifact beside it is whole and stays
-    said = one_line(mine, "dvc", "push")
-    assert said.startswith(f"cdred: damaged, so removed: {name}; `dvc pull` fetches")
+    output = one_line(mine, "dvc", "push")
+    assert output.startswith(f"cdred: damaged, so removed: {name}; `dvc pull` fetches")
     assert (mine.root / MODEL).read_bytes() == before
     mine.run("cdred", "record")
     assert file.read_bytes() == before

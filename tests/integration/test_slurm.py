@@ -86,11 +86,11 @@ def test_an_experiment_as_jobs_has_the_bytes_of_a_local_run(
 ) -> None:
     """Tracked without a server: nodes write no SQLite file, the end enters all of it."""
     cluster.edit("params.yaml", "tracking: none", "tracking: mlflow")
-    said = cluster.run(*ON_SLURM, MLFLOW_TRACKING_URI="")
-    assert said.count("has been submitted with SLURM jobid") == len(ALL)
-    assert "cdred: MLFLOW_TRACKING_URI is not set: what jobs track is entered into" in said
+    output = cluster.run(*ON_SLURM, MLFLOW_TRACKING_URI="")
+    assert output.count("has been submitted with SLURM jobid") == len(ALL)
+    assert "cdred: MLFLOW_TRACKING_URI is not set: what jobs track is entered into" in output
     assert cluster.ran() == ALL
-    assert f"{len(ALL)} runs delivered" in said
+    assert f"{len(ALL)} runs delivered" in output
     assert manifests(cluster) == at_home(cluster, tmp_path)
     assert "Nothing to be done" in cluster.run(*ON_SLURM)
 
@@ -107,8 +107,8 @@ def test_in_the_container_as_well(cluster: Project, tmp_path: Path) -> None:
             "    print(*map(os.environ.get, ('APPTAINER_CONTAINER', 'SLURM_JOB_ID')),\n"
             f"          file=open('{tmp_path}/ran', 'a'))\n"
         )
-    said = cluster.run(*ON_SLURM, "--use-singularity")
-    assert said.count("has been submitted with SLURM jobid") == len(ALL)
+    output = cluster.run(*ON_SLURM, "--use-singularity")
+    assert output.count("has been submitted with SLURM jobid") == len(ALL)
     ran = [line.split() for line in (tmp_path / "ran").read_text().splitlines()]
     assert len(ran) == len(ALL)
     assert {Path(image).name for image, _ in ran} == {"cdred.sif"}
@@ -136,8 +136,8 @@ def test_a_job_out_of_time_goes_on_in_the_next(slow: Project, tmp_path: Path) ->
     """A partition's limit may be shorter than a training: here a minute, for about two."""
     slow.edit("params.yaml", "steps: 8000", "steps: 30000", count=1)
     minute = ("--set-resources", "expert:runtime=1", "--retries", "9", "--")
-    said = slow.run(*ON_SLURM, *minute, TARGET)
-    assert said.count("has been submitted with SLURM jobid") > 1
+    output = slow.run(*ON_SLURM, *minute, TARGET)
+    assert output.count("has been submitted with SLURM jobid") > 1
     assert "going on from the state of" in log(slow)
     assert manifests(slow) == at_home(slow, tmp_path, TARGET)
 
@@ -148,8 +148,8 @@ def test_a_killed_snakemake_leaves_no_second_writer(slow: Project, tmp_path: Pat
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
     (left,) = jobs()
-    said = slow.run(*ON_SLURM, TARGET)
-    assert f"cdred: cancelled what an earlier Snakemake left in Slurm: {left}; its work" in said
+    output = slow.run(*ON_SLURM, TARGET)
+    assert f"cdred: cancelled what an earlier Snakemake left in Slurm: {left}; its work" in output
     assert "going on from the state of" in log(slow)
     assert manifests(slow) == at_home(slow, tmp_path, TARGET)
 

@@ -27,17 +27,17 @@ def test_an_experiment_over_the_three_suites(over_three: Project) -> None:
                           ("lift-cube", "success")):  # fmt: skip
         (line,) = [x for x in shown.splitlines() if x.startswith(f"- **cdred** on {task}")]
         assert reached in line
-    said = over_three.run("cdred", "verify", "artifacts/demos/lift-cube/expert-2")
-    assert "all 2 episodes exactly" in said
+    output = over_three.run("cdred", "verify", "artifacts/demos/lift-cube/expert-2")
+    assert "all 2 episodes exactly" in output
 
 
 @pytest.mark.slow
 @pytest.mark.needs("mw-reach", "lift-cube")
 def test_all_of_the_three_suites_is_reproduced(over_three: Project) -> None:
-    said = over_three.run("cdred", "verify", "reports/three_suites")
-    assert said.count("reproduced ") == 6 and "NOT" not in said
-    said = over_three.run("cdred", "verify", "artifacts/demos/mw-reach/expert-2")
-    assert "all 2 episodes exactly" in said
+    output = over_three.run("cdred", "verify", "reports/three_suites")
+    assert output.count("reproduced ") == 6 and "NOT" not in output
+    output = over_three.run("cdred", "verify", "artifacts/demos/mw-reach/expert-2")
+    assert "all 2 episodes exactly" in output
 
 
 @pytest.mark.slow
@@ -54,8 +54,8 @@ def test_from_pixels_through_every_stage_and_a_kill(tmp_path: Path) -> None:
     (project.root / "params.yaml").write_text(yaml.safe_dump(data))
     project.run("cdred", "use")
     project.run("snakemake", "--cores", "1", "--quiet", "all")
-    said = project.run("cdred", "verify", "reports/toy")
-    assert said.count("reproduced ") == 2 and "NOT" not in said
+    output = project.run("cdred", "verify", "reports/toy")
+    assert output.count("reproduced ") == 2 and "NOT" not in output
 
     agent = project.root / "artifacts/agents/mw-reach/cdred/seed_0"
     expected = (agent / "manifest.json").read_bytes()  # holds the hash of every file

@@ -179,9 +179,9 @@ def test_the_header_says_what_was_run_and_where(single: tuple[Plan, Path], tmp_p
     facts = (("commit", "abc123<b>"), ("machine", "a machine (cpu)"))
     report.write(replace(describe(single[0]), facts=facts), tmp_path)
     text = (tmp_path / "report.html").read_text().split("</dl>")[0]
-    said = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
-    assert said["commit"] == "abc123&#60;b&#62;" and said["machine"] == "a machine (cpu)"
-    assert (said["task"], said["runs"], said["demonstrations"]) == (
+    output = dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", text))
+    assert output["commit"] == "abc123&#60;b&#62;" and output["machine"] == "a machine (cpu)"
+    assert (output["task"], output["runs"], output["demonstrations"]) == (
         "cartpole-balance", "cdred, bc", "2",
     )  # fmt: skip
 

@@ -50,8 +50,8 @@ def test_an_expert_below_its_threshold_fails_and_is_kept(trained: Project, tmp_p
     assert not (project.root / EXPERT).exists()
 
     change(project, expert={"accept_below": True})
-    said = project.run(*TRAIN)  # without training again, and to the same bytes
-    assert "going on from the state of" in said and "below 990" in said and "accepted" in said
+    output = project.run(*TRAIN)  # without training again, and to the same bytes
+    assert "going on from the state of" in output and "below 990" in output and "accepted" in output
     assert project.manifest(EXPERT) == trained.manifest(EXPERT)
 
 

@@ -212,11 +212,11 @@ def test_clean_removes_what_nothing_needs_and_says_how_much(again: Project) -> N
     (again.root / "artifacts/agents/.cdred.partial").symlink_to(others)
     planned = again.run("cdred", "clean", "--dry-run")
     assert dropped.exists() and "would remove 3 leftovers" in planned
-    said = again.run("cdred", "clean")
-    assert said == planned.replace("would remove", "removed")
-    assert re.search(rf"2.5 MB +artifacts/agents/{TASK}/cdred/.seed_9.partial: unfinished", said)
-    assert f"{CDRED}, which no experiment here asks for" in said
-    assert f"kept  .cdred/state/{needed.name}: {CDRED} goes on from it" in said
+    output = again.run("cdred", "clean")
+    assert output == planned.replace("would remove", "removed")
+    assert re.search(rf"2.5 MB +artifacts/agents/{TASK}/cdred/.seed_9.partial: unfinished", output)
+    assert f"{CDRED}, which no experiment here asks for" in output
+    assert f"kept  .cdred/state/{needed.name}: {CDRED} goes on from it" in output
     assert not dropped.exists() and not partial.exists() and needed.exists()
     # What is not named, or does not lie, as this tool makes it is somebody's own.
     kept = [*again.root.rglob("thesis.txt"), needed.with_name("note.txt")]

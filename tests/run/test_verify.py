@@ -60,13 +60,13 @@ def forge(project: Project, change: float) -> None:
 def test_an_honest_chain_is_intact_and_reproduced(made: Project) -> None:
     assert "video.mp4" in made.manifest(EVALUATION)["files"]
     for artifact in (AGENT, EVALUATION):
-        said = made.run("cdred", "verify", artifact)
+        output = made.run("cdred", "verify", artifact)
         for part in (EXPERT, DEMOS, AGENT):
-            assert f"intact      {part}: " in said
-        assert f"reproduced  {EVALUATION}: all 2 episodes exactly" in said
+            assert f"intact      {part}: " in output
+        assert f"reproduced  {EVALUATION}: all 2 episodes exactly" in output
     # Demonstrations: their seeds and actions give their observations again.
-    said = made.run("cdred", "verify", f"{made.root / DEMOS}/")
-    assert f"reproduced  {DEMOS}: all 2 episodes exactly" in said
+    output = made.run("cdred", "verify", f"{made.root / DEMOS}/")
+    assert f"reproduced  {DEMOS}: all 2 episodes exactly" in output
 
 
 def test_an_evaluation_that_cannot_be_filmed_is_not_lost(chain: Project) -> None:
@@ -92,8 +92,8 @@ def test_a_claimed_return_that_does_not_come_back_is_told(chain: Project) -> Non
 def test_elsewhere_a_stated_tolerance_decides(chain: Project) -> None:
     forge(chain, 0.5)
     rewrite(chain, EVALUATION, machine="another processor")
-    said = chain.run("cdred", "verify", EVALUATION)
-    assert "other here: machine; so within " in said and "reproduced  " in said
+    output = chain.run("cdred", "verify", EVALUATION)
+    assert "other here: machine; so within " in output and "reproduced  " in output
     done = chain.attempt("cdred", "verify", EVALUATION, "--tolerance", "0.0001")
     assert done.returncode == 1 and "NOT REPRODUCED" in done.stdout
 

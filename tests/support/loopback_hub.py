@@ -272,8 +272,8 @@ class Hub:
         card, errors = _card(ask.json["content"])
         warnings = [] if card else ["empty or missing yaml metadata in repo card"]
         answer = {"errors": errors, "warnings": [] if errors else warnings}
-        said = {key: [{"message": line} for line in lines] for key, lines in answer.items()}
-        return _json(said, 400 if errors else 200)
+        body = {key: [{"message": line} for line in lines] for key, lines in answer.items()}
+        return _json(body, 400 if errors else 200)
 
     def _info(self, ask: Ask) -> Response:
         repo = self._repo(ask)

@@ -94,9 +94,9 @@ def test_profiles_name_rules_that_exist_and_repeat_what_they_replace(name: str) 
 def test_profiles_plan(name: str, project: Project) -> None:
     if not SNAKEMAKE.exists():
         pytest.skip("needs .venv-cluster: make cluster")
-    said = project.run(str(SNAKEMAKE), "-n", "--workflow-profile", f"profiles/{name}")
-    assert "runtime=1440" in said and "mem_mb=4000" in said
-    assert re.search(r"^total +10$", said, re.M)
+    output = project.run(str(SNAKEMAKE), "-n", "--workflow-profile", f"profiles/{name}")
+    assert "runtime=1440" in output and "mem_mb=4000" in output
+    assert re.search(r"^total +10$", output, re.M)
 
 
 # ---- what is refused, and what is cancelled -----------------------------------------------------
@@ -123,14 +123,14 @@ def test_what_a_killed_snakemake_left_is_cancelled(tools: Path, tmp_path: Path) 
     )
     script(tools, "squeue", f'while read -r l; do echo "$l"; done < {tmp_path}/queue')
     script(tools, "scancel", f'echo "$@" > {tmp_path}/cancelled; : > {tmp_path}/queue')
-    said: list[str] = []
-    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), said.append, tmp_path)
+    output: list[str] = []
+    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), output.append, tmp_path)
     assert (tmp_path / "cancelled").read_text() == "11 14\n"
-    assert said == [
+    assert output == [
         "cancelled what an earlier Snakemake left in Slurm: 11, 14; its work goes on from its saved state"
     ]
-    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), said.append, tmp_path)
-    assert len(said) == 1
+    cluster.cancel_left("Slurm", cluster._in_slurm, ("scancel",), output.append, tmp_path)
+    assert len(output) == 1
 
 
 def test_slurm_that_does_not_answer_is_one_line(tools: Path, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_slurm_that_does_not_answer_is_one_line(tools: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("kind", "nodes", "said"),
+    ("kind", "nodes", "output"),
     [
         ("ext4", "here\nnode-1\nnode-2", "other nodes (node-1 and more) may not see"),
         ("xfs", "here\nnode-1", "other nodes (node-1) may not see"),
@@ -149,15 +149,15 @@ def test_slurm_that_does_not_answer_is_one_line(tools: Path, tmp_path: Path) -> 
     ],
 )
 def test_storage_that_nodes_may_not_see_is_said(
-    kind: str, nodes: str, said: str | None, tools: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, nodes: str, output: str | None, tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(tools, "sinfo", f"echo '{nodes}'")
     script(tools, "df", f"echo Type; echo {kind}")
     monkeypatch.setattr(cluster.platform, "node", lambda: "here.example.org")
     lines: list[str] = []
     cluster.warn_of_local_storage(Path(), lines.append)
-    assert len(lines) == (said is not None)
-    assert not lines or (said in lines[0] and f"is on {kind}," in lines[0])
+    assert len(lines) == (output is not None)
+    assert not lines or (output in lines[0] and f"is on {kind}," in lines[0])
 
 
 def test_jobs_that_left_no_log_never_started(tmp_path: Path) -> None:
@@ -251,8 +251,8 @@ def test_jobs_and_what_is_left_of_them_go_through_the_kubernetes_profile(
         assert started.poll() is None
     os.killpg(started.pid, signal.SIGKILL)
     started.wait()
-    said = project.run(*command, PATH=path)
-    assert "cancelled what an earlier Snakemake left in Kubernetes: job-x7; its work" in said
+    output = project.run(*command, PATH=path)
+    assert "cancelled what an earlier Snakemake left in Kubernetes: job-x7; its work" in output
     assert project.ran() == {"experts/cartpole-balance/expert"}
     log = project.root / "logs/experts/cartpole-balance/expert/log.txt"
     assert "going on from the state of" in log.read_text()

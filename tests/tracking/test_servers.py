@@ -217,9 +217,10 @@ def test_a_registered_agent_comes_back_through_the_server(
     evaluated: Project, on_postgresql: MlflowServer, store: str, tmp_path: Path
 ) -> None:
     uri = {"MLFLOW_TRACKING_URI": on_postgresql.uri}
-    said = evaluated.run("cdred", "register", AGENT, **uri)  # and no warnings
+    output = evaluated.run("cdred", "register", AGENT, **uri)  # and no warnings
     assert (
-        said.startswith(f"registered  models:/{MODEL}@seed-0, version 1") and said.count("\n") == 1
+        output.startswith(f"registered  models:/{MODEL}@seed-0, version 1")
+        and output.count("\n") == 1
     )
     assert "unchanged" in evaluated.run("cdred", "register", AGENT, **uri)
     client = MlflowClient(on_postgresql.uri)
@@ -311,7 +312,7 @@ def test_what_cannot_be_registered_is_told_in_one_line(
     without = (
         "import sys; sys.modules['mlflow'] = None; from cdred.cli import main; sys.exit(main())"
     )
-    for project, command, environment, said in (
+    for project, command, environment, output in (
         (evaluated, ("cdred", "register", "nowhere"), up, "not an agent or expert"),
         (evaluated, ("cdred", "register", EXPERT), up, "evaluations/cartpole-balance/expert"),
         (evaluated, ("cdred", "register"), up, "not up to date"),
@@ -323,5 +324,5 @@ def test_what_cannot_be_registered_is_told_in_one_line(
         done = project.attempt(*command, **environment)
         assert done.returncode == 2, done.stderr
         assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("cdred: "), done.stderr
-        assert said in done.stderr
+        assert output in done.stderr
     assert MlflowClient(on_postgresql.uri).search_registered_models() == before
