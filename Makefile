@@ -28,7 +28,7 @@ repro: setup ## the same by DVC
 	@cdred show
 
 .PHONY: test
-test: setup ## the test suite (15 minutes on 2 cores)
+test: setup ## the test suite (15 to 20 minutes on 2 cores)
 	@python -m pytest -m "not slow and not container and not slurm" $(PARALLEL)
 
 .PHONY: test-all

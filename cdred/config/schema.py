@@ -244,7 +244,7 @@ class Config(Table):
     """A complete configuration."""
 
     experiment: Experiment
-    experts: dict[str, Expert]
+    experts: dict[str, Expert] = Field(default_factory=dict)
     demos: dict[str, Demos]
     runs: dict[str, Run]
     expert: Acceptance = Acceptance()

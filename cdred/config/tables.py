@@ -41,7 +41,7 @@ def read(data: dict[str, Any], where: Where) -> Config:
     named_methods = [run.get("method") for run in runs if isinstance(run, dict)]
     where.own_methods = [str(name) for name in named_methods if ":" in str(name)]
     tables: dict[str, Any] = {
-        "experts": named(data["experts"], "experts", where, expert),
+        "experts": named(data.get("experts", {}), "experts", where, expert),
         "demos": named(data["demos"], "demos", where, demos),
         "runs": named(data["runs"], "runs", where, run),
     }

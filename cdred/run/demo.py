@@ -211,24 +211,34 @@ def _results(plan: Plan) -> Iterator[str]:
     """A line for each entry and task of the report: mean return over all episodes, its share of the
     expert's, and how many episodes failed."""
     folder = plan.root / plan.report.path
-    runs, episodes = (_table(folder / f"{name}.csv") for name in ("runs", "episodes"))
-    expert = {row["task"]: float(row["return_mean"]) for row in runs if not row["demos"]}
+    tables = (_table(folder / f"{name}.csv") for name in ("runs", "summary", "episodes"))
+    runs, summary, episodes = tables
+    expert = {_agent(row): row["expert_score"] for row in summary}
     lines = [("", "return", "of the expert's", "failed episodes")]
     knows = any(row["success"] for row in runs)
+    several = len({row["task"] for row in runs}) > 1
     for row in runs:
-        task, own = row["task"], [e for e in episodes if _agent(e) == _agent(row)]
-        half = expert[task] / 2
-        failed = sum(
-            e["success"] == "False" if e["success"] else float(e["return"]) < half for e in own
-        )
-        name = row["run"] if len(expert) == 1 else f"{task} {row['run']}"
+        own = [e for e in episodes if _agent(e) == _agent(row)]
+        name = f"{row['task']} {row['run']}" if several else row["run"]
         share = f"{float(row['expert_share']):.1%}" if row["demos"] and row["expert_share"] else ""
-        lines.append((name, f"{float(row['return_mean']):.1f}", share, f"{failed} of {len(own)}"))
+        failed = _failed(own, expert[_agent(row)])
+        lines.append((name, f"{float(row['return_mean']):.1f}", share, failed))
     yield from _aligned(*lines, numbers=True)
     seeds = {row["seeds"] for row in runs if row["demos"]}
     one = " One seed says little." if seeds == {"1"} else ""
     measure = "it does not succeed" if knows else "its return is below half of the expert's mean"
     yield f"An episode failed if {measure}.{one}"
+
+
+def _failed(episodes: list[dict[str, str]], expert: str) -> str:
+    """How many episodes of an agent failed, given its expert's score, which may be unknown."""
+    if episodes[0]["success"]:
+        count = sum(e["success"] == "False" for e in episodes)
+    elif expert:
+        count = sum(float(e["return"]) < float(expert) / 2 for e in episodes)
+    else:
+        return "unknown"
+    return f"{count} of {len(episodes)}"
 
 
 def _aligned(*lines: tuple[str, ...], numbers: bool = False) -> Iterator[str]:

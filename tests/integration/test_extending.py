@@ -47,6 +47,24 @@ def test_the_examples_go_through_every_stage(tmp_path: Path) -> None:
     assert f"artifacts/experts/{PATH}/expert" in stale(project)
 
 
+def test_recorded_demonstrations_of_an_own_task_need_no_expert(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    for name in ("pointmass.py", "record.py"):
+        shutil.copy(CHECKOUT / "examples" / name, project.root)
+    page = (CHECKOUT / "docs/demonstrations.md").read_text()
+    _, _, after = page.partition("as `config/mine.yaml`:\n\n```yaml\n")
+    (project.root / "config/mine.yaml").write_text(after.partition("```")[0])
+    project.run("python", "record.py")
+    project.run("cdred", "use", "config/mine.yaml")
+    output = project.run("cdred", "demo")
+    (row,) = project.table("reports/mine/runs.csv")
+    assert (row["task"], row["run"]) == (TASK, "bc") and float(row["expert_share"]) > 0.5
+    assert f"{float(row['return_mean']):.1f}" in output and "of 20" in output
+    with (project.root / "recorded/pointmass.pkl").open("ab") as file:
+        file.write(b"another")
+    assert f"artifacts/demos/{PATH}/mine" in stale(project)
+
+
 def stale(project: Project) -> set[str]:
     lines = project.run("cdred", "status").splitlines()
     return {x.split()[1] for x in lines if x.startswith("stale") and "artifacts/" in x}
