@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cdred import methods
-from cdred.envs.tasks import find
+from cdred.envs.tasks import file_name, find
 from cdred.hub.pull import REPLAY, TABLE
 from cdred.learning import results
 from cdred.learning.display import display_of
@@ -255,8 +255,9 @@ hash of every file here.
 def _figures(folder: Path, job: Job) -> str:
     """The task's learning curves and the agent's own figures; the others are linked by nothing."""
     files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
-    own = f"--{job.task}--{job.entry}.svg"
-    own_files = [n for n in files if n == f"learning_curves--{job.task}.svg" or n.endswith(own)]
+    task = file_name(job.task)
+    own = f"--{task}--{job.entry}.svg"
+    own_files = [n for n in files if n == f"learning_curves--{task}.svg" or n.endswith(own)]
     if not own_files:
         return ""
     lines = "\n".join(f"![{n.removesuffix('.svg').split('--')[0]}](figures/{n})" for n in own_files)

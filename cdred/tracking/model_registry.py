@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred import manifest
+from cdred.envs.tasks import file_name
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 
@@ -62,7 +63,7 @@ def _has_weights(plan: Plan, job: Job) -> bool:
 
 def model_name(job: Job) -> str:
     """One model for all seeds, which are its versions: `cdred-cup-catch-bc`."""
-    return f"cdred-{job.task}-{job.entry}"
+    return f"cdred-{file_name(job.task)}-{job.entry}"
 
 
 def register(plan: Plan, jobs: list[Job], say: Callable[[str], None]) -> None:
