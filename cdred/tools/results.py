@@ -4,12 +4,13 @@ accumulate: what is up to date is entered, and what was entered before is kept."
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from cdred import manifest, methods
-from cdred.envs.tasks import find
+from cdred.envs.tasks import file_name, find
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
@@ -175,11 +176,14 @@ def _numbers(file: Path) -> list[dict[str, Any]]:
 
 
 def page(root: Path = Path()) -> str:
-    """docs/results.md, from the tables of results/ alone."""
-    parts = [INTRODUCTION, *_words(root / FOLDER)]
-    for folder in sorted(p.parent for p in (root / FOLDER).glob("*/runs.csv")):
-        parts.append(_section(folder))
-    return "\n\n".join(parts) + "\n"
+    """docs/results.md, from the tables of results/ alone: first those that its words name, in their
+    order."""
+    words = _words(root / FOLDER)
+    folders = [p.parent for p in (root / FOLDER).glob("*/runs.csv")]
+    named = re.findall(r"`(\w+)`", "".join(words))
+    order = {name: k for k, name in enumerate(dict.fromkeys(named))}
+    folders.sort(key=lambda folder: (order.get(folder.name, len(order)), folder.name))
+    return "\n\n".join([INTRODUCTION, *words, *map(_section, folders)]) + "\n"
 
 
 def _section(folder: Path) -> str:
@@ -198,7 +202,7 @@ def _section(folder: Path) -> str:
             file.name
             for task in tasks
             for of in ("", "--*")  # the task itself, or its runs
-            for file in sorted(folder.glob(f"{kind}--{task}{of}.svg"))
+            for file in sorted(folder.glob(f"{kind}--{file_name(task)}{of}.svg"))
         ]
         if names:
             places = [f"../{FOLDER.name}/{folder.name}/{name}" for name in names]
