@@ -77,6 +77,8 @@ def collect(
             agent, task, count, selection.seed, PURPOSE, _Round(monitor or Monitor(), played),
             parallel, first=played,
         )  # fmt: skip
+        if field := selection.undecided(episodes[0]):
+            raise CdredError(f"{task}: has no {field}, which demonstrations are to be chosen by")
         kept += [e for e in episodes if selection.accepts(e)]
         played += count
     if len(kept) < count:

@@ -78,7 +78,9 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
         "success_rate": "success rate",
     }  # fmt: skip
     repository = publication["repository"]
-    demonstrations = publication["links"].get("demonstrations", "")
+    # An expert's link to demonstrations is to those that it made.
+    links = publication["links"] if job.stage == "imitate" else {}
+    demonstrations = links.get("demonstrations", "")
     data = ModelCardData(
         license=plan.config.hub.license, library_name="cdred",
         pipeline_tag="reinforcement-learning", tags=_tags(job, method),

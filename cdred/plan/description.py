@@ -37,17 +37,19 @@ def _entries(config: Config) -> dict[str, Entry]:
     used = {name: config.experts[name] for name in dict.fromkeys(experts) if name is not None}
     first: dict[str, str] = {}
     for name, run in runs.items():
-        first.setdefault(_but_for_demonstrations(run), name)
+        first.setdefault(_but_for_their_number(config, run), name)
     return {name: _expert(name, entry) for name, entry in used.items()} | {
-        name: _run(config, name, entry, first[_but_for_demonstrations(entry)])
+        name: _run(config, name, entry, first[_but_for_their_number(config, entry)])
         for name, entry in runs.items()
     }
 
 
-def _but_for_demonstrations(run: Run) -> str:
-    """All that decides a run but its demonstrations, to compare."""
+def _but_for_their_number(config: Config, run: Run) -> str:
+    """All that decides a run but the number of its demonstrations, to compare."""
     own = {key: value for key, value in run.params().items() if not key.startswith("demo")}
-    return json.dumps(own, sort_keys=True, default=str)
+    demos = config.demos[run.demos].params()
+    source = {key: value for key, value in demos.items() if key != "episodes"}
+    return json.dumps([own, source], sort_keys=True, default=str)
 
 
 def _expert(name: str, entry: Expert) -> Entry:

@@ -45,7 +45,7 @@ def obstacle(data: Data) -> str:
     """The reason why runs cannot be compared over tasks and seeds; empty if they can."""
     agents = imitating(data)
     if len({row["seed"] for row in agents}) < 2:
-        return "it takes two seeds at least"
+        return "it takes two seeds at least (experiment.seeds of params.yaml)"
     runs, seeds = ({row[key] for row in agents} for key in ("run", "seed"))
     if len(agents) < len(runs) * len(seeds) * len(data.tasks):
         return "not every run is there on every task with every seed"

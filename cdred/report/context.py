@@ -33,7 +33,9 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         "answer": answer(data),
         "several_seeds": any(run["seeds"] > 1 for run in data.runs),
         "one_seed": any(run["seeds"] == 1 for run in data.runs),
-        "best_kept": [r["run"] for r in data.runs if experiment.entries[r["run"]].keeps_best],
+        "best_kept": list(
+            dict.fromkeys(r["run"] for r in data.runs if experiment.entries[r["run"]].keeps_best)
+        ),
         "success_head": ["success at the end", "its 95 % interval", "once"] if succeeds else [],
         "returns_rows": _returns(data, succeeds),
         "seed_rows": _by_seed(experiment, data),
@@ -235,12 +237,18 @@ def _first_steps(data: Data) -> list[list[Any]]:
     return [
         [
             r["task"], r["run"], r["seed"],
-            *(f"{r[key]:,}" if r[key] else NEVER for key in ("half_step", "goal_step")),
+            *(_first(r, key) for key in ("half_step", "goal_step")),
             f"{length[r['task'], r['run']]:,}",
         ]
         for r in aggregates.imitating(data)
         if methods.find(r["method"]).interacts
     ]  # fmt: skip
+
+
+def _first(row: Row, key: str) -> str:
+    if row["expert_share"] is None:
+        return "n/a"
+    return f"{row[key]:,}" if row[key] else NEVER
 
 
 def _episodes(data: Data, task: str) -> dict[str, list[Any]]:

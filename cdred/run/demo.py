@@ -25,9 +25,11 @@ from cdred.errors import CdredError, printable
 from cdred.plan import Job, Plan
 from cdred.run import forecast
 from cdred.tools import cost
-from cdred.tools.estimate import steps_of
+from cdred.tools.estimate import steps_of, trained
 
 LOG = Path("logs/demo.txt")
+NO_SUCCESS = "it does not succeed"
+HALF = "its return is below half of the expert's mean, or the demonstrations' where there is none"
 ENGINE = ("snakemake", "--cores", "all", "--quiet", "rules", "host")
 EVERY, LINE_EVERY = 1.0, 30.0  # seconds between looks, and between lines where there is no terminal
 NEXT = {  # by experiment
@@ -107,7 +109,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
             left = forecast.time_left(seconds, {}, (), cores)
             print(f"On {cores} cores, as measured here: {_minutes(left)}.")
             print(f"What the engine and the jobs print goes to {LOG}.\n", flush=True)
-            progress = _Progress(plan, todo, seconds, cores, began)
+            progress = Progress(plan, todo, seconds, cores, began)
             while engine.poll() is None:
                 progress.show()
                 time.sleep(EVERY)
@@ -125,7 +127,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
     return engine.returncode
 
 
-class _Progress:
+class Progress:
     """One line: jobs done, those that run and how far they are, and the time left."""
 
     def __init__(
@@ -155,7 +157,7 @@ class _Progress:
 
     def _share(self, job: Job, event: dict[str, Any]) -> float:
         """How much of a job is done, of 1: by its steps where it tells them."""
-        if job.stage in ("expert", "imitate"):
+        if trained(self.plan, job):
             return float((event.get("step") or 0.0) / steps_of(self.plan, job))
         since = calendar.timegm(time.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ"))
         return min((time.time() - since) / self.seconds[job], 0.95)
@@ -215,30 +217,39 @@ def _results(plan: Plan) -> Iterator[str]:
     runs, summary, episodes = tables
     expert = {_agent(row): row["expert_score"] for row in summary}
     lines = [("", "return", "of the expert's", "failed episodes")]
-    knows = any(row["success"] for row in runs)
     several = len({row["task"] for row in runs}) > 1
     for row in runs:
         own = [e for e in episodes if _agent(e) == _agent(row)]
         name = f"{row['task']} {row['run']}" if several else row["run"]
         share = f"{float(row['expert_share']):.1%}" if row["demos"] and row["expert_share"] else ""
-        failed = _failed(own, expert[_agent(row)])
-        lines.append((name, f"{float(row['return_mean']):.1f}", share, failed))
+        count = failed(own, expert[_agent(row)])
+        lines.append((name, f"{float(row['return_mean']):.1f}", share, count))
     yield from _aligned(*lines, numbers=True)
     seeds = {row["seeds"] for row in runs if row["demos"]}
     one = " One seed says little." if seeds == {"1"} else ""
-    measure = "it does not succeed" if knows else "its return is below half of the expert's mean"
-    yield f"An episode failed if {measure}.{one}"
+    rules = dict.fromkeys(_failure_rule(row, expert[_agent(row)]) for row in runs)
+    known = ", or where that is unknown if ".join(sorted(filter(None, rules)))
+    yield (f"An episode failed if {known}." if known else "") + one
 
 
-def _failed(episodes: list[dict[str, str]], expert: str) -> str:
+def failed(episodes: list[dict[str, str]], expert: str) -> str:
     """How many episodes of an agent failed, given its expert's score, which may be unknown."""
-    if episodes[0]["success"]:
-        count = sum(e["success"] == "False" for e in episodes)
-    elif expert:
-        count = sum(float(e["return"]) < float(expert) / 2 for e in episodes)
-    else:
+    rule = _failure_rule(episodes[0], expert)
+    if rule is None:
         return "unknown"
-    return f"{count} of {len(episodes)}"
+    fails = [
+        e["success"] == "False" if rule == NO_SUCCESS else float(e["return"]) < float(expert) / 2
+        for e in episodes
+    ]
+    return f"{sum(fails)} of {len(fails)}"
+
+
+def _failure_rule(row: dict[str, str], expert: str) -> str | None:
+    """By what an episode fails, given a row that may know success and the expert's score, if that
+    is known."""
+    if row["success"]:
+        return NO_SUCCESS
+    return HALF if expert and float(expert) > 0 else None
 
 
 def _aligned(*lines: tuple[str, ...], numbers: bool = False) -> Iterator[str]:

@@ -192,7 +192,9 @@ def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
     for name, m in manifests.items():
         say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
     if not played:
-        say(f"            {path}: no evaluation of it is here, nothing to play again")
+        recorded = manifests[path]["stage"] == "demos"
+        reason = "recorded by others" if recorded else "no evaluation of it is here"
+        say(f"            {path}: {reason}, nothing to play again")
     good = True
     for name in played:
         m = manifests[name]

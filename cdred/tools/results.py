@@ -24,6 +24,7 @@ PAGE = Path("docs/results.md")
 # Raw scores, runs over their seeds, the figures' data, and, where every run is there on every task
 # and seed, what is said over tasks.
 FIGURES = ("learning_curves", "demonstrations", "episodes", "gradients")
+NAMES = {"task", "run", "method", "acts_by", "expert", "demos", "alike", "over"}  # columns of text
 TABLES = ("summary", "runs", "curves", "demos", "published", "aggregates", "improvements")
 INTRODUCTION = """# Results
 
@@ -172,7 +173,10 @@ def _numbers(file: Path) -> list[dict[str, Any]]:
         except ValueError:
             return text or None
 
-    return [{name: value(cell) for name, cell in row.items()} for row in read_csv(file)]
+    return [
+        {name: cell if name in NAMES else value(cell) for name, cell in row.items()}
+        for row in read_csv(file)
+    ]
 
 
 def page(root: Path = Path()) -> str:
@@ -247,7 +251,10 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
     def formatted(text: str) -> str:
         return f"{100 * float(text):.0f} %" if successes else f"{float(text):.1f}"
 
-    steps = [agent["goal_step"] for agent in agents]
+    steps = [
+        f"{int(a['goal_step']):,}" if a["goal_step"] else "never" if a["expert_share"] else "n/a"
+        for a in agents
+    ]
     imitates = run["demos"] and methods.find(run["method"]).interacts
     norms = ""
     if run["grad_norm_mean"]:
@@ -257,7 +264,7 @@ def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:
         f"{formatted(run[low])} to {formatted(run[high])}",
         f"{100 * float(run['expert_share']):.1f} %" if run["expert_share"] else "",
         ", ".join(formatted(agent[column]) for agent in agents),
-        ", ".join(f"{int(step):,}" if step else "never" for step in steps) if imitates else "",
+        ", ".join(steps) if imitates else "",
         norms,
     ]  # fmt: skip
 

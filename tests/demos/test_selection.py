@@ -60,6 +60,16 @@ def test_a_success_that_does_not_last_is_one_if_once_is_enough() -> None:
         selection.collect(expert, task, Selection(1, only="successful"), "scripted")
 
 
+def test_what_the_task_does_not_tell_cannot_be_asked_for() -> None:
+    class Still(Clumsy):
+        def act(self, obs: np.ndarray) -> np.ndarray:
+            return np.zeros((len(obs), 1), np.float32)
+
+    expert: Any = Still()
+    with pytest.raises(CdredError, match="cartpole-balance: has no success, which demonstrations"):
+        selection.collect(expert, "cartpole-balance", Selection(1, only="successful"))
+
+
 def test_an_expert_that_is_never_good_enough_is_told() -> None:
     with pytest.raises(CdredError, match=r"only 0 of 10 of the expert 'clumsy' .* at least 1e\+06"):
         collect(episodes=1, min_return=1e6)

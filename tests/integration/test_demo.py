@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from support.project import Project
+
+from cdred.plan import Plan
+from cdred.run import demo
 
 EVALUATION = "artifacts/evaluations/cartpole-balance/bc/seed_0"
 AGENT = "artifacts/agents/cartpole-balance/bc/seed_0"
@@ -53,6 +58,28 @@ def test_failed_episodes_are_counted(finished: Project, tmp_path: object) -> Non
     episodes.write_text("\n".join([head, *lines]) + "\n")
     rows = table(project.run("cdred", "demo"))
     assert rows["bc"][-3:] == ["1", "of", "2"] and rows["cdred"][-3:] == ["0", "of", "2"]
+
+
+def test_what_failed_is_unknown_where_nothing_tells() -> None:
+    def failed(success: str, expert: str) -> str:
+        return demo.failed([{"return": "-40", "success": success}], expert)
+
+    assert failed("False", "") == "1 of 1"
+    assert failed("", "-30") == failed("", "") == "unknown"
+    assert failed("", "100") == "1 of 1"
+
+
+def test_an_expert_that_is_not_trained_is_on_its_way(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project", "config/metaworld_small.yaml")
+    plan = Plan.load(project.root)
+    job = plan.of("expert")[0]
+    log = project.root / job.log.with_name("runtime.jsonl")
+    log.parent.mkdir(parents=True)
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    log.write_text(json.dumps({"event": "start", "time": started}) + "\n")
+    progress = demo.Progress(plan, [job], {job: 10.0}, 1, started)
+    progress.told = 0
+    progress.show()
 
 
 def test_a_failure_is_told_in_the_job_s_own_words(finished: Project, tmp_path: object) -> None:

@@ -8,8 +8,11 @@ from xml.etree import ElementTree
 
 import pytest
 from support.made_reports import RETURNS, make, read_csv, write_results
+from support.project import CHECKOUT
 
-from cdred.plan import Job, Plan
+from cdred import config
+from cdred.plan import Job, Plan, overlays
+from cdred.plan.description import describe
 
 ONE = {"demo_episodes": 1}
 FIGURE = "demonstrations--cartpole-balance.svg"
@@ -54,6 +57,19 @@ def test_lines_of_one_method_have_the_names_of_their_runs(tmp_path: Path) -> Non
     other = {"cdred-1": ONE, "cdred-half": half, "cdred-half-1": ONE | half}
     _, out = make(tmp_path / "project", write, variations=other)
     assert "cdred 1: 86, 2: 860; cdred-half 1: 86, 2: 860." in (out / FIGURE).read_text()
+
+
+def test_runs_on_other_demonstrations_are_in_no_line_with_them(tmp_path: Path) -> None:
+    """Of another kind, not of another number alone."""
+    data, _ = overlays.resolve(CHECKOUT / "config/toy.yaml", CHECKOUT)
+    (tmp_path / "cdred").symlink_to(CHECKOUT / "cdred")
+    bc = data["runs"]["bc"]
+    data["demos"]["more"] = data["demos"]["expert-2"] | {"episodes": 9}
+    data["demos"]["better"] = data["demos"]["expert-2"] | {"episodes": 1, "min_return": 50}
+    data["runs"] |= {name: bc | {"demos": name} for name in ("more", "better")}
+    data["experiment"]["runs"] = ["bc", "more", "better"]
+    entries = describe(Plan(config.validate(data, {}, "test"), tmp_path)).entries
+    assert [entries[name].alike for name in ("bc", "more", "better")] == ["bc", "bc", "better"]
 
 
 def test_where_all_have_the_same_number_there_is_none(single: tuple[Plan, Path]) -> None:

@@ -98,6 +98,17 @@ def test_what_is_damaged_is_refused(made: Project, tmp_path: Path) -> None:
     )
 
 
+def test_a_run_may_be_named_like_a_number(tmp_path: Path) -> None:
+    folder = tmp_path / "results/few_demonstrations"
+    shutil.copytree(CHECKOUT / "results/few_demonstrations", folder)
+    for file in folder.glob("*.csv"):
+        text = file.read_text().replace(",cdred-3,", ",3,").replace(",red-3,", ",1e5,")
+        file.write_text(text)
+    results.redraw(tmp_path)
+    drawn = (folder / "learning_curves--cup-catch.svg").read_text()
+    assert ">1e5</text>" in drawn
+
+
 def test_the_committed_curves_are_those_of_the_committed_tables(tmp_path: Path) -> None:
     shutil.copytree(CHECKOUT / "results", tmp_path / "results")
     results.redraw(tmp_path)
