@@ -226,10 +226,11 @@ def _results(plan: Plan) -> Iterator[str]:
         lines.append((name, f"{float(row['return_mean']):.1f}", share, count))
     yield from _aligned(*lines, numbers=True)
     seeds = {row["seeds"] for row in runs if row["demos"]}
-    one = " One seed says little." if seeds == {"1"} else ""
+    one = "One seed says little." if seeds == {"1"} else ""
     rules = dict.fromkeys(_failure_rule(row, expert[_agent(row)]) for row in runs)
     known = ", or where that is unknown if ".join(sorted(filter(None, rules)))
-    yield (f"An episode failed if {known}." if known else "") + one
+    failing = f"An episode failed if {known}." if known else ""
+    yield " ".join(filter(None, (failing, one)))
 
 
 def failed(episodes: list[dict[str, str]], expert: str) -> str:
