@@ -6,10 +6,12 @@ import contextlib
 import ctypes.util
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from cdred.errors import CdredError
 from cdred.suites import Simulator
@@ -80,6 +82,34 @@ def importing_mujoco(drawn: bool) -> Iterator[None]:
             del os.environ["MUJOCO_GL"]
         else:
             os.environ["MUJOCO_GL"] = requested
+
+
+def separate_viewers() -> None:
+    """Have every viewer of Gymnasium's MuJoCo environments keep to its own OpenGL context.
+
+    OpenGL draws into, and frees from, whatever context is current. Gymnasium makes a viewer's
+    current when it builds it and never again: the pictures of two environments in a process were
+    drawn in one context, and black as soon as one of them was collected.
+    """
+    module = sys.modules.get("gymnasium.envs.mujoco.mujoco_rendering")
+    if module is None or module.OffScreenViewer.__module__ == __name__:
+        return
+
+    class Viewer(module.OffScreenViewer):  # type: ignore[name-defined, misc]
+        def render(self, *args: Any, **kwargs: Any) -> Any:
+            self.make_context_current()
+            return super().render(*args, **kwargs)
+
+        def free(self) -> None:
+            if con := self.__dict__.pop("con", None):  # once: by `close` or by the collector
+                self.make_context_current()
+                con.free()
+                super().free()
+
+        def close(self) -> None:  # Gymnasium's ends GLFW for all
+            self.free()
+
+    module.OffScreenViewer = Viewer  # type: ignore[attr-defined]
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -103,6 +104,37 @@ def test_pixels_are_the_last_three_frames(task: str) -> None:
         np.testing.assert_array_equal(obs[2][6:], obs[4][:3])
         assert not np.array_equal(obs[3][6:], obs[4][6:])
         np.testing.assert_array_equal(obs, play(env, 3, steps=4)[0])
+
+
+def test_pictures_do_not_depend_on_the_environments_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenGL draws into, and frees from, the context that is current: of any in the process."""
+    (tmp_path / "pendulum.py").write_text(
+        "import gymnasium\n"
+        "def make(render_mode=None):\n"
+        "    return gymnasium.make('InvertedPendulum-v5', render_mode=render_mode)\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MUJOCO_GL", "osmesa")  # Gymnasium's own environments ask for it by name
+    tasks = ["mw-reach", "cup-catch", "pendulum:make", "mw-window-open"]
+    alone = {}
+    for task in tasks:
+        with contextlib.closing(make(task, "rgb")) as env:
+            alone[task] = play(env, 1, steps=3)[0]
+    envs = [(task, make(task, "rgb")) for task in tasks * 2]
+
+    def check() -> None:
+        for task, env in envs:
+            np.testing.assert_array_equal(play(env, 1, steps=3)[0], alone[task], task)
+
+    check()
+    del envs[:3]
+    gc.collect()  # as it may be at any time, which closes nothing
+    check()
+    envs.pop()[1].close()
+    check()
 
 
 def test_environments_left_open_neither_hang_nor_complain() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class DMControl(MujocoSimulator):
             size = {"height": view or 0, "width": view or 0, "camera_id": camera}
             env: gymnasium.Env = DmControlCompatibilityV0(dm_env, view and "rgb_array", size)
             env.metadata = {**env.metadata, "render_fps": 1 / dm_env.control_timestep()}
-            return _flattened(env, list(dm_env.observation_spec()))
+            env = _flattened(env, list(dm_env.observation_spec()))
+            return _own_context(env, dm_env.physics) if draws else env
 
     def reordered(self, task: Task) -> bool:
         with warnings.catch_warnings(), importing_mujoco(task.simulator in _DRAWS_ANYWAY):
@@ -71,6 +72,23 @@ def _flattened(env: gymnasium.Env, names: list[str]) -> gymnasium.Env:
     return TransformObservation(
         env, lambda obs: np.concatenate([np.ravel(obs[name]) for name in names]), space
     )
+
+
+def _own_context(env: gymnasium.Env, physics: Any) -> gymnasium.Env:
+    """Make the OpenGL context of `physics` current where `env` draws. dm_control does so too, but
+    for contexts of others in this process, of which it knows nothing."""
+    import gymnasium
+
+    class OwnContext(gymnasium.Wrapper):
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            physics.contexts.gl._platform_make_current()
+            return self.env.reset(seed=seed, options=options)
+
+        def render(self) -> Any:
+            physics.contexts.gl._platform_make_current()
+            return self.env.render()
+
+    return OwnContext(env)
 
 
 def _renders(module: object) -> bool:

@@ -6,7 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from cdred.suites import Task
-from cdred.suites.rendering import MujocoSimulator, importing_mujoco
+from cdred.suites.rendering import MujocoSimulator, importing_mujoco, separate_viewers
 
 if TYPE_CHECKING:
     import gymnasium
@@ -32,7 +32,9 @@ class MetaWorld(MujocoSimulator):
                 picture = {"render_mode": "rgb_array", "camera_name": "corner2"}
                 picture |= {"width": view, "height": view}
             env = ALL_V3_ENVIRONMENTS[task.simulator](reward_function_version="v2", **picture)
-        if view is not None:  # where TD-MPC2 looks from: nearer than the default
+        if view is not None:
+            separate_viewers()
+            # where TD-MPC2 looks from: nearer than the default
             env.model.cam_pos[env.model.camera("corner2").id] = [0.75, 0.075, 0.7]
         # What the library does for its own "goal observable" classes, which take no camera.
         env._partially_observable = False

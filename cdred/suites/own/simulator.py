@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cdred import plugins
 from cdred.errors import CdredError
 from cdred.suites import Simulator, Sizes, Task
-from cdred.suites.rendering import opengl
+from cdred.suites.rendering import opengl, separate_viewers
 
 if TYPE_CHECKING:
     import gymnasium
@@ -35,6 +35,7 @@ class OwnSimulator(Simulator):
                 return picture[rows][:, columns]
 
         env = _call(task.simulator, None if view is None else "rgb_array")
+        separate_viewers()
         actions, observations = env.action_space, env.observation_space
         if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
             raise CdredError(
