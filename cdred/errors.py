@@ -1,4 +1,4 @@
-"""Errors as a user sees them: one line, exit code 2, without secrets."""
+"""Errors and other lines as a user sees them: exit code 2, and no secrets."""
 
 from __future__ import annotations
 
@@ -122,6 +122,11 @@ def _here() -> str:
 
 def _short(path: str) -> str:
     return path if len(path) <= 150 else f"{path[:70]}...{path[-70:]}"
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: `1 episode`, `20 episodes`."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def nearest(name: str, valid: list[str]) -> str:

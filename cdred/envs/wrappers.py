@@ -45,7 +45,7 @@ class FirstSeed(gymnasium.Wrapper):
 
 def observe_pixels(env: gymnasium.Env) -> gymnasium.Env:
     """Observe the last FRAMES rendered frames, uint8 of PIXEL_SHAPE."""
-    # The wrapper renders after a reset of its own, and from that state a free camera takes its place.
+    # The wrapper renders after a reset of its own: from that state a free camera takes its place.
     env.reset(seed=0)
     env = wrappers.AddRenderObservation(env, render_only=True)
     env = wrappers.FrameStackObservation(env, FRAMES)

@@ -9,6 +9,7 @@ import numpy as np
 
 from cdred import methods
 from cdred.envs.tasks import file_name, find
+from cdred.errors import counted
 from cdred.hub.pull import REPLAY, TABLE
 from cdred.learning import results
 from cdred.learning.display import display_of
@@ -17,6 +18,7 @@ from cdred.plan import Job, Plan
 from cdred.plan.description import describe
 from cdred.report.rows import read_demonstrations
 from cdred.report.statistics import bootstrap_interval
+from cdred.report.svg import is_nothing
 
 PAPER = (
     "[Coupled Distributional Random Expert Distillation for World Model Online Imitation Learning]"
@@ -25,6 +27,7 @@ PAPER = (
 ACTS = {
     "sample": "samples of its policy", "mean": "the mean of its policy",
     "MPPI": "planning with its world model (MPPI)",
+    "as saved": "what its config.json says",
 }  # fmt: skip
 CITATION = """
 ## Citation
@@ -107,11 +110,11 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
 An agent for **{job.task}** ({spec.suite}): {summary}. {PAPER}.
 
 Mean return {measured["mean_return"]:.1f}, standard deviation {_deviation(evaluation.returns):.1f},
-over {measured["episodes"]:.0f} seeded episodes ({interval}); {_failures(evaluation)}. Each episode
-with its seed is in [evaluation.json](evaluation.json).{film}
+over {counted(len(evaluation.episodes), "seeded episode")} ({interval}); {_failures(evaluation)}.
+Each episode with its seed is in [evaluation.json](evaluation.json).{film}
 
 ```python
-from cdred import Agent, film
+{_imports(job.task, method)}from cdred import Agent, film
 
 agent = Agent.from_pretrained("{repository}", revision="{publication["release"]}")
 episode = film(agent, seed=0, path="episode.mp4")
@@ -130,6 +133,12 @@ real robot. Another seed may do better or worse.
 {_settings(plan, job)}
 {_provenance(publication)}{_figures(folder, job)}
 {CITATION}"""
+
+
+def _imports(*references: str) -> str:
+    """What a reader imports first: the modules of a task and a method that are not cdred's."""
+    modules = dict.fromkeys(r.split(":")[0] for r in references if ":" in r)
+    return "".join(f"import {name}  # in a checkout that has it\n" for name in modules)
 
 
 def _deviation(returns: list[float]) -> float:
@@ -193,7 +202,7 @@ def _dataset(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) ->
 
 # {repository.split("/")[1]}
 
-{len(returns)} demonstrations of **{job.task}** ({spec.suite}): full episodes with {obs}
+{counted(len(returns), "demonstration")} of **{job.task}** ({spec.suite}): full episodes with {obs}
 observations as a [Minari](https://minari.farama.org) dataset, for imitation without rewards.
 {PAPER}.
 
@@ -256,7 +265,11 @@ hash of every file here.
 
 def _figures(folder: Path, job: Job) -> str:
     """The task's learning curves and the agent's own figures; the others are linked by nothing."""
-    files = [f.name for f in sorted(folder.glob("figures/*.svg"))]
+    files = [
+        f.name
+        for f in sorted(folder.glob("figures/*.svg"))
+        if not is_nothing(f.read_text(encoding="utf-8"))
+    ]
     task = file_name(job.task)
     own = f"--{task}--{job.entry}.svg"
     own_files = [n for n in files if n == f"learning_curves--{task}.svg" or n.endswith(own)]

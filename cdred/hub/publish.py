@@ -202,8 +202,8 @@ def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
             yield KINDS[source.stage], other
     for job in plan.jobs:
         if job.stage in KINDS and one.job in list(_with_inputs(job))[:-1]:
-            name = KINDS[job.stage] + (f" {job.entry} seed {job.seed}" * (job.stage == "imitate"))
-            yield name, Publication(job, one.namespace)
+            seed = f" seed {job.seed}" * (job.stage == "imitate")
+            yield f"{KINDS[job.stage]} {job.entry}{seed}", Publication(job, one.namespace)
 
 
 def _publication(plan: Plan, job: Job, namespace: str) -> Publication | None:

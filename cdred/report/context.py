@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from cdred import methods
 from cdred.envs.tasks import find
+from cdred.errors import counted
 from cdred.report import aggregates, published
 from cdred.report.catalogue import TABLES
 from cdred.report.markup import code, plain
@@ -76,12 +77,17 @@ def _verdicts(data: Data) -> list[Markup]:
             continue
         what = find(r["task"]).measure
         name = f"**{plain(r['run'])}** on {plain(r['task'])}, seed {r['seed']}"
+        model, has, whose = (
+            ("expert", "has", "expert's")
+            if r["expert"]
+            else ("demonstrations", "have", "demonstrations'")
+        )
         if r["expert_share"] is None:
             level = r["expert_score"]
             reason = (
-                f"the {what} of its expert is unknown"
+                f"the {what} of its {model} is unknown"
                 if level is None
-                else f"its expert has {level:g} {what}"
+                else f"its {model} {has} {level:g} {what}"
             )
             lines.append(Markup(f"{name}: {reason}; nothing to compare with."))
             continue
@@ -92,8 +98,8 @@ def _verdicts(data: Data) -> list[Markup]:
         first = f"; its learning curve first did at {unit} {step:,}" if step else ""
         lines.append(
             Markup(
-                f"{name}: {reached} over {r['episodes']} episodes, "
-                f"{_percent(r['expert_share'])} of its expert's: {verdict} {100 * GOAL:.0f} %"
+                f"{name}: {reached} over {counted(r['episodes'], 'episode')}, "
+                f"{_percent(r['expert_share'])} of its {whose}: {verdict} {100 * GOAL:.0f} %"
                 f"{first}."
             )
         )

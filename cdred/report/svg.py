@@ -164,6 +164,9 @@ def _scales(figure: Any, axes: Any) -> dict[str, Any]:
     return scales
 
 
+NOTHING = "nothing was recorded"  # in the label of a figure that is not one
+
+
 def nothing(name: str) -> Panel:
     """A panel in place of one that has no data."""
 
@@ -171,7 +174,12 @@ def nothing(name: str) -> Panel:
         axes.text(0.5, 0.5, "nothing recorded to draw", ha="center", va="center")
         axes.set_axis_off()
 
-    return draw(name, name, f"{name}: nothing was recorded.", plot)
+    return draw(name, name, f"{name}: {NOTHING}.", plot)
+
+
+def is_nothing(svg: str) -> bool:
+    """Tell whether a file's figure stands in place of one that has no data."""
+    return NOTHING in svg
 
 
 def _tidy(text: str, name: str, label: str, scales: dict[str, Any] | None = None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from cdred.config.schema import Acceptance
 from cdred.envs.tasks import find
-from cdred.errors import CdredError
+from cdred.errors import CdredError, counted
 from cdred.learning.play import play
 from cdred.report.published import expert_score
 
@@ -28,7 +28,7 @@ def score(agent: Agent | ScriptedExpert, task: str, episodes: int) -> float:
 
 def judge(job: Job, demanded: Acceptance, reached: float) -> str:
     """A line on an expert that reached a score. Raises CdredError when that is not enough."""
-    summary = f"{find(job.task).measure} {reached:.4g} over {demanded.episodes} episodes"
+    summary = f"{find(job.task).measure} {reached:.4g} over {counted(demanded.episodes, 'episode')}"
     threshold, origin = demanded.threshold.get(job.task), "params.yaml: expert.threshold"
     if threshold is None:
         published = expert_score(job.task)

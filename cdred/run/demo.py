@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from cdred import documents
+from cdred.envs.tasks import find
 from cdred.errors import CdredError, printable
 from cdred.plan import Job, Plan
 from cdred.run import forecast
@@ -210,20 +211,21 @@ def _failure() -> str:
 
 
 def _results(plan: Plan) -> Iterator[str]:
-    """A line for each entry and task of the report: mean return over all episodes, its share of the
+    """A line for each entry and task of the report: its score over all episodes, the share of the
     expert's, and how many episodes failed."""
     folder = plan.root / plan.report.path
     tables = (_table(folder / f"{name}.csv") for name in ("runs", "summary", "episodes"))
     runs, summary, episodes = tables
     expert = {_agent(row): row["expert_score"] for row in summary}
-    lines = [("", "return", "of the expert's", "failed episodes")]
+    measures = " or ".join(sorted({find(row["task"]).measure for row in runs}))
+    lines = [("", measures, "of the expert's", "failed episodes")]
     several = len({row["task"] for row in runs}) > 1
     for row in runs:
         own = [e for e in episodes if _agent(e) == _agent(row)]
         name = f"{row['task']} {row['run']}" if several else row["run"]
         share = f"{float(row['expert_share']):.1%}" if row["demos"] and row["expert_share"] else ""
         count = failed(own, expert[_agent(row)])
-        lines.append((name, f"{float(row['return_mean']):.1f}", share, count))
+        lines.append((name, _score(row), share, count))
     yield from _aligned(*lines, numbers=True)
     seeds = {row["seeds"] for row in runs if row["demos"]}
     one = "One seed says little." if seeds == {"1"} else ""
@@ -231,6 +233,13 @@ def _results(plan: Plan) -> Iterator[str]:
     known = ", or where that is unknown if ".join(sorted(filter(None, rules)))
     failing = f"An episode failed if {known}." if known else ""
     yield " ".join(filter(None, (failing, one)))
+
+
+def _score(row: dict[str, str]) -> str:
+    """What the task is measured by: the mean return, or the share of episodes that succeed."""
+    if find(row["task"]).measure == "success":
+        return f"{float(row['success']):.0%}"
+    return f"{float(row['return_mean']):.1f}"
 
 
 def failed(episodes: list[dict[str, str]], expert: str) -> str:

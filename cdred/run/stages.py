@@ -19,7 +19,7 @@ from typing import Any
 from cdred import manifest
 from cdred.config.schema import RecordedDemos
 from cdred.envs.tasks import find
-from cdred.errors import CdredError
+from cdred.errors import CdredError, counted
 from cdred.learning.device import device_name, prepare, select
 from cdred.learning.settings import Settings, Use
 from cdred.plan import Job, Plan, ownership
@@ -246,7 +246,7 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
         evaluation.film_episodes(job.task, episodes, chosen.video, out)
     _track_episodes(monitor, episodes)
     monitor.runtime.write("acting", ms_per_action=_ms_per_action(agent, episodes[0].obs))
-    logger.info(f"{summary(episodes)} over {len(episodes)} episodes")
+    logger.info(f"{summary(episodes)} over {counted(len(episodes), 'episode')}")
 
 
 def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:

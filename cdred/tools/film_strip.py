@@ -9,7 +9,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from cdred.errors import CdredError
+from cdred.errors import CdredError, nearest
 from cdred.learning import results
 from cdred.learning.display import display_of
 from cdred.plan import Job, Plan
@@ -22,6 +22,10 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
     """Draw the films of one task's expert and runs, each of its first seed, into an
     animated .webp. Returns a line about each. Raises CdredError when one is missing or stale."""
     task = plan.config.experiment.tasks[0]
+    known = list(dict.fromkeys(job.entry for job in plan.of("evaluate") if job.task == task))
+    for entry in entries:
+        if entry not in known:
+            raise CdredError(f"{task}: no evaluation of {entry!r} here; {nearest(entry, known)}")
     strips, lines = [], []
     for job in _jobs(plan, task, entries or [*WAYS]):
         folder = plan.root / job.path

@@ -17,7 +17,7 @@ from cdred.plan.description import describe
 from cdred.report import collect, figures, published, score_figures, training_figures
 from cdred.report.rows import Data, read_csv, write_csv
 from cdred.report.svg import Panel
-from cdred.tools import circumstances
+from cdred.tools import circumstances, cost
 
 FOLDER = Path("results")
 PAGE = Path("docs/results.md")
@@ -136,7 +136,8 @@ def _provenance_of(folder: Path) -> dict[str, Any]:
 
 
 def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
-    """The identity of each artifact: derivation, contents, and the machine's kind."""
+    """The identity of each artifact: derivation, contents, the machine's kind, and how long it took
+    if it was made here."""
     artifacts = {}
     for job in jobs:
         known = manifest.read(plan.root / job.path)
@@ -144,6 +145,8 @@ def _provenance(plan: Plan, jobs: Iterable[Job]) -> dict[str, Any]:
         artifacts[job.path.as_posix()] = {
             key: known[key] for key in ("digest", "inputs", "machine", "device")
         } | {"sha256": manifest.hash_file(plan.root / job.path / manifest.NAME)}
+        if events := cost.read(plan.root, job):
+            artifacts[job.path.as_posix()]["seconds"] = round(cost.spent(events)["seconds"])
     return {
         "experiment": plan.config.experiment.name,
         "commit": circumstances.commit(plan),
@@ -230,13 +233,15 @@ def _words(folder: Path) -> list[str]:
 
 
 def _origin(folder: Path) -> str:
-    """The commit that trained its agents, and the machines."""
+    """The commit that trained its agents, the machines, and the time of all that is known."""
     provenance = _provenance_of(folder)
     own = [a for path, a in provenance["artifacts"].items() if path.startswith(AGENTS)]
     machines = sorted({f"{agent['machine']} ({agent['device']})" for agent in own})
     sha, *changed = provenance["commit"].split("-")
     commit = "-".join([sha[:12], *changed])
-    return f"Trained at commit {commit}, on {' and '.join(machines)}."
+    seconds = sum(one.get("seconds", 0) for one in provenance["artifacts"].values())
+    took = f"; it took {cost.clock(seconds)}, one job after another" if seconds else ""
+    return f"Trained at commit {commit}, on {' and '.join(machines)}{took}."
 
 
 def _row(run: dict[str, str], agents: list[dict[str, str]]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from cdred import manifest
 from cdred.envs.tasks import file_name
-from cdred.errors import CdredError
+from cdred.errors import CdredError, counted
 from cdred.plan import Job, Plan
 
 LOCK = "requirements.lock"
@@ -124,7 +124,7 @@ def _register(plan: Plan, job: Job, delivery: Any, requirements: list[str]) -> s
         version = client.create_model_version(
             name, f"models:/{model_id}", run_id, tags, model_id=model_id,
             description=f"{results.method} on {job.task}, seed {job.seed}: return "
-            f"{results.return_mean:.1f} over {len(results.episodes)} episodes",
+            f"{results.return_mean:.1f} over {counted(len(results.episodes), 'episode')}",
         )  # fmt: skip
     alias = f"seed-{job.seed}"
     client.set_registered_model_alias(name, alias, version.version)

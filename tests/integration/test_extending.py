@@ -61,13 +61,19 @@ def test_recorded_demonstrations_of_an_own_task_need_no_expert(tmp_path: Path) -
     (row,) = project.table("reports/mine/runs.csv")
     assert (row["task"], row["run"]) == (TASK, "bc") and float(row["expert_share"]) > 0.5
     assert f"{float(row['return_mean']):.1f}" in output and "of 20" in output
+    assert "of its demonstrations': " in (project.root / "reports/mine/report.md").read_text()
+    done = project.attempt("cdred", "strip", "--out", "films.webp", "bcc")
+    assert done.returncode == 2 and "did you mean 'bc'?" in done.stderr
     shutil.copy(CHECKOUT / "requirements.lock", project.root)
     # Its run is delivered by a process in the background first.
     wait_until(lambda: project.attempt("cdred", "register").returncode == 0)
     assert f"models:/cdred-{PATH}-bc@seed-0" in project.run("cdred", "register")
     project.run("cdred", "publish", "--dry-run")
     (card,) = (project.root / "published").glob(f"*/cdred-{PATH}-bc-seed-0/README.md")
-    assert f"learning_curves--{PATH}.svg" in card.read_text()
+    text = card.read_text()
+    assert f"learning_curves--{PATH}.svg" in text
+    # A file from the Hub chooses no code: whoever loads the agent imports the task.
+    assert "import pointmass  # in a checkout that has it\nfrom cdred import" in text
     with (project.root / "recorded/pointmass.pkl").open("ab") as file:
         file.write(b"another")
     assert f"artifacts/demos/{PATH}/mine" in stale(project)

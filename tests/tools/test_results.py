@@ -48,7 +48,16 @@ def test_tables_are_the_reports_and_the_page_is_made_of_them(made: Project) -> N
     made.run("cdred", "results", "--page")
     text = page.read_text()
     commit, machine = provenance["commit"], f"{own['machine']} ({own['device']})"
-    assert f"## toy\n\nTrained at commit {commit}, on {machine}.\n\nNothing" in text
+    costs = made.run("cdred", "cost").splitlines()
+    took = dict(line.split()[:2] for line in costs if line.startswith("artifacts/"))
+    seconds = {path: one["seconds"] for path, one in provenance["artifacts"].items()}
+    assert seconds.keys() <= took.keys() and sum(seconds.values()) > 0
+    for path, one in seconds.items():
+        hours, minutes, rest = map(int, took[path].split(":"))
+        assert one == 3600 * hours + 60 * minutes + rest
+    clock = f"0:{sum(seconds.values()) // 60:02}:{sum(seconds.values()) % 60:02}"
+    origin = f"Trained at commit {commit}, on {machine}; it took {clock}, one job after another."
+    assert f"## toy\n\n{origin}\n\nNothing" in text
     assert "Nothing is learned here.\n\n| task | run |" in text
     assert "Of all that follows.\n\n## toy" in text
     lines = [line for line in text.splitlines() if line.startswith("| cartpole-balance")]
