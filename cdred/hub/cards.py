@@ -136,7 +136,7 @@ real robot. Another seed may do better or worse.
 
 
 def _imports(*references: str) -> str:
-    """What a reader imports first: the modules of a task and a method that are not cdred's."""
+    """The imports that a reader needs first: modules of a task and a method that are not ours."""
     modules = dict.fromkeys(r.split(":")[0] for r in references if ":" in r)
     return "".join(f"import {name}  # in a checkout that has it\n" for name in modules)
 

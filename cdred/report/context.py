@@ -1,4 +1,4 @@
-"""The text that the templates are filled with: verdicts, and the rows of tables."""
+"""The text that the templates are filled with: verdicts, facts and tables."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from markupsafe import Markup
 from cdred import methods
 from cdred.envs.tasks import find
 from cdred.errors import counted
-from cdred.report import aggregates, published
+from cdred.report import aggregates, published, text_rows
 from cdred.report.catalogue import TABLES
 from cdred.report.markup import code, plain
 from cdred.report.rows import GOAL, Data, Row, is_expert
 
 if TYPE_CHECKING:
     from cdred.report.experiment import Artifact, Experiment
-
-NEVER = "never"
 
 
 def context(experiment: Experiment, data: Data) -> dict[str, Any]:
@@ -38,28 +36,28 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
             dict.fromkeys(r["run"] for r in data.runs if experiment.entries[r["run"]].keeps_best)
         ),
         "success_head": ["success at the end", "its 95 % interval", "once"] if succeeds else [],
-        "returns_rows": _returns(data, succeeds),
-        "seed_rows": _by_seed(experiment, data),
+        "returns_rows": text_rows.returns(data, succeeds),
+        "seed_rows": text_rows.by_seed(experiment, data),
         "obstacle": aggregates.obstacle(data),
-        "aggregate_rows": _aggregates(data),
-        "improvement_rows": _improvements(data),
-        "first_rows": _first_steps(data),
+        "aggregate_rows": text_rows.over_tasks(data),
+        "improvement_rows": text_rows.improvements(data),
+        "first_rows": text_rows.first_steps(data),
         "published_rows": published.in_text(data),
         "compared": any(row["published"] is not None for row in data.published),
         "published_sentences": published.sentences({find(task).suite for task in data.tasks}),
-        "demo_rows": _demonstrations(data),
-        "episode_tables": {task: _episodes(data, task) for task in data.tasks},
-        "demonstrated_rows": _demonstrated(data),
+        "demo_rows": text_rows.demonstrations(data),
+        "episode_tables": {task: text_rows.episodes(data, task) for task in data.tasks},
+        "demonstrated_rows": text_rows.demonstrated(data),
         "film_rows": _films(data),
         "worst_filmed": any(row["film"] == "worst" for row in data.films),
-        "gradient_head": ["source"] if _norms_published(data) else [],
-        "gradient_rows": _gradients(data),
+        "gradient_head": ["source"] if text_rows.norms_published(data) else [],
+        "gradient_rows": text_rows.gradients(data),
         "published_norms": {
             task: norms
             for task, norms in published.with_gradient_norms().items()
             if task not in data.tasks
         },
-        "cost_rows": _costs(data),
+        "cost_rows": text_rows.costs(data),
         "absent_rows": _absent(experiment, data),
         "tree": _tree(experiment.artifacts),
         "lineage_rows": [
@@ -92,15 +90,15 @@ def _verdicts(data: Data) -> list[Markup]:
             lines.append(Markup(f"{name}: {reason}; nothing to compare with."))
             continue
         verdict = "reaches" if r["expert_share"] >= GOAL else "does not reach"
-        reached = _score(r) if what == "success" else f"mean return {_score(r)}"
+        reached = text_rows.score(r) if what == "success" else f"mean return {text_rows.score(r)}"
         step = r["goal_step"]
         unit = methods.find(r["method"]).unit
         first = f"; its learning curve first did at {unit} {step:,}" if step else ""
         lines.append(
             Markup(
                 f"{name}: {reached} over {counted(r['episodes'], 'episode')}, "
-                f"{_percent(r['expert_share'])} of its {whose}: {verdict} {100 * GOAL:.0f} %"
-                f"{first}."
+                f"{text_rows.percent(r['expert_share'])} of its {whose}: "
+                f"{verdict} {100 * GOAL:.0f} %{first}."
             )
         )
     return lines
@@ -114,7 +112,7 @@ def answer(data: Data, link: Callable[[str], str] = str) -> dict[str, list[Any]]
 
     def cell(run: str, task: str) -> str:
         r = by_run.get((run, task))
-        return f"{_score(r)} ({_percent(r['expert_share'])})" if r else ""
+        return f"{text_rows.score(r)} ({text_rows.percent(r['expert_share'])})" if r else ""
 
     if len(data.tasks) == 1:
         (task,) = data.tasks
@@ -142,76 +140,6 @@ def _facts(experiment: Experiment, data: Data) -> list[tuple[str, str]]:
     ]
 
 
-def _returns(data: Data, succeeds: bool) -> list[list[Any]]:
-    """Each run's returns over all its seeds; its successes too where the suite knows them."""
-    return [
-        [
-            r["task"], r["run"], r["method"], r["acts_by"], r["seeds"], r["episodes"],
-            f"{r['return_mean']:.1f}", f"{r['interval_low']:.1f} to {r['interval_high']:.1f}",
-            _range(r), _percent(r["expert_share"]),
-            *(
-                [_percent(r["success"]), _success_interval(r), _percent(r["success_once"])]
-                if succeeds
-                else []
-            ),
-        ]
-        for r in data.runs
-    ]  # fmt: skip
-
-
-def _by_seed(experiment: Experiment, data: Data) -> list[list[Any]]:
-    """Each agent's returns."""
-    return [
-        [
-            r["task"], r["run"], r["method"], experiment.entries[r["run"]].acts_by, r["seed"],
-            r["episodes"], f"{r['return_mean']:.1f}", _range(r), _percent(r["expert_share"]),
-        ]
-        for r in data.summary
-    ]  # fmt: skip
-
-
-def _aggregates(data: Data) -> list[list[Any]]:
-    """Each run's interquartile mean and mean over tasks and seeds."""
-    return [
-        [
-            r["run"], r["tasks"], r["seeds"], f"{r['iqm']:.3f}",
-            f"{r['iqm_low']:.3f} to {r['iqm_high']:.3f}", f"{r['mean']:.3f}",
-        ]
-        for r in data.aggregates
-    ]  # fmt: skip
-
-
-def _improvements(data: Data) -> list[list[Any]]:
-    """The probability that one run is better than another."""
-    return [
-        [r["run"], r["over"], f"{r['probability']:.2f}", f"{r['low']:.2f} to {r['high']:.2f}"]
-        for r in data.improvements
-    ]
-
-
-def _demonstrations(data: Data) -> list[list[Any]]:
-    """Each set of demonstrations with its returns."""
-    return [
-        [
-            r["task"], r["demos"], r["expert"] or published.UNKNOWN, r["episodes"],
-            _return(r["return_mean"]), _range(r),
-        ]
-        for r in data.demos
-    ]  # fmt: skip
-
-
-def _costs(data: Data) -> list[list[Any]]:
-    """The steps, updates and size of each run."""
-    counts = "agent_steps", "environment_steps", "updates", "parameters"
-    return [
-        [
-            r["task"], r["run"], *(f"{r[key]:,}" for key in counts),
-            f"{r['checkpoint_bytes'] / 1e6:.2f} MB",
-        ]
-        for r in data.runs
-    ]  # fmt: skip
-
-
 def _absent(experiment: Experiment, data: Data) -> list[Markup]:
     """The sections that the report lacks, and what each takes."""
     run = "then `snakemake --cores all`"
@@ -234,82 +162,6 @@ def _absent(experiment: Experiment, data: Data) -> list[Markup]:
             "`experiment.runs` of params.yaml."
         )
     return [Markup(line) for line in lines]
-
-
-def _first_steps(data: Data) -> list[list[Any]]:
-    """The steps at which each interacting agent first reached half of its expert's score, and the
-    goal."""
-    length = {(r["task"], r["run"]): r["agent_steps"] for r in data.runs}
-    return [
-        [
-            r["task"], r["run"], r["seed"],
-            *(_first(r, key) for key in ("half_step", "goal_step")),
-            f"{length[r['task'], r['run']]:,}",
-        ]
-        for r in aggregates.imitating(data)
-        if methods.find(r["method"]).interacts
-    ]  # fmt: skip
-
-
-def _first(row: Row, key: str) -> str:
-    if row["expert_share"] is None:
-        return "n/a"
-    return f"{row[key]:,}" if row[key] else NEVER
-
-
-def _episodes(data: Data, task: str) -> dict[str, list[Any]]:
-    """Evaluation episodes by agents: returns, with a mark where an episode fails."""
-    agents = [(r["run"], r["seed"]) for r in data.summary if r["task"] == task]
-    seeds = {run: sum(name == run for name, _ in agents) for run, _ in agents}
-    head = [f"{run}, seed {seed}" if seeds[run] > 1 else run for run, seed in agents]
-    cells: dict[int, dict[tuple[str, int], str]] = {}
-    for row in data.episodes:
-        if row["task"] == task:
-            failed = " (fails)" if row["success"] is False else ""
-            cell = f"{row['return']:.1f}{failed}"
-            cells.setdefault(row["episode_seed"], {})[row["run"], row["seed"]] = cell
-    rows = [
-        [k, seed, *(by_agent.get(agent, "") for agent in agents)]
-        for k, (seed, by_agent) in enumerate(cells.items())
-    ]
-    return {"head": ["episode", "its seed", *head], "rows": rows}
-
-
-def _demonstrated(data: Data) -> dict[tuple[str, str], list[list[Any]]]:
-    """The episodes of each set of demonstrations."""
-    tables: dict[tuple[str, str], list[list[Any]]] = {}
-    succeed = any(row["success"] is not None for row in data.demo_episodes)
-    outcome = {True: "yes", False: "no", None: "unknown"}
-    for r in data.demo_episodes:
-        seed, length = ("" if r[key] is None else r[key] for key in ("seed", "length"))
-        success = [outcome[r["success"]]] if succeed else []
-        row = [r["episode"], seed, _return(r["return"]), length, *success]
-        tables.setdefault((r["task"], r["demos"]), []).append(row)
-    return tables
-
-
-def _gradients(data: Data) -> list[list[Any]]:
-    """Each run's gradient norms; below those of a task the published ones."""
-    rows: list[list[Any]] = []
-    measured = ["measured"] if _norms_published(data) else []
-    for task in data.tasks:
-        for r in data.runs:
-            if r["task"] == task:
-                norms = [
-                    _short(r[f"{name}_{of}"])
-                    for name in ("grad_norm_all", "grad_norm")
-                    for of in ("mean", "max")
-                ]
-                rows.append([task, r["run"], *norms, *measured])
-        for name, mean, largest, source in published.gradient_norms(task):
-            known = ("n/a" if x is None else f"{x:g}" for x in (mean, largest))
-            rows.append([task, f"{name}, published", *known, "", "", source])
-    return rows
-
-
-def _norms_published(data: Data) -> bool:
-    """Tell whether gradient norms were published on one of its tasks."""
-    return any(task in published.with_gradient_norms() for task in data.tasks)
 
 
 def _films(data: Data) -> dict[str, list[Row]]:
@@ -348,33 +200,3 @@ def _tree(artifacts: Iterable[Artifact]) -> list[Markup]:
         return lines
 
     return below(None, 0)
-
-
-def _score(row: Row) -> str:
-    """The row's score as text, with its name unless it is a return."""
-    successes = find(row["task"]).measure == "success"
-    return f"success {_percent(row['success'])}" if successes else f"{row['return_mean']:.1f}"
-
-
-def _return(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1f}"
-
-
-def _range(row: Row) -> str:
-    if row["return_min"] is None:
-        return "unknown"
-    return f"{row['return_min']:.1f} to {row['return_max']:.1f}"
-
-
-def _success_interval(row: Row) -> str:
-    if row["success"] is None:
-        return "n/a"
-    return f"{_percent(row['success_low'])} to {_percent(row['success_high'])}"
-
-
-def _percent(share: float | None) -> str:
-    return "n/a" if share is None else f"{100 * share:.1f} %"
-
-
-def _short(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:.3g}" if value < 1000 else f"{value:,.0f}"

@@ -236,7 +236,7 @@ def _results(plan: Plan) -> Iterator[str]:
 
 
 def _score(row: dict[str, str]) -> str:
-    """What the task is measured by: the mean return, or the share of episodes that succeed."""
+    """The measure of the row's task: the mean return, or the share of episodes that succeed."""
     if find(row["task"]).measure == "success":
         return f"{float(row['success']):.0%}"
     return f"{float(row['return_mean']):.1f}"
