@@ -13,15 +13,17 @@ import torch
 
 from cdred import documents, methods
 from cdred.demos import dataset
+from cdred.demos.recorded import Expected, Recorded
 from cdred.envs.episodes import Episode, summary
-from cdred.envs.tasks import check_trusted, find
+from cdred.envs.tasks import OBS, check_trusted, find
 from cdred.errors import CdredError, nearest
 from cdred.evaluation import film_episode
+from cdred.hub.agent import Agent
 from cdred.learning import train as training
-from cdred.learning.agent import Agent
 from cdred.learning.device import select
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
+from cdred.learning.seeding import generators_kept
 from cdred.learning.settings import PRESETS, Settings, Use
 
 
@@ -84,19 +86,25 @@ def train(
     Raises CdredError for an unknown task, method or setting, and for settings or demonstrations
     that do not go with each other.
     """
+    if obs not in OBS:
+        raise CdredError(f"obs: no observation mode is called {obs!r}; {nearest(obs, [*OBS])}")
     definition, length = methods.find(method), find(task).episode_length
     s = _settings(definition.settings, preset, settings)
     for problem in s.problems(Use(obs, length)):
         raise CdredError(f"{problem.key}: {problem.message}")
+    horizon = getattr(s, "horizon", 1)
     if isinstance(demonstrations, str | Path):
-        horizon = getattr(s, "horizon", 1)
         demonstrations = dataset.read(Path(demonstrations), task, obs, None, horizon)
+    else:
+        demonstrations = _checked(demonstrations, Expected(task, obs, horizon=horizon))
     if definition.uses_demonstrations and not demonstrations:
         raise CdredError(f"{method} learns from demonstrations: give their folder, or episodes")
-    with _threads(threads), _bar(f"{method} {task}", s.steps) as monitor:
+    chosen = select(device)
+    with generators_kept(), _threads(threads), _bar(f"{method} {task}", s.steps) as monitor:
         agent, _ = training.train(
-            task, method, s, seed, [*demonstrations], select(device), monitor, obs
+            task, method, s, seed, [*demonstrations], chosen, monitor, obs, Agent
         )
+    assert isinstance(agent, Agent)
     return agent
 
 
@@ -108,6 +116,16 @@ def film(agent: Agent, seed: int = 0, path: str | Path = "episode.mp4") -> Episo
     """
     with _threads(1):
         return film_episode(agent, seed, path)
+
+
+def _checked(episodes: Sequence[Episode], expected: Expected) -> list[Episode]:
+    """Episodes as a learner takes them. Raises CdredError when one does not fit."""
+    return [
+        Recorded(e.obs, e.action, e.reward, e.success, e.seed, success_once=e.success_once).episode(
+            f"demonstrations, episode {k}", k, expected
+        )
+        for k, e in enumerate(episodes)
+    ]
 
 
 def _settings(kind: type[Settings], preset: str, given: dict[str, Any]) -> Settings:

@@ -10,6 +10,7 @@ import numpy as np
 
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import check_trusted
+from cdred.errors import CdredError
 from cdred.learning import results as results_file
 from cdred.learning.monitor import Monitor
 from cdred.learning.play import play
@@ -70,13 +71,14 @@ def film_episodes(task: str, episodes: list[Episode], steps: int, directory: Pat
     returns = [e.episode_return for e in episodes]
     # Of one episode, the median is both.
     chosen = {returns.index(min(returns)): WORST} | {median(returns): VIDEO}
-    film(
-        task,
-        *(
-            (episodes[k].seed, episodes[k].action[:steps], directory / name)
-            for k, name in chosen.items()
-        ),
-    )
+    takes = [
+        (episodes[k].seed, episodes[k].action[:steps], directory / name)
+        for k, name in chosen.items()
+    ]
+    try:
+        film(task, *takes)
+    except CdredError as exc:
+        raise CdredError(f"{exc}; evaluation.video: 0 does without") from None
 
 
 def median(returns: list[float]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import inspect
 import subprocess
 import sys
@@ -15,7 +17,7 @@ import torch
 
 import cdred
 import cdred.gym
-from cdred.envs.tasks import names
+from cdred.envs.tasks import PIXEL_SHAPE, names
 from cdred.errors import CdredError
 
 CHECKOUT = Path(__file__).resolve().parent.parent
@@ -57,6 +59,56 @@ def test_the_same_seed_trains_the_same_agent_and_plays_the_same_episodes() -> No
     assert repr(one).startswith(f"<agent of {TASK} by bc: acts by its policy's mean, ")
 
 
+def test_playing_leaves_alone_what_goes_on_beside_it() -> None:
+    """A search of one's own that evaluates agents draws its own numbers, and an episode under way
+    keeps its plan."""
+    agent = cdred.train(
+        TASK, "cdred", [random_episode(0)], mpc=True, plan_iterations=1, plan_samples=8,
+        plan_policy_samples=2, plan_elites=2, steps=505, seed_steps=500, eval_every=505,
+        eval_episodes=1, batch_size=4, updates_per_step=0.02, compile=False,
+    )  # fmt: skip
+    assert isinstance(agent, cdred.Agent)
+
+    def draw(play: bool) -> list[Any]:
+        torch.manual_seed(0)
+        np.random.seed(0)
+        drawn = []
+        for _ in range(3):
+            drawn.append((torch.rand(1).item(), np.random.rand()))
+            if play:
+                cdred.evaluate(agent, episodes=2)
+        return drawn
+
+    assert draw(play=True) == draw(play=False)
+    agent.act(np.zeros((1, 5), np.float32))
+    plan = agent.acting_state()
+    assert plan is not None
+    cdred.evaluate(agent, episodes=2)
+    now = agent.acting_state()
+    assert now is not None and torch.equal(now, plan)
+    with pytest.raises(CdredError, match=r"2 observations after 1, .* call reset\(\)"):
+        agent.act(np.zeros((2, 5), np.float32))
+
+
+def test_the_environment_of_a_first_reset_without_a_seed_is_another_each_time() -> None:
+    for obs in ("state", "rgb"):
+        first = []
+        for _ in range(2):
+            with contextlib.closing(cdred.make("cup-catch", obs)) as env:
+                first.append(env.reset()[0])
+        assert not np.array_equal(*first)
+
+
+def test_an_environment_is_made_again_from_its_spec() -> None:
+    with contextlib.closing(gymnasium.make("cdred/mw-reach", seed=3)) as env:
+        spec = env.spec
+        assert spec is not None
+        with contextlib.closing(gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(
+            spec.to_json()
+        ))) as again:  # fmt: skip
+            np.testing.assert_array_equal(env.reset()[0], again.reset()[0])
+
+
 def random_episode(seed: int) -> Any:
     from cdred.envs.episodes import Episode
 
@@ -86,6 +138,8 @@ def test_every_task_is_gymnasium_s() -> None:
         ((TASK, "true_reward"), {"steps": 0}, "settings: steps: must be greater"),
         ((TASK, "true_reward"), {"steps": 3}, "seed_steps: 1000 random steps come first"),
         ((TASK, "true_reward"), {"preset": "big"}, "preset: none is called 'big'; valid: "),
+        ((TASK, "true_reward"), {"obs": "pixel"}, "obs: no observation mode is called 'pixel'"),
+        ((TASK, "true_reward"), {"device": "gpu"}, "device: none is called 'gpu'; valid: auto, "),
     ],
 )
 def test_wrong_arguments_are_one_line(
@@ -94,6 +148,35 @@ def test_wrong_arguments_are_one_line(
     with pytest.raises(CdredError) as caught:
         cdred.train(*arguments, **settings)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_episodes_that_do_not_fit_are_one_line() -> None:
+    episode = random_episode(0)
+    outside = dataclasses.replace(episode, action=7 * episode.action)
+    short = dataclasses.replace(episode, obs=episode.obs[:-1])
+    for task, wrong, message in (
+        ("cup-catch", episode, "an observation's shape is (5,), not (8,)"),
+        (TASK, outside, "outside [-1, 1]"),
+        (TASK, short, "observations are 10, not 11"),
+    ):
+        with pytest.raises(CdredError) as caught:
+            cdred.train(task, "bc", [episode, wrong] if task == TASK else [wrong])
+        assert str(caught.value).startswith("demonstrations, episode ")
+        assert message in str(caught.value)
+
+
+def test_observations_of_any_kind_of_array() -> None:
+    from cdred.learning.agent import Agent
+    from cdred.methods.bc.settings import CloningSettings
+
+    agent = Agent.create(TASK, "bc", (5,), 1, CloningSettings()).eval()
+    obs = np.arange(10, dtype=np.float64).reshape(2, 5)
+    expected = agent.act(obs.astype(np.float32))
+    for same in (obs, obs.astype(int), obs.tolist(), torch.tensor(obs), np.flip(obs, 1)[:, ::-1]):
+        np.testing.assert_array_equal(agent.act(same), expected)  # type: ignore[arg-type]
+    seeing = Agent.create(TASK, "bc", PIXEL_SHAPE, 1, CloningSettings(conv_channels=2))
+    with pytest.raises(CdredError, match=r"obs of torch\.float64: pixels here are uint8"):
+        seeing.act(np.zeros((1, *PIXEL_SHAPE)))
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,11 @@ def make(
     truncated after the task's length in agent steps; `info["success"]` is, where the suite knows
     it, whether this state is a success. `seed` seeds the first reset: the same seed and actions
     give the same episode, whatever was played before. With `render_mode="rgb_array"`, `render()`
-    returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second.
+    returns (render_size, render_size, 3) uint8, `metadata["render_fps"]` of them a second; with
+    `obs="rgb"` it is (64, 64, 3), what is observed.
 
-    Raises CdredError for an unknown task or observation mode, naming the nearest, and for a suite,
-    system library, asset or device that is missing on this machine.
+    Raises CdredError for an unknown task, observation or render mode, naming the nearest, and for a
+    suite, system library, asset or device that is missing on this machine.
     """
     from gymnasium.wrappers import TimeLimit
 
@@ -40,6 +41,8 @@ def make(
     spec = find(task)
     if obs not in OBS:
         raise CdredError(f"{task}: no observation mode is called {obs!r}; {nearest(obs, [*OBS])}")
+    if render_mode not in (None, "rgb_array"):
+        raise CdredError(f"{task}: no render mode is called {render_mode!r}; valid: rgb_array")
     if reason := suites.not_installed(spec.suite):
         raise CdredError(f"{task}: {reason}")
     view = PIXELS if obs == "rgb" else render_size if render_mode else None
@@ -55,7 +58,7 @@ def make(
         else:
             env = wrappers.observe_state(env, spec.obs_dim)
         env = wrappers.act_in_unit_box(env)
-    return wrappers.FirstSeed(TimeLimit(env, spec.episode_length), seed)
+    return wrappers.Outermost(TimeLimit(env, spec.episode_length), seed)
 
 
 @contextlib.contextmanager

@@ -35,7 +35,7 @@ def check_trusted(name: str) -> None:
         module = name.partition(":")[0]
         raise CdredError(
             f"its task is {name}, of a module of somebody's own; import {module} first, if you "
-            f"trust it"
+            f"trust it, or, if it is installed, call cdred.make({name!r})"
         )
 
 

@@ -32,23 +32,28 @@ def film(task: str, *takes: Take) -> None:
 
     Raises CdredError when the task cannot be rendered on this machine.
     """
+    if task.startswith("__main__:"):
+        raise CdredError(
+            f"{task}: no film: it is made in a process of its own; put the task in a module"
+        )
     try:
         chosen = simulator(find(task).suite).render_variables()
     except CdredError as exc:
-        raise CdredError(f"{task}: no film: {exc}; evaluation.video: 0 does without") from None
+        raise CdredError(f"{task}: no film: {exc}") from None
+    path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)  # as here
     with tempfile.TemporaryDirectory() as folder:
         told = []
-        for k, (seed, actions, path) in enumerate(takes):
+        for k, (seed, actions, file) in enumerate(takes):
             np.save(f"{folder}/{k}.npy", actions)
-            told += [str(seed), f"{folder}/{k}.npy", str(path)]
+            told += [str(seed), f"{folder}/{k}.npy", str(file)]
         done = subprocess.run(
             [sys.executable, "-m", "cdred.envs.video", task, *told],
-            env=os.environ | chosen, capture_output=True, text=True,
+            env=os.environ | chosen | {"PYTHONPATH": path}, capture_output=True, text=True,
         )  # fmt: skip
-    if done.returncode or not all(path.exists() for _, _, path in takes):
+    if done.returncode or not all(file.exists() for _, _, file in takes):
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         by = "".join(f" by {name}={value}" for name, value in chosen.items())
-        raise CdredError(f"{task}: no film{by}: {reason[:150]}; evaluation.video: 0 does without")
+        raise CdredError(f"{task}: no film{by}: {reason[:150]}")
 
 
 def main(task: str, *told: str) -> None:

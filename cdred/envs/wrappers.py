@@ -8,6 +8,7 @@ from typing import Any, SupportsFloat
 import gymnasium
 import numpy as np
 from gymnasium import wrappers
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 
 from cdred.envs.tasks import FRAMES, PIXEL_SHAPE
@@ -30,17 +31,28 @@ class Repeat(gymnasium.Wrapper):
         return observation, total, terminated, truncated, info
 
 
-class FirstSeed(gymnasium.Wrapper):
-    """Seed the first reset with `seed` when the caller names none."""
+class Outermost(gymnasium.Wrapper):
+    """Seed the first reset with `seed` when the caller names none, and with a random one without
+    `seed`: simulators are built with seeds of their own."""
 
     def __init__(self, env: gymnasium.Env, seed: int | None) -> None:
         super().__init__(env)
-        self._pending = seed
+        self._seed, self._started = seed, False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> Any:
-        chosen = self._pending if seed is None else seed
-        self._pending = None
-        return self.env.reset(seed=chosen, options=options)
+        if seed is None and not self._started:
+            seed = self._seed
+            if seed is None:
+                seed = int(np.random.SeedSequence().generate_state(1)[0])
+        self._started = True
+        return self.env.reset(seed=seed, options=options)
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """That by which Gymnasium made it: the environment with all its wrappers. None if it was
+        made otherwise."""
+        own = self.unwrapped.spec
+        return own if own is not None and own.namespace == "cdred" else None
 
 
 def observe_pixels(env: gymnasium.Env) -> gymnasium.Env:
@@ -55,7 +67,9 @@ def observe_pixels(env: gymnasium.Env) -> gymnasium.Env:
 def observe_state(env: gymnasium.Env, obs_dim: int) -> gymnasium.Env:
     """Observe (obs_dim,) in float32, unbounded: not every simulator keeps to its bounds."""
     space = Box(-np.inf, np.inf, (obs_dim,), np.float32)
-    return wrappers.TransformObservation(env, np.float32, space)
+    # A copy: an environment may use one array for all its observations.
+    copied = functools.partial(np.array, dtype=np.float32)
+    return wrappers.TransformObservation(env, copied, space)
 
 
 def act_in_unit_box(env: gymnasium.Env) -> gymnasium.Env:

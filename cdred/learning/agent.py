@@ -78,8 +78,7 @@ class Agent(nn.Module):
         self.reward_model: RewardModel | None = None
         if (reward_model := registry.load(self.spec.reward_model)) is not None:
             self.reward_model = reward_model(self.settings, obs_shape, action_dim)
-        self.execution: derived.Execution = "captured"  # compiling pays over a training alone
-        self._planner: Planner | None = None
+        self.execute("captured")
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Self:
@@ -135,6 +134,12 @@ class Agent(nn.Module):
             f"{count:,} parameters, on {self.device}>"
         )
 
+    def execute(self, execution: derived.Execution) -> None:
+        """Plan in this way from now on. Compiling, for each number of episodes anew, pays over a
+        training alone."""
+        self.execution = execution
+        self._planner: Planner | None = None
+
     def reset(self) -> None:
         """Forget the plans of earlier episodes. Call it when episodes start."""
         if self._planner is not None:
@@ -156,14 +161,14 @@ class Agent(nn.Module):
         By MPPI if the settings say `mpc`, or, unless `explore`, that they evaluate so; else by the
         policy prior: a sample of it if `explore` or if the settings evaluate by samples, its mean
         otherwise. A policy trained without a standard deviation acts by its mean. Raises CdredError
-        for observations of another shape.
+        for observations of another shape, and for pixels that are not uint8.
         """
         shape = np.shape(obs)
         if shape[1:] != (*self.obs_shape,):
             expected = ", ".join(map(str, self.obs_shape))
             one = "; of a single one, give obs[None]" if shape == (*self.obs_shape,) else ""
             raise CdredError(f"obs of shape {shape}: observations here are (N, {expected}){one}")
-        z = self.model.encoder(send(torch.as_tensor(obs), self.device))
+        z = self.model.encoder(send(self._tensor(obs), self.device))
         way = self.acts_by(explore)
         if way == "plan":
             action: Tensor = self.planner.plan(z, explore)
@@ -172,6 +177,13 @@ class Agent(nn.Module):
         else:
             action = self.model.policy.mean(z)
         return action.cpu().numpy()
+
+    def _tensor(self, obs: Any) -> Tensor:
+        """Observations of any kind of array or list as the networks take them."""
+        tensor = obs if isinstance(obs, Tensor) else torch.from_numpy(np.ascontiguousarray(obs))
+        if self.obs == "rgb" and tensor.dtype != torch.uint8:
+            raise CdredError(f"obs of {tensor.dtype}: pixels here are uint8, from 0 to 255")
+        return tensor if self.obs == "rgb" else tensor.float()
 
     def acts_by(self, explore: bool = False) -> str:
         """`plan`, `sample` or `mean`."""
@@ -195,8 +207,9 @@ class Agent(nn.Module):
             )
         return self._planner
 
-    def save(self, directory: Path) -> None:
+    def save(self, directory: str | Path) -> None:
         """Write model.safetensors and config.json into `directory`."""
+        directory = Path(directory)
         directory.mkdir(parents=True, exist_ok=True)
         weights.save(self, directory / WEIGHTS)
         arguments = {

@@ -38,6 +38,9 @@ def select(kind: str, pick: Callable[[tuple[str, ...]], int] = lambda uuids: 0) 
     `pick` returns from their UUIDs. Raises CdredError if there is no such device."""
     import torch
 
+    if kind not in ("auto", "cpu", "cuda"):
+        raise CdredError(f"device: none is called {kind!r}; valid: auto, cpu, cuda")
+
     available = torch.cuda.is_available()
     if kind == "cuda" and not available:
         raise CdredError("params.yaml: compute.device: cuda: torch finds no CUDA device here")

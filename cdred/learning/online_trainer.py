@@ -55,7 +55,7 @@ class OnlineTrainer(Trainer):
             agent.world_model, agent.reward_model, s, derived.discount(length, s),
             derived.total_updates(s),
         )  # fmt: skip
-        agent.execution = derived.execution(s, device.type)
+        agent.execute(derived.execution(s, device.type))
         self.seed_steps = derived.seed_steps(length, s)
         # Each episode has a seed of its own: with its actions, it can be played again.
         self.first_seed = derive_seed(seed, "environment")

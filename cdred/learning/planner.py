@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from cdred.errors import CdredError
 from cdred.learning.derived import Execution
 from cdred.learning.graph import Graph, matrix_precision, tensor_float32
 from cdred.learning.settings import WorldModelSettings
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 class Planner:
     """Plans for N latent states at once; each keeps its previous mean as a warm start.
 
-    `reset` forgets the warm starts and must be called at the start of episodes.
+    `reset` forgets the warm starts and must be called at the start of episodes; CdredError when
+    another number of states shows that it was not.
     """
 
     def __init__(
@@ -41,6 +43,11 @@ class Planner:
         """The first action (N, A) of a plan for each of z (N, L); with noise if `explore`."""
         mean = z.new_zeros(len(z), self.s.horizon, self.action_dim)
         if self.previous is not None:
+            if len(self.previous) != len(z):
+                raise CdredError(
+                    f"{len(z)} observations after {len(self.previous)}, whose plans are still "
+                    f"held; call reset() where episodes start"
+                )
             mean[:, :-1] = self.previous[:, 1:]
         discount = z.new_full((), self.discount)
         with tensor_float32(self.s, z.device):

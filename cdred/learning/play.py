@@ -13,6 +13,7 @@ from cdred.learning.scripted import ScriptedExpert
 from cdred.learning.seeding import (
     derive_seeds,
     generators,
+    generators_kept,
     restore_generators,
     seed_everything,
     stacked,
@@ -25,13 +26,20 @@ def play(
 ) -> list[Episode]:  # fmt: skip
     """Play `episodes` episodes side by side, the agent acting as it is evaluated.
 
-    The episodes' seeds follow from `seed` and `purpose`, the `first` of them left out; `parallel`
+    Whatever else the agent plays and draws goes on as if nothing had been played. The episodes'
+    seeds follow from `seed` and `purpose`, the `first` of them left out; `parallel`
     steps each environment in a process of its own, to the same result. Goes on from the monitor's
     saved state.
     """
     seeds = derive_seeds(seed, purpose, first + episodes)[first:]
-    with contextlib.closing(make_vec(task, episodes, agent.obs, parallel)) as envs:
-        return _play(agent, Rollout(envs, seeds), seed, monitor or Monitor())
+    plan: Any = agent.acting_state()
+    with (
+        generators_kept(),
+        contextlib.closing(make_vec(task, episodes, agent.obs, parallel)) as envs,
+    ):
+        played = _play(agent, Rollout(envs, seeds), seed, monitor or Monitor())
+    agent.restore_acting_state(plan)
+    return played
 
 
 def _play(

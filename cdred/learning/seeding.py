@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,16 @@ def restore_generators(state: dict[str, Any]) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
+
+
+@contextlib.contextmanager
+def generators_kept() -> Iterator[None]:
+    """Leave the generators as they were to whoever else draws from them."""
+    before = generators()
+    try:
+        yield
+    finally:
+        restore_generators(before)
 
 
 def stacked(arrays: list[NDArray[Any]]) -> torch.Tensor:

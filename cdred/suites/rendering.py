@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes.util
+import importlib
 import logging
 import os
 import sys
@@ -11,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from cdred.errors import CdredError
@@ -62,26 +64,74 @@ def importing_mujoco(drawn: bool) -> Iterator[None]:
     """Import modules that need MuJoCo in this context: it loads OpenGL when it is imported.
 
     If something is to be `drawn`, that is `opengl()` from now on in this process; if not, none is
-    loaded, whatever a user's MUJOCO_GL is.
+    loaded until somebody draws, whatever a user's MUJOCO_GL is.
     """
     if drawn:
-        # Mesa and Triton (which torch.optim imports) bring an LLVM each. Triton loaded first, both
-        # work; a process that loads it after Mesa ends in a segmentation fault.
-        with contextlib.suppress(ImportError):
-            import triton._C.libtriton  # noqa: F401
+        load_triton_first()
         os.environ["MUJOCO_GL"] = chosen = opengl()
         _log_choice(chosen)
-        yield
+        with _root_logger_as_it_is():
+            yield
         return
     requested = os.environ.get("MUJOCO_GL")
     os.environ["MUJOCO_GL"] = "disable"
     try:
-        yield
+        with _root_logger_as_it_is():
+            yield
     finally:
         if requested is None:
             del os.environ["MUJOCO_GL"]
         else:
             os.environ["MUJOCO_GL"] = requested
+        _draw_later()
+
+
+def load_triton_first() -> None:
+    """Load Triton, which torch.optim imports, before Mesa: they bring an LLVM each, and a process
+    that loads it after Mesa ends in a segmentation fault."""
+    with contextlib.suppress(ImportError):
+        import triton._C.libtriton  # noqa: F401
+
+
+@contextlib.contextmanager
+def _root_logger_as_it_is() -> Iterator[None]:
+    """Leave the root logger to the user: dm_control logs while it is imported, by absl, which gives
+    that logger a handler, after which `logging.basicConfig` does nothing."""
+    before = logging.root.handlers[:]
+    try:
+        yield
+    finally:
+        logging.root.handlers[:] = before
+
+
+def _draw_later() -> None:
+    """Have the modules that were imported without OpenGL load it when somebody first draws."""
+    gl_context = sys.modules.get("mujoco.gl_context")
+    if gl_context is not None and "GLContext" not in vars(gl_context):
+
+        def attribute(name: str) -> Any:
+            if name == "GLContext":
+                _load_again(gl_context)
+            if name in vars(gl_context):
+                return vars(gl_context)[name]
+            raise AttributeError(f"module {gl_context.__name__!r} has no attribute {name!r}")
+
+        gl_context.__getattr__ = attribute  # type: ignore[method-assign]
+    render: Any = sys.modules.get("dm_control._render")
+    if render is not None and render.BACKEND in render.constants.NO_RENDERER:
+
+        def renderer(*args: Any, **kwargs: Any) -> Any:
+            _load_again(render)
+            return render.Renderer(*args, **kwargs)
+
+        render.Renderer = renderer
+
+
+def _load_again(module: ModuleType) -> None:
+    load_triton_first()
+    with warnings.catch_warnings(), _root_logger_as_it_is():
+        warnings.simplefilter("ignore")  # glfw reports the missing display
+        importlib.reload(module)
 
 
 def separate_viewers() -> None:

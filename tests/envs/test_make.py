@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.episodes import ONE_OF_EACH, play
+from support.project import CHECKOUT
 
 from cdred.envs import make, make_vec, wrappers
 from cdred.envs.episodes import Episode, rollout
@@ -147,6 +148,45 @@ def test_environments_left_open_neither_hang_nor_complain() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_process_that_renders_its_own_task_can_learn(tmp_path: Path) -> None:
+    """Whatever the task renders by: Gymnasium's viewer knows nothing of Mesa and Triton."""
+    (tmp_path / "reacher.py").write_text(
+        "import gymnasium\n"
+        "def make(render_mode=None):\n"
+        "    return gymnasium.make('Reacher-v5', render_mode=render_mode)\n",
+        encoding="utf-8",
+    )
+    code = (
+        "from cdred.envs import make; e = make('reacher:make', 'rgb'); e.reset(seed=0)\n"
+        "import torch; torch.optim.Adam([torch.zeros(1, requires_grad=True)]); print('well')"
+    )
+    environment = os.environ | {"MUJOCO_GL": "osmesa", "PYTHONPATH": f"{CHECKOUT}:{tmp_path}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "well\n", done.stderr
+
+
+@pytest.mark.parametrize("task", ["cup-catch", "mw-reach"])
+def test_others_of_the_process_still_draw_and_log(task: str, tmp_path: Path) -> None:
+    """An environment that draws nothing leaves MuJoCo, dm_control and logging to their user."""
+    code = (
+        f"from cdred.envs import make; e = make({task!r}); e.reset(seed=0); e.close()\n"
+        "import logging; logging.basicConfig(filename='own.log', level='INFO')\n"
+        "logging.info('written')\n"
+        "import mujoco; model = mujoco.MjModel.from_xml_string('<mujoco/>')\n"
+        "picture = mujoco.Renderer(model, 8, 8); assert picture.render().shape == (8, 8, 3)\n"
+        "from dm_control import suite\n"
+        "assert suite.load('cartpole', 'balance').physics.render(8, 8).std() > 1; print('well')"
+    )
+    environment = os.environ | {"MUJOCO_GL": "osmesa", "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout == "well\n", done.stderr
+    assert "written" in (tmp_path / "own.log").read_text()
 
 
 @pytest.mark.parametrize(

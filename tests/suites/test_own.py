@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +45,52 @@ def test_the_example_is_a_task_like_any_other(tmp_path: Path) -> None:
         assert env.reset(seed=0)[0].shape == (9, 64, 64)
     film(TASK, (3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4"))
     assert (tmp_path / "film.mp4").stat().st_size
+
+
+COUNTER = """
+import gymnasium, numpy as np
+from gymnasium.spaces import Box
+
+class Counter(gymnasium.Env):
+    metadata = {"render_fps": 10}
+    observation_space, action_space = Box(-9, 9, (SIZE,), np.float32), Box(-1, 1, (1,))
+    count = np.zeros(SIZE, np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        self.count[:] = 0
+        return self.count, {}
+
+    def step(self, action):
+        self.count += 1
+        return self.count, 0.0, False, False, {}
+
+    def render(self):
+        return np.full((8, 8, 3), int(self.count[0]), np.uint8)
+
+def make(render_mode=None):
+    return gymnasium.wrappers.TimeLimit(Counter(), 3)
+"""
+
+
+def test_a_module_of_a_script_s_own_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An array that is used for all observations, a film, and a notebook that changes the task."""
+    (tmp_path / "counter.py").write_text("SIZE = 2\n" + COUNTER)
+    monkeypatch.syspath_prepend(tmp_path)
+    with contextlib.closing(make("counter:make")) as env:
+        seen = [env.reset()[0], *(env.step(np.zeros(1, np.float32))[0] for _ in range(3))]
+    assert [obs.tolist() for obs in seen] == [[k, k] for k in range(4)]
+    film("counter:make", (3, np.zeros((3, 1), np.float32), tmp_path / "film.mp4"))
+    assert (tmp_path / "film.mp4").stat().st_size
+    with pytest.raises(CdredError, match="no film: it is made in a process of its own"):
+        film("__main__:make", (3, np.zeros((3, 1), np.float32), tmp_path / "other.mp4"))
+    import counter
+
+    (tmp_path / "counter.py").write_text("SIZE = 4\n" + COUNTER)
+    importlib.invalidate_caches()
+    shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
+    importlib.reload(counter)
+    with contextlib.closing(make("counter:make")) as env:
+        assert env.observation_space.contains(env.reset()[0]) and env.reset()[0].shape == (4,)
 
 
 def test_a_task_of_another_package() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -34,12 +33,10 @@ class DMControl(MujocoSimulator):
         draws = view is not None or task.simulator in _DRAWS_ANYWAY
         with warnings.catch_warnings(), importing_mujoco(draws):
             warnings.simplefilter("ignore")  # glfw reports the missing display
-            from dm_control import _render, suite
+            from dm_control import suite
             from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
             warnings.simplefilter("ignore")  # what they import turns all on
-            if draws and not _renders(_render):
-                importlib.reload(_render)  # it was chosen where nothing had to be rendered
             domain, name = task.simulator.split()
             fixed = {"random": 0}  # lqr draws its physics when it is built; resets seed all else
             dm_env = suite.load(domain, name, task_kwargs=fixed)
@@ -89,10 +86,6 @@ def _own_context(env: gymnasium.Env, physics: Any) -> gymnasium.Env:
             return self.env.render()
 
     return OwnContext(env)
-
-
-def _renders(module: object) -> bool:
-    return getattr(module, "BACKEND", None) == os.environ["MUJOCO_GL"]
 
 
 SIMULATOR = DMControl()

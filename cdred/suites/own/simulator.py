@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cdred import plugins
 from cdred.errors import CdredError
 from cdred.suites import Simulator, Sizes, Task
-from cdred.suites.rendering import opengl, separate_viewers
+from cdred.suites.rendering import load_triton_first, opengl, separate_viewers
 
 if TYPE_CHECKING:
     import gymnasium
@@ -34,6 +34,7 @@ class OwnSimulator(Simulator):
                 rows, columns = (np.arange(size) * n // size for n in picture.shape[:2])
                 return picture[rows][:, columns]
 
+        load_triton_first()  # whatever the task imports or renders by
         env = _call(task.simulator, None if view is None else "rgb_array")
         separate_viewers()
         actions, observations = env.action_space, env.observation_space
@@ -53,7 +54,7 @@ class OwnSimulator(Simulator):
         return env if view is None else Resized(env)
 
     def sizes(self, task: Task) -> Sizes:
-        return _sizes(task)
+        return _sizes(task, plugins.load(task.simulator))
 
     def render_variables(self) -> dict[str, str]:
         try:
@@ -80,7 +81,8 @@ def _call(reference: str, render_mode: str | None) -> gymnasium.Env:
 
 
 @cache
-def _sizes(task: Task) -> Sizes:
+def _sizes(task: Task, function: object) -> Sizes:
+    """The sizes of the task that is this function's, which a notebook may have loaded again."""
     env = SIMULATOR.build(task, None)
     try:
         length = _episode_length(env)
