@@ -23,7 +23,7 @@ from cdred.errors import CdredError
 RUNS = tuple(
     f"cdred.{name}"
     for name in (
-        "cli", "config", "engines", "hub", "plan", "reference", "run", "system", "tools",
+        "api", "cli", "config", "engines", "hub", "plan", "reference", "run", "system", "tools",
         "tracking",
     )
 )  # fmt: skip
