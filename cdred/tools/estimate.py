@@ -201,7 +201,7 @@ def _counts(task: str, s: Settings) -> tuple[int, int]:
 
 
 def _hours(rates: Rates, task: str, s: Settings, update_gflop: float, plan_gflop: float) -> float:
-    preset = "paper" if s.mlp_dim >= 128 else "small"
+    preset = "paper" if s.mlp_dim > 128 else "small"
     variants = ["float32"]
     if isinstance(s, WorldModelSettings):
         # A bench without compiling has the eager ones.

@@ -31,7 +31,14 @@ class DistillationSettings(WorldModelSettings):
             "predictor_layers": 2,
             # The squared error sums over output dimensions: 64 here against the paper's 256.
             "sigma": 4.0,
-        }
+        },
+        "medium": {
+            "rnd_dim": 128,
+            "target_dim": 128,
+            "predictor_dim": 128,
+            "predictor_layers": 2,
+            "sigma": 2.0,
+        },
     }
     asks: ClassVar[frozenset[str]] = frozenset(
         {"alpha", "num_targets", "transform", "reward_space"}

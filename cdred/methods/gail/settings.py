@@ -23,7 +23,10 @@ from cdred.learning.settings import (
 class DiscriminatorSettings(WorldModelSettings):
     """Settings of a discriminator of expert and agent data, and of its own optimiser."""
 
-    presets: ClassVar[Presets] = {"small": {"discriminator_dim": 64}}
+    presets: ClassVar[Presets] = {
+        "small": {"discriminator_dim": 64},
+        "medium": {"discriminator_dim": 128},
+    }
     asks: ClassVar[frozenset[str]] = frozenset({"discriminator_learning_rate"})
 
     entropy: Entropy = "scaled_squashed"  # CDRED's: the reward is all that differs

@@ -14,7 +14,8 @@ class SailSettings(DiscriminatorSettings):
     """Settings of the support estimate beside those of the discriminator."""
 
     presets: ClassVar[Presets] = {
-        "small": {"support_dim": 64, "support_layers": 1, "target_dim": 64, "target_layers": 2}
+        "small": {"support_dim": 64, "support_layers": 1, "target_dim": 64, "target_layers": 2},
+        "medium": {"target_layers": 2},
     }
     asks: ClassVar[frozenset[str]] = frozenset({"support_sigma"})
 
