@@ -34,6 +34,9 @@ class Clumsy:
     def acting_state(self) -> None:
         return None
 
+    def restore_acting_state(self, state: None) -> None:
+        pass
+
 
 def collect(**chosen: Any) -> list[Episode]:
     return selection.collect(Clumsy(), "mw-reach", Selection(**chosen), "clumsy")  # type: ignore[arg-type]

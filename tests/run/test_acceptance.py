@@ -136,7 +136,7 @@ def test_scripted_experts_and_what_others_recorded(tmp_path: Path) -> None:
     shutil.rmtree(project.root / "artifacts")
     change(project, runs={"bc": data["runs"]["bc"] | {"demos": "theirs"}})
     project.run("snakemake", "--cores", "1", "--quiet", "all")
-    assert "of its expert's" in project.run("cdred", "show")
+    assert "of its demonstrations': " in project.run("cdred", "show")
     assert "intact " in project.run("cdred", "verify", "artifacts/demos/mw-reach/theirs")
     project.run("cdred", "use")
     project.run("cdred", "record")
