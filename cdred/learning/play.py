@@ -33,13 +33,14 @@ def play(
     """
     seeds = derive_seeds(seed, purpose, first + episodes)[first:]
     plan: Any = agent.acting_state()
-    with (
-        generators_kept(),
-        contextlib.closing(make_vec(task, episodes, agent.obs, parallel)) as envs,
-    ):
-        played = _play(agent, Rollout(envs, seeds), seed, monitor or Monitor())
-    agent.restore_acting_state(plan)
-    return played
+    try:
+        with (
+            generators_kept(),
+            contextlib.closing(make_vec(task, episodes, agent.obs, parallel)) as envs,
+        ):
+            return _play(agent, Rollout(envs, seeds), seed, monitor or Monitor())
+    finally:
+        agent.restore_acting_state(plan)
 
 
 def _play(

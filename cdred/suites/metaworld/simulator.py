@@ -34,7 +34,7 @@ class MetaWorld(MujocoSimulator):
             env = ALL_V3_ENVIRONMENTS[task.simulator](reward_function_version="v2", **picture)
         if view is not None:
             separate_viewers()
-            # where TD-MPC2 looks from: nearer than the default
+            # Where TD-MPC2 looks from: nearer than the default
             env.model.cam_pos[env.model.camera("corner2").id] = [0.75, 0.075, 0.7]
         # What the library does for its own "goal observable" classes, which take no camera.
         env._partially_observable = False
