@@ -13,7 +13,7 @@ import pytest
 from support.demonstrations import collect, episodes, equal, iq_learns, refused
 from support.hostile import GREEDY, PICKLES, Reduced
 
-from cdred.demos.importers import pickle as pickles
+from cdred.demos import unpickle
 
 
 @pytest.mark.parametrize("protocol", range(6))
@@ -71,7 +71,7 @@ def test_hostile_pickles(tmp_path: Path, case: str) -> None:
 def test_a_pickle_takes_a_small_multiple_of_its_size(
     tmp_path: Path, case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickles, "MORE", 2**16)
+    monkeypatch.setattr(unpickle, "MORE", 2**16)
     first, part, last = GREEDY[case]
     content = b"\x80\x04" + first + part * (300_000 // len(part)) + last
     (tmp_path / "d.pkl").write_bytes(content)
@@ -86,7 +86,7 @@ def test_a_pickle_takes_a_small_multiple_of_its_size(
 def test_lists_of_too_many_small_things_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pickles, "MORE", 2**16)
+    monkeypatch.setattr(unpickle, "MORE", 2**16)
     (tmp_path / "d.pkl").write_bytes(pickle.dumps([[] for _ in range(10_000)]))
     line = (
         "it takes more memory than 24 times its size and 0 MB; arrays in place of lists of single"
