@@ -6,6 +6,7 @@ plan.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import re
@@ -29,9 +30,16 @@ def resolve(name: str, group: str) -> str | None:
         return None
     if REFERENCE.fullmatch(name):
         return name
+    return entry_points(group).get(name)
+
+
+@functools.cache
+def entry_points(group: str) -> dict[str, str]:
+    """The references that installed entry points of `group` register, by name."""
     from importlib import metadata  # only here: it takes longer to import than the rest
 
-    return next((e.value for e in metadata.entry_points(group=group) if e.name == name), None)
+    entries = metadata.entry_points(group=group)
+    return {entry.name: entry.value for entry in reversed([*entries])}  # of two, the first one
 
 
 def is_trusted(reference: str) -> bool:

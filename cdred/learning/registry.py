@@ -82,16 +82,15 @@ def load(part: Any) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-@functools.cache
 def find(name: str) -> Method:
-    """The method called `name`: a folder here, an entry point, or `module:NAME` in the checkout.
+    """The method called `name`: a folder here, an entry point, or `module:NAME` in the checkout, as
+    its module has it now, also after a notebook reloaded it.
 
     Raises CdredError with the nearest name if there is none, or what is there is no method.
     """
     name = FORMER_NAMES.get(name, name)
     if name in folders():
-        module = f"{PACKAGE}.{name}.method"
-        return replace(importlib.import_module(module).METHOD, name=name, module=module)
+        return _of_folder(name)
     reference = plugins.resolve(name, GROUP)
     if reference is None:
         raise CdredError(f"no method is called {name!r}; {nearest(name, names())}")
@@ -101,6 +100,12 @@ def find(name: str) -> Method:
             f"{reference}: expected a cdred.methods.Method, got {type(method).__name__}"
         )
     return replace(method, name=name, module=reference.partition(":")[0])
+
+
+@functools.cache
+def _of_folder(name: str) -> Method:
+    module = f"{PACKAGE}.{name}.method"
+    return replace(importlib.import_module(module).METHOD, name=name, module=module)
 
 
 def of_saved(name: str) -> Method:
@@ -126,10 +131,7 @@ def folders() -> tuple[str, ...]:
 
 def names() -> list[str]:
     """The valid methods of runs, but for `module:NAME`."""
-    from importlib import metadata  # only here: it takes longer to import than the rest
-
-    entry_points = [entry.name for entry in metadata.entry_points(group=GROUP)]
-    return [m.name for m in built_in() if m.imitates] + entry_points
+    return [m.name for m in built_in() if m.imitates] + [*plugins.entry_points(GROUP)]
 
 
 def built_in() -> Iterator[Method]:

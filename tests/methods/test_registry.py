@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import subprocess
 import sys
@@ -111,8 +112,17 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(sys, "path", [*sys.path])
     for name in ("discriminator", "discriminator_reward"):
         sys.modules.pop(name, None)
-    methods.find.cache_clear()
     return "discriminator:METHOD"
+
+
+def test_a_reloaded_method_of_ones_own_is_the_new_one(own: str, tmp_path: Path) -> None:
+    assert methods.find(own).samples
+    file = tmp_path / "discriminator.py"
+    text = file.read_text()
+    assert "Method(" in text
+    file.write_text(text.replace("Method(", "Method(samples=False, "))
+    importlib.reload(sys.modules["discriminator"])
+    assert not methods.find(own).samples
 
 
 def test_a_method_of_ones_own_is_one_like_any_other(own: str, tmp_path: Path) -> None:

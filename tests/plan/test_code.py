@@ -217,7 +217,7 @@ def test_what_was_loaded_beside_the_listed_is_noticed(
 def test_an_entry_point_is_found_by_its_name_and_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cdred import methods
+    from cdred import methods, plugins
     from cdred.envs.tasks import find
     from cdred.plan.entries import agent_modules, own_modules
 
@@ -234,7 +234,7 @@ def test_an_entry_point_is_found_by_its_name_and_counts(
         "[cdred.tasks]\nlab-task = lab.task:make\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    methods.find.cache_clear()
+    plugins.entry_points.cache_clear()
     try:
         assert "lab-cloning" in methods.names()
         assert methods.find("lab-cloning").module == "lab.method"
@@ -246,6 +246,6 @@ def test_an_entry_point_is_found_by_its_name_and_counts(
         after = Code(CHECKOUT).table(entries)
         assert {name for name in after if after[name] != before.get(name)} == {"lab/task.py"}
     finally:
-        methods.find.cache_clear()
+        plugins.entry_points.cache_clear()
         for name in [name for name in sys.modules if name.split(".")[0] == "lab"]:
             del sys.modules[name]
