@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -150,6 +151,9 @@ class _Bar(Monitor):
         self.bar.update(done - self.bar.n)
         if highlights:
             self.bar.set_postfix({k: f"{v:.1f}" for k, v in highlights.items()}, refresh=False)
+
+    def notice(self, text: str) -> None:
+        warnings.warn(text, stacklevel=2)
 
 
 @contextmanager

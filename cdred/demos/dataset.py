@@ -123,10 +123,10 @@ def recordings(where: str, data: Path, task: str) -> Iterator[Recorded]:
         if set(stored) != {f"episode_{k}" for k in range(len(stored))} or count != len(stored):
             raise ValueError(f"its episodes are not the {files.brief(count)} that its metadata has")
         for k in range(len(stored)):
-            yield _recording(hdf5.group(stored, f"episode_{k}"), metadata.get("observation_space"))
+            yield _recording(hdf5.group(stored, f"episode_{k}"), metadata)
 
 
-def _recording(episode: h5py.Group, space: Any) -> Recorded:
+def _recording(episode: h5py.Group, metadata: Any) -> Recorded:
     success = hdf5.attribute(episode, "success_at_end")
     once = hdf5.attribute(episode, "success_once")
     if success is None:  # versions before 0.2 wrote that of any state alone
@@ -137,6 +137,7 @@ def _recording(episode: h5py.Group, space: Any) -> Recorded:
         hdf5.array(episode, name) for name in ("observations", "actions", "rewards")
     )
     ends = tuple((name, hdf5.array(episode, name)) for name in ("terminations", "truncations"))
+    spaces = metadata.get("observation_space"), metadata.get("action_space")
     return Recorded(
-        obs, action, reward, success, hdf5.attribute(episode, "seed"), ends, space, once
+        obs, action, reward, success, hdf5.attribute(episode, "seed"), ends, *spaces, once
     )

@@ -55,7 +55,8 @@ class Recorded:
 
     Its arrays are numbers, arrays, or whatever has a `shape` and a `dtype` and becomes an array
     when it is asked for. `success`: of the last state, or of each. `ends`: by field, whether the
-    episode ended at each step. `space`: the space of its observations, as Minari writes it.
+    episode ended at each step. `space`, `action_space`: those of its observations and actions, as
+    Minari writes them.
     `success_once`: of any state, where `success` does not tell.
     """
 
@@ -66,6 +67,7 @@ class Recorded:
     seed: Any = None
     ends: tuple[tuple[str, Any], ...] = ()
     space: Any = None
+    action_space: Any = None
     success_once: Any = None
 
     def episode(self, where: str, index: int, expected: Expected) -> Episode:
@@ -73,8 +75,8 @@ class Recorded:
 
         Raises CdredError, naming the place and the field, unless it fits what is expected: shapes,
         real and finite numbers, pixels of whole numbers from 0 to 255 or of a range that its space
-        states, actions in [-1, 1], as many steps as an episode of the task may have, no end before
-        the last.
+        states, actions in [-1, 1] or the bounds that theirs states, as many steps as an episode of
+        the task may have, no end before the last.
         """
         try:
             return self._episode(index, expected)
@@ -88,7 +90,7 @@ class Recorded:
         steps = action.shape[0]
         _check_steps(steps, expected)
         _check_count("observations", obs.shape[0], steps + 1)
-        actions = _finite("actions", action)
+        actions = _in_unit_box(_finite("actions", action), self.action_space)
         if (far := float(np.abs(actions).max())) > 1 + ROUNDING:
             raise _UnfitError(f"actions: one of {far:g}, outside [-1, 1]")
         for field, value in self.ends:
@@ -174,12 +176,30 @@ def _pixels(value: Any, space: Any) -> NDArray[Any]:
     return pixels.astype(np.uint8)
 
 
+def _in_unit_box(actions: NDArray[Any], space: Any) -> NDArray[Any]:
+    """Actions (T, A) as a learner takes them, from -1 at the low bounds of their space to 1 at the
+    high ones; as they are where no space of such bounds is stated."""
+    low, high = _bounds(space)
+    if not {low.shape, high.shape} <= {(), actions.shape[1:]}:
+        raise _UnfitError(f"actions: their space states bounds of shape {low.shape}")
+    stated = np.isfinite(low).all() and np.isfinite(high).all()
+    if not stated or ((low == -1).all() and (high == 1).all()):
+        return actions
+    if not (low < high).all():
+        raise _UnfitError("actions: their space states a low bound that is not below the high one")
+    return (2 * (actions - low) / (high - low) - 1).astype(np.float32)
+
+
+def _bounds(space: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """The bounds of a space; what is not stated is not a number."""
+    described = json.loads(space) if isinstance(space, str) else {}
+    low, high = (np.asarray(described.get(key, np.nan), float) for key in ("low", "high"))
+    return low, high
+
+
 def _range(space: Any) -> tuple[float, float]:
     """The bounds of a space, if they are the same of all its numbers; else not a number."""
-    described = json.loads(space) if isinstance(space, str) else {}
-    low, high = (
-        np.unique(np.asarray(described.get(key, np.nan), float)) for key in ("low", "high")
-    )
+    low, high = map(np.unique, _bounds(space))
     return (float(low[0]), float(high[0])) if len(low) == len(high) == 1 else (np.nan, np.nan)
 
 

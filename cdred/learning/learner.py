@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cdred.errors import CdredError
 from cdred.learning import derived
 from cdred.learning.device import send
 from cdred.learning.graph import Graph, call, matrix_precision, tensor_float32, tensors_of
@@ -73,10 +74,10 @@ class Learner:
             "policy": Adam(networks.trained("model.policy"), s.policy_learning_rate or lr, 1e-5),
         }
         rest, reward = networks.trained("model.dynamics"), networks.trained("reward_model")
-        if own is not None:
-            parts["reward"] = Adam(reward, own)
-        else:
+        if own is None:
             rest |= reward
+        elif reward:
+            parts["reward"] = Adam(reward, own)
         if rest:
             parts["rest"] = Adam(rest, lr)
         self.optimizers = parts
@@ -170,7 +171,7 @@ class Learner:
             self._apply(name, tensors, gradient)
         # As the authors take it: the policy's gradient of the update before is among it.
         grad_norm_all = torch.linalg.vector_norm(torch.stack([grad_norm, tensors["policy_norm"]]))
-        metrics |= {"grad_norm": grad_norm, "grad_norm_all": grad_norm_all}
+        metrics = _joined(metrics, {"grad_norm": grad_norm, "grad_norm_all": grad_norm_all})
 
         leaves = self._leaves(tensors, "policy")
         with matrix_precision(self.s, self.device):
@@ -180,7 +181,8 @@ class Learner:
         self._apply("policy", tensors, gradient)
         tensors["policy_norm"].copy_(torch.minimum(norm, clip))
         tensors["target_q"].lerp_(tensors["q.values"], tensors["scale.tau"])
-        metrics |= own | {"policy_grad_norm": norm, "total_loss": loss.detach()}
+        own |= {"policy_grad_norm": norm, "total_loss": loss.detach()}
+        metrics = _joined(metrics, own)
         self.metric_names = list(metrics)
         return torch.stack([*metrics.values()])
 
@@ -246,17 +248,16 @@ class Learner:
             + networks.value_coef * losses.value_loss
             + networks.reward_coef * losses.reward_loss
         )
-        metrics = losses.metrics
         with torch.no_grad():
-            metrics |= _stream_statistics(losses.reward, losses.q[:, 0], batch.num_expert)
-            for k, error in enumerate(errors.detach().unbind(), 1):
-                metrics[f"consistency_{k}"] = error  # k steps after the real observation
+            metrics = _stream_statistics(losses.reward, losses.q[:, 0], batch.num_expert)
+        for k, error in enumerate(errors.detach().unbind(), 1):
+            metrics[f"consistency_{k}"] = error  # k steps after the real observation
         metrics |= {
             "consistency_loss": consistency_loss.detach(),
             "reward_loss": losses.reward_loss.detach(),
             "value_loss": losses.value_loss.detach(),
         }
-        return total_loss, zs, metrics
+        return total_loss, zs, _joined(losses.metrics, metrics)
 
     def policy_loss(self, zs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Maximum entropy on Q over detached latents (H + 1, N, L), normalised by the running
@@ -274,6 +275,13 @@ class Learner:
             "policy_entropy": entropy.detach().mean(),
             "q_scale": scale.value.clone(),
         }
+
+
+def _joined(metrics: dict[str, Tensor], more: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Both. Raises CdredError when a reward model calls a metric as the learner does one of its."""
+    if taken := sorted(metrics.keys() & more.keys()):
+        raise CdredError(f"a reward model's metric is called {taken[0]!r}, as one of the learner's")
+    return metrics | more
 
 
 def _clip(gradients: list[Tensor], largest: Tensor) -> Tensor:

@@ -15,6 +15,9 @@ class Monitor:
     def progress(self, done: int, highlights: dict[str, float]) -> None:
         """Report that `done` steps are done, with the few values to display beside them."""
 
+    def notice(self, text: str) -> None:
+        """Tell the user what may surprise, once, in a line."""
+
     def row(self, table: str, row: dict[str, float]) -> None:
         """Receive a complete row of `metrics` or `curve`."""
 

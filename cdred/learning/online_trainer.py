@@ -18,6 +18,7 @@ from cdred.learning.agent import Agent
 from cdred.learning.learner import Learner
 from cdred.learning.monitor import Monitor
 from cdred.learning.replay import Batch, Replay, join
+from cdred.learning.reward_model import RewardModel
 from cdred.learning.seeding import derive_seed, generator_state, restore_generator, stacked
 from cdred.learning.settings import WorldModelSettings
 from cdred.learning.trainer import Trainer
@@ -58,6 +59,7 @@ class OnlineTrainer(Trainer):
         agent.execute(derived.execution(s, device.type))
         self.seed_steps = derived.seed_steps(length, s)
         # Each episode has a seed of its own: with its actions, it can be played again.
+        self.told = False  # that episodes end by themselves
         self.first_seed = derive_seed(seed, "environment")
         self.episodes = 0
         self.trajectory = self._start_episode()
@@ -86,17 +88,35 @@ class OnlineTrainer(Trainer):
             action = self.agent.act(self.trajectory.obs[-1][None], explore=True)[0]
         obs, reward, terminated, truncated, _ = self.env.step(action)
         self.trajectory.add(action, float(reward), obs)
+        if terminated and not self.told:
+            self.told = True
+            self.monitor.notice(
+                f"{self.agent.task}: episodes end by themselves; values are learned as if they "
+                f"went on, as those of the paper's tasks do (docs/extending.md)"
+            )
         if terminated or truncated:
             self._keep(self.trajectory.episode())
             self.episodes += 1
             self.trajectory = self._start_episode()
         if self.step >= self.seed_steps and len(self.replay):
             if not self.updates and self.expert is not None:
-                self.reward_model.prepare(self.expert, self.replay)
+                self._prepare(self.expert)
             # The updates of the random phase are made at its end, all at once.
             while self.updates < int(self.step * self.s.updates_per_step):
                 metrics = self.learner.step(self._sample())
                 self.updated(self.learner.metric_names, metrics)
+
+    def _prepare(self, expert: Replay) -> None:
+        """Raises CdredError when the reward model keeps of the data what is not saved."""
+        before = _kept(self.reward_model)
+        self.reward_model.prepare(expert, self.replay)
+        after = _kept(self.reward_model)
+        changed = [name for name in after if before.get(name) != after[name]]
+        if changed:
+            raise CdredError(
+                f"{type(self.reward_model).__name__}.prepare sets {changed[0]}, which a training "
+                f"that goes on would lack: fill a buffer that __init__ registers"
+            )
 
     def _keep(self, e: Episode) -> None:
         if len(e.action) >= self.s.horizon:
@@ -135,6 +155,12 @@ class OnlineTrainer(Trainer):
                 f"state was saved on another kind of machine or by another simulator; go on there, "
                 f"or remove it from .cdred/state to start over"
             )
+
+
+def _kept(module: RewardModel) -> dict[str, Any]:
+    """The shapes of what is saved of a module, and its plain attributes by identity."""
+    shapes: dict[str, Any] = {name: t.shape for name, t in module.state_dict().items()}
+    return shapes | {k: (id(v), v) for k, v in vars(module).items() if not k.startswith("_")}
 
 
 def demonstration_replay(

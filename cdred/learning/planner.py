@@ -111,6 +111,10 @@ class Planner:
             action = actions[:, :, step]
             z_next = self.model.next(z, action)
             reward = self.reward_model.planned(self.model, z, action, z_next, discount)
+            if reward.shape != (*z.shape[:-1], 1):
+                name = type(self.reward_model).__name__
+                shape = (*z.shape[:-1], 1)
+                raise CdredError(f"{name}: a reward of shape {(*reward.shape,)}, expected {shape}")
             total, z = total + factor * reward[..., 0], z_next
             factor = factor * discount
         action, entropy = self.model.policy.sample(z)

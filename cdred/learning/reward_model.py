@@ -18,8 +18,8 @@ update, `learning_rate` for an adversary, and `anneal` for schedules. docs/exten
 through an example.
 
 With `compile`, an update is recorded once and run as one program from then on: what a reward model
-computes must follow from tensors, and what changes or differs between runs (a coefficient, a
-statistic) be a buffer, changed in place: see `register_scalar`.
+computes must follow from tensors, and what changes or differs between runs be a buffer, changed in
+place: a coefficient by `register_scalar`, a statistic by `register_buffer`, which is saved as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from cdred.errors import CdredError
 from cdred.learning.twohot import soft_cross_entropy, two_hot
 
 if TYPE_CHECKING:
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 
 def register_scalar(module: nn.Module, name: str, value: float) -> None:
-    """A constant of a module as a tensor that is not saved: not a part of the compiled program, so
-    that runs which differ in it alone share one."""
+    """A constant of a module, or what `anneal` sets, as a tensor that is not saved: not a part of
+    the compiled program, so that runs which differ in it alone share one."""
     module.register_buffer(name, torch.tensor(float(value)), persistent=False)
 
 
@@ -92,6 +93,7 @@ class RewardModel(nn.Module):
         """The losses of reward model and critic. This critic is TD-MPC2's: it learns the return of
         the reward by temporal differences."""
         reward_loss, reward, metrics = self.loss(r.zs[:-1], r.batch.action, r.batch, r.weights)
+        self._check(reward_loss, reward, metrics, r.batch.action.shape[:2])
         logits = model.q_logits(r.zs[:-1], r.batch.action)  # (Q, H, N, bins)
         with torch.no_grad():
             action, _ = model.policy.sample(r.z_observed)
@@ -103,6 +105,18 @@ class RewardModel(nn.Module):
             q = model.q_values(logits)
         return Losses(reward_loss, value_loss, reward, q, metrics)
 
+    def _check(
+        self, loss: Tensor, reward: Tensor, metrics: dict[str, Tensor], steps: torch.Size
+    ) -> None:
+        """Refuse what would broadcast: it would train something else."""
+        where = f"{type(self).__name__}.loss"
+        shapes = {"loss": (loss, ()), "reward": (reward, (*steps, 1))}
+        shapes |= {f"metrics[{name!r}]": (value, ()) for name, value in metrics.items()}
+        for name, (value, shape) in shapes.items():
+            got = f"shape {tuple(value.shape)}" if torch.is_tensor(value) else f"{value!r:.40}"
+            if not torch.is_tensor(value) or tuple(value.shape) != shape:
+                raise CdredError(f"{where}: {name}: expected a tensor of shape {shape}, got {got}")
+
     def planned(
         self, model: WorldModel, z: Tensor, action: Tensor, z_next: Tensor, discount: Tensor
     ) -> Tensor:
@@ -110,7 +124,8 @@ class RewardModel(nn.Module):
         return self(z, action)
 
     def prepare(self, expert: Replay, behaviour: Replay) -> None:
-        """Look at the data of both streams, once, before the first update."""
+        """Look at the data of both streams, once, before the first update. It is not called again
+        when a training goes on, so that it fills buffers that `__init__` registered."""
 
     def is_due(self, updates: int) -> bool:
         """Tell whether its own optimiser steps in the update after `updates` ones."""

@@ -199,6 +199,8 @@ class MetricLog:
             return
         names, table = self.names, self.check(update)
         row: dict[str, float] = {"step": step, "update": update}
+        if taken := sorted(row.keys() & names):
+            raise CdredError(f"a metric is called {taken[0]!r}, as a column of every table is")
         row |= dict(zip(names, table.mean(0).tolist(), strict=True))
         for name in WITH_MAXIMUM:
             if name in names:

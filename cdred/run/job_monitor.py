@@ -15,6 +15,7 @@ from cdred import documents, manifest
 from cdred.errors import CdredError, reason
 from cdred.learning.monitor import Monitor
 from cdred.plan import Job, Plan
+from cdred.run import artifact
 from cdred.run.resume import ResumeState
 from cdred.system import machine
 from cdred.system.progress import Progress, logger
@@ -26,7 +27,7 @@ class JobMonitor(Monitor):
     """The monitor of one job: `begin` before its work, `end` when its artifact is complete."""
 
     def __init__(self, plan: Plan, job: Job) -> None:
-        self.job, self.compute = job, plan.config.compute
+        self.plan, self.job, self.compute = plan, job, plan.config.compute
         self.state = ResumeState(plan.root, job)
         self.tracker = Tracker(plan, job)
         self.sampler = Sampler(self.tracker.sample if self.tracker.on else None)
@@ -64,8 +65,12 @@ class JobMonitor(Monitor):
 
     def progress(self, done: int, highlights: dict[str, float]) -> None:
         if self.bar is None:
+            artifact.check_loaded(self.plan, self.job)  # not after hours
             self.bar = Progress(self.label, self.total, self.unit, done - 1)
         self.bar(done, highlights)
+
+    def notice(self, text: str) -> None:
+        logger.warning(text)
 
     def row(self, table: str, row: dict[str, Any]) -> None:
         self.tracker.row(table, row)

@@ -151,3 +151,38 @@ def test_other_pixels_are_refused(frames: Any, stated: str | None, reason: str) 
     with pytest.raises(CdredError) as caught:
         episode(mode="rgb", obs=frames, space=stated)
     assert reason in str(caught.value)
+
+
+def bounds(low: Any, high: Any) -> str:
+    return json.dumps({"type": "Box", "low": low, "high": high})
+
+
+@pytest.mark.parametrize(
+    ("stated", "expected"),
+    [
+        (None, 0.5),
+        (bounds([-1] * 4, [1] * 4), 0.5),
+        (bounds([-2] * 4, [2] * 4), 0.25),
+        (bounds([-0.5, -1, 0, 0.25], [0.5, 1, 1, 1.25]), [1, 0.5, 0, -0.5]),
+        (bounds([-np.inf] * 4, [np.inf] * 4), 0.5),
+        ('{"type": "Discrete", "n": 4}', 0.5),
+    ],
+)
+def test_actions_of_a_stated_space(stated: str | None, expected: Any) -> None:
+    actual = episode(action_space=stated).action
+    assert actual.dtype == np.float32
+    np.testing.assert_array_equal(actual, np.broadcast_to(np.float32(expected), (6, 4)))
+
+
+@pytest.mark.parametrize(
+    ("stated", "reason"),
+    [
+        (bounds([-0.25] * 4, [0.25] * 4), "actions: one of 2, outside [-1, 1]"),
+        (bounds([-1] * 3, [1] * 3), "actions: their space states bounds of shape (3,)"),
+        (bounds([0.5] * 4, [0.5] * 4), "states a low bound that is not below the high one"),
+    ],
+)
+def test_actions_beyond_a_stated_space_are_refused(stated: str, reason: str) -> None:
+    with pytest.raises(CdredError) as caught:
+        episode(action_space=stated)
+    assert reason in str(caught.value)
