@@ -153,6 +153,19 @@ def test_a_method_of_ones_own_is_named_by_its_module(
         load(write(tmp_path, "    zeta: 0.7\n", f"    penalty: 5\n{other}"))
 
 
+def test_a_setting_of_ones_own_is_not_called_as_a_key_of_every_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = (CHECKOUT / "examples/discriminator.py").read_text()
+    assert "    penalty:" in text
+    (tmp_path / "clashing.py").write_text(text.replace("    penalty:", "    demos:"))
+    message = "method: it has a setting called 'demos', as entries have a key"
+    with pytest.raises(CdredError, match=re.escape(message)):
+        load(write(tmp_path, "method: cdred", "method: 'clashing:METHOD'"))
+
+
 def test_sizes_of_another_method_are_ignored(tmp_path: Path) -> None:
     """So that runs of several methods may share them by an anchor."""
     path = write(tmp_path, "method: cdred\n    preset: small\n    demos: expert-5\n    zeta: 0.7",
