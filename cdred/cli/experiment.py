@@ -78,6 +78,7 @@ def check(args: argparse.Namespace) -> None:
 def status(args: argparse.Namespace) -> None:
     from cdred.plan import differences
     from cdred.run import resume
+    from cdred.system import locks
 
     counts = dict.fromkeys(("up to date", "stale", "missing"), 0)
     first_with: dict[tuple[str, ...], Path] = {}  # reasons, and the first artifact that has them
@@ -88,7 +89,9 @@ def status(args: argparse.Namespace) -> None:
         notes, reasons = [], tuple(state.reasons)
         if state.name != "up to date":
             wanted.append(job)
-            if (resume.FOLDER / job.digest / "state.pt").exists():
+            if locks.is_held(plan.root, job.path):
+                notes.append("is being made")
+            elif (resume.FOLDER / job.digest / "state.pt").exists():
                 notes.append("begun: goes on from its saved state")
         if state.follows and not reasons:
             notes.append("follows")

@@ -116,6 +116,8 @@ def bench(args: argparse.Namespace) -> None:
             raise CdredError(f"bench: --{name} {getattr(args, name)}: at least 1")
     if args.json and not args.json.absolute().parent.is_dir():
         raise CdredError(f"bench: --json {args.json}: no such directory")
+    if args.json and args.json.is_dir():
+        raise CdredError(f"bench: --json {args.json}: a directory; the name of a file is needed")
     if args.vs:
         _versus(args)
         return

@@ -142,7 +142,9 @@ def entry(
     """
     settings = method.settings
     if taken := sorted(settings.model_fields.keys() & {*model.model_fields, "preset"}):
-        where.fail((*path, "method"), f"it has a setting called {taken[0]!r}, as entries have a key")
+        where.fail(
+            (*path, "method"), f"it has a setting called {taken[0]!r}, as entries have a key"
+        )
     variants = EXPERTS if model is TrainedExpert else (Run,)
     check_keys(data, path, model, role, where, variants, settings)
     preset = data.get("preset", PRESETS[0])

@@ -54,9 +54,10 @@ def run() -> int:
         raise CdredError("demo: Snakemake is not installed here; `make setup` installs it")
     todo = [job for job in plan.jobs if not job.up_to_date()]
     print(_plan_of(plan, todo))
-    began = time.monotonic()
+    began, before = time.monotonic(), LOG.stat().st_size if LOG.exists() else 0
     if todo and (status := _run(plan, todo, len(os.sched_getaffinity(0)))):
-        print(f"{_failure()}\nNot finished (all of it: {LOG}). The same command goes on from here.")
+        print(_failure(before))
+        print(f"Not finished (all of it: {LOG}). The same command goes on from here.")
         return status
     if todo:
         took = round(time.monotonic() - began)
@@ -103,6 +104,8 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
         engine = start(ENGINE)
         helper = None
         try:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, _stopped)
             # The first training leaves a core idle.
             if cores > 1 and sum(job.stage in ("expert", "imitate") for job in todo) > 1:
                 helper = start(("nice", sys.executable, "-m", "cdred", "compile"))
@@ -126,6 +129,11 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
                 helper.terminate()
                 helper.wait()
     return engine.returncode
+
+
+def _stopped(number: int, _: Any) -> None:
+    """Leave by what stands in `finally`: the engine is not to go on alone."""
+    raise SystemExit(128 + number)
 
 
 class Progress:
@@ -203,9 +211,10 @@ def _minutes(seconds: float) -> str:
     return f"about {minutes // 60} h {minutes % 60} min"
 
 
-def _failure() -> str:
-    """The reason, as the log tells it: the jobs' own words, or else its end."""
-    lines = LOG.read_text(encoding="utf-8", errors="replace").splitlines()
+def _failure(before: int) -> str:
+    """The reason, as the log tells it after its first `before` bytes, which are of other runs: the
+    jobs' own words, or else its end."""
+    lines = LOG.read_bytes()[before:].decode(errors="replace").splitlines()
     told = [line for line in lines if line.startswith("cdred: ")]
     return printable("\n".join(dict.fromkeys(told[-3:])) or "\n".join(lines[-15:]))
 

@@ -73,6 +73,8 @@ def is_held(root: Path, artifact: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # of another user: nothing is known of it
+        return False
 
 
 @contextlib.contextmanager

@@ -90,7 +90,8 @@ class Delivery:
     def send(self, file: Path) -> None:
         """Send the rest of a spool. Raises what MLflow raises; nothing is lost by it."""
         sent = _sent(file)
-        if sent["destination"] != destination():  # begun elsewhere: all of it again, here
+        if sent["destination"] != destination() or self._is_gone(sent["run_id"]):
+            # Begun elsewhere, or deleted since: all of it again, here.
             sent = {"run_id": None, "offset": 0, "destination": destination()}
         lines = read_lines(file, sent["offset"])
         ended = False
@@ -118,6 +119,19 @@ class Delivery:
         if ended:
             _beside(file).unlink()
             file.unlink()
+
+    def _is_gone(self, run_id: str | None) -> bool:
+        """Tell whether a run was deleted, or its whole database was."""
+        from mlflow.exceptions import MlflowException
+
+        if run_id is None:
+            return False
+        try:
+            return bool(self.client.get_run(run_id).info.lifecycle_stage != "active")
+        except MlflowException as exc:
+            if exc.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return True
+            raise
 
     @staticmethod
     def _metrics(line: dict[str, Any]) -> list[Any]:

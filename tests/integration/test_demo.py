@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -98,24 +99,36 @@ def test_a_failure_is_told_in_the_job_s_own_words(finished: Project, tmp_path: o
     weights = project.root / AGENT / "pretrained_model/model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + b"!")
+    (project.root / "logs/demo.txt").write_text("cdred: the reason of another run\n")
     done = project.attempt("cdred", "demo")
     assert done.returncode == 1
     assert (
         f"{AGENT}/pretrained_model/{weights.name}" in done.stdout and "Traceback" not in done.stdout
     )
     assert "Not finished" in done.stdout and "Done in" not in done.stdout
+    assert "of another run" not in done.stdout
     weights.write_bytes(whole)
     assert "Done in" in project.run("cdred", "demo")
 
 
-def test_interrupted_it_leaves_no_process_and_goes_on(project: Project) -> None:
+@pytest.mark.parametrize(
+    ("number", "send"),
+    [
+        (signal.SIGINT, os.killpg),
+        (signal.SIGTERM, os.kill),
+        pytest.param(signal.SIGHUP, os.kill, marks=pytest.mark.slow),
+    ],
+)
+def test_stopped_it_leaves_no_process_and_goes_on(
+    project: Project, number: int, send: Callable[[int, int], None]
+) -> None:
     project.edit("params.yaml", "  - cdred\n", "")
     process = project.start("cdred", "demo")
     started = project.root / "logs/experts/cartpole-balance/expert/runtime.jsonl"
     while not started.exists():
         assert process.poll() is None
         time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait() == 130
+    send(process.pid, number)
+    assert process.wait() == 128 + number
     wait_until(lambda: not is_group(process.pid), seconds=10)  # the last may still be ending
     assert "Done in" in project.run("cdred", "demo")

@@ -61,3 +61,37 @@ def test_names_and_kinds_of_files(file: Path) -> None:
     assert delivery.last_error(root) == r"\x1b[2Jgone"
     file.with_name("error.txt").write_bytes(b"\xff" * 10**6)
     assert delivery.last_error(root) == ""
+
+
+@pytest.mark.parametrize("gone", ["run", "database"])
+def test_a_run_that_is_gone_is_sent_again(
+    file: Path, gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would wait for ever."""
+    root = file.parents[2]
+    monkeypatch.delenv(spool.SERVER, raising=False)
+    monkeypatch.setattr(delivery, "destination", lambda: "local")
+    points = [
+        {"kind": "metrics", "time": k, "table": "metrics", "at": [k, k], "values": {"loss": k / 2}}
+        for k in (1, 2)
+    ]
+    end = {"kind": "end", "time": 3, "status": "FINISHED", "tags": {}, "files": []}
+
+    def append(*lines: dict[str, Any]) -> None:
+        with file.open("a") as out:
+            out.writelines(json.dumps(line) + "\n" for line in lines)
+
+    append(RUN, points[0])
+    first = delivery.Delivery(root)
+    first.send(file)
+    if gone == "run":
+        first.client.delete_run(first._find(first.experiment("e"), file.stem))
+    else:  # another, at the same address
+        monkeypatch.setenv(spool.SERVER, f"sqlite:///{root}/other.db")
+    append(points[1], end)
+    again = delivery.Delivery(root)
+    assert again.send_all([file]) == [] and not file.exists()
+    (run,) = again.client.search_runs([again.experiment("e")])
+    history = again.client.get_metric_history(run.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 0.5), (2, 1.0)]
+    assert run.info.status == "FINISHED"
