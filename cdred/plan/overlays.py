@@ -7,10 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cdred import documents, manifest, plugins
-from cdred.config import PARAMS, Config, Place, read_yaml, validate
+from cdred.config import PARAMS, Config, Place, dump_yaml, read_yaml, validate
 from cdred.config.parsing import short
 from cdred.errors import CdredError, nearest
 from cdred.plan.jobs import Plan
@@ -87,7 +85,7 @@ def import_own_tasks(config: Config) -> None:
 
 def render(overlay: Path, data: dict[str, Any]) -> bytes:
     """The content of params.yaml, whose second line holds a hash of what follows it."""
-    body = yaml.safe_dump(data, sort_keys=False).encode()
+    body = dump_yaml(data).encode()
     return (
         "# yaml-language-server: $schema=config/schema.json\n"
         f"# Resolved by `cdred use {overlay}` ({_hash(body)}); all stages read this file.\n"

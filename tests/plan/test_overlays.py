@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from support.configurations import GOOD
 
+from cdred import config
 from cdred.cli import main
 from cdred.errors import CdredError
 from cdred.plan import overlays
@@ -62,6 +63,14 @@ def test_a_bad_overlay_touches_nothing(checkout: Path) -> None:
     assert main(["use", "a.yaml"]) == 2
     assert (checkout / "params.yaml").read_text() == "mine\n"
     assert not (checkout / "params.yaml.bak").exists()
+
+
+@pytest.mark.parametrize("name", ["1e-3", "1e3", "0o17", "1", "010"])
+def test_names_like_numbers_stay_names(checkout: Path, name: str) -> None:
+    (checkout / "a.yaml").write_text(GOOD.replace("expert-5", f"'{name}'"))
+    assert main(["use", "a.yaml"]) == 0
+    assert [*config.load(Path("params.yaml")).demos] == [name]
+    assert main(["use", "params.yaml"]) == 0
 
 
 @pytest.mark.parametrize("extends", ["[b.yaml]", "1", "b.yaml", "/dev/zero", "x" * 900, "''"])
