@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from support.episodes import play
 from support.project import CHECKOUT
 
-from cdred.envs import make, make_vec
+from cdred.envs import make, make_vec, wrappers
 from cdred.envs.episodes import rollout
 from cdred.envs.tasks import file_name, find, lookup
 from cdred.envs.video import film
@@ -118,6 +121,40 @@ def test_naming_it_loads_neither_numpy_nor_the_module() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+class Played(gymnasium.Env):
+    """Keeps the action that it is given."""
+
+    observation_space = Box(-1, 1, (1,))
+
+    def __init__(self, low: Any, high: Any, dtype: Any) -> None:
+        self.action_space = Box(np.asarray(low, dtype), np.asarray(high, dtype), dtype=dtype)
+        self.played = np.zeros(0)
+
+    def step(self, action: Any) -> Any:
+        self.played = action
+        return np.zeros(1, np.float32), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_actions_keep_to_the_bounds_and_are_else_as_rescaled(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        low = rng.normal(size=3) * 10 ** rng.uniform(-3, 3)
+        env = Played(low, low + rng.uniform(0.1, 1, 3) * 10 ** rng.uniform(-2, 3), dtype)
+        ours = wrappers.act_in_unit_box(env)
+        rescaled = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+        for action in (-np.ones(3), np.ones(3), rng.uniform(-1, 1, 3)):
+            rescaled.step(action.astype(np.float32))
+            expected = env.played
+            ours.step(action.astype(np.float32))
+            assert env.action_space.contains(env.played)
+            inside = (env.action_space.low <= expected) & (expected <= env.action_space.high)
+            np.testing.assert_array_equal(env.played[inside], expected[inside])
+    env = Played([-1, -1], [1, 1], dtype)
+    wrappers.act_in_unit_box(env).step(np.array([-0.0, 1.5], np.float32))
+    assert env.played.tobytes() == np.array([-0.0, 1.5], dtype).tobytes()
 
 
 OWN = """
