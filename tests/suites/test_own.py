@@ -167,6 +167,12 @@ class Many(Env):
     action_space = Discrete(4)
 class Open(Env):
     action_space = Box(-np.inf, np.inf, (2,))
+class Whole(Env):
+    action_space = Box(-2, 2, (2,), np.int64)
+class Fixed(Env):
+    action_space = Box(np.arange(40, dtype=np.float32), np.full(40, 39, np.float32))
+class Wide(Env):
+    action_space = Box(np.finfo(np.float32).min, np.finfo(np.float32).max, (2,))
 def limited(): return gymnasium.wrappers.TimeLimit(Env(), 10)
 def many(): return gymnasium.wrappers.TimeLimit(Many(), 10)
 def text(): return "env"
@@ -181,6 +187,12 @@ def text(): return "env"
         ("own_tasks:Env", "its episodes have no limit; give gymnasium.make max_episode_steps"),
         ("own_tasks:many", "its action space is Discrete(4); it must be a Box"),
         ("own_tasks:Open", "it must be a Box of one dimension with finite bounds"),
+        (
+            "own_tasks:Whole",
+            "int64); it must be a Box of one dimension with finite bounds, of floating",
+        ),
+        ("own_tasks:Fixed", "each low below its high by a finite number"),
+        ("own_tasks:Wide", "each low below its high by a finite number"),
         ("own_tasks:text", "returned str, not a Gymnasium environment"),
     ],
 )
