@@ -17,6 +17,7 @@ from support.made_reports import FILM, RETURNS, make, metrics, read_csv, write_c
 from support.project import CHECKOUT
 
 from cdred import manifest, report
+from cdred.learning.display import OF_EVERY_RUN
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
 from cdred.report import catalogue, svg
@@ -247,6 +248,9 @@ def test_snakemake_finds_all_that_it_shows(
             assert (out / item.file).stat().st_size, item.file
             caption = CHECKOUT / "workflow/report" / f"{item.caption}.rst"
             assert caption.read_text().strip().endswith(".")
+        # None of them is ever a figure of a method's own.
+        of_runs = {n[0] for item in shown if len(n := item.file.split("--")) == 3}
+        assert of_runs <= OF_EVERY_RUN | {"errors"}
     captions = {f.stem for f in (CHECKOUT / "workflow/report").glob("*.rst")}
     assert captions - {"method_figure", "demonstrations_figure"} == {
         item.caption for item in catalogue.files(describe(several[0]))
