@@ -38,6 +38,8 @@ def test_a_folder_says_all_about_its_method(name: str) -> None:
     assert set(method.modules) >= {method.module}
     display = display_of(method)
     assert display.label and display.summary and display.losses
+    for figure in display.figures:
+        assert (CHECKOUT / "workflow/report" / f"{figure.caption}.rst").exists()
     _, history = train(name)
     columns = history.metrics[-1].keys()
     shown = {line.column for figure in display.figures for line in figure.lines}
