@@ -176,6 +176,13 @@ class Wide(Env):
 def limited(): return gymnasium.wrappers.TimeLimit(Env(), 10)
 def many(): return gymnasium.wrappers.TimeLimit(Many(), 10)
 def text(): return "env"
+class Blank(Env):
+    def reset(self, *, seed=None, options=None): return np.zeros(3, np.float32), {}
+    def step(self, action): return np.zeros(3, np.float32), 0.0, False, False, {}
+class Empty(Blank):
+    def render(self): return None
+def blank(render_mode=None): return gymnasium.wrappers.TimeLimit(Blank(), 10)
+def empty(render_mode=None): return gymnasium.wrappers.TimeLimit(Empty(), 10)
 """
 
 
@@ -207,3 +214,23 @@ def test_what_cannot_be_used_is_one_line(
     with pytest.raises(CdredError) as caught:
         make(reference)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("own_tasks:limited", "no film: takes no render_mode, so it cannot be rendered"),
+        ("own_tasks:blank", "no film: its environment cannot be rendered: by render_mode 'rgb_"),
+        ("own_tasks:empty", "no film: its environment cannot be rendered: by render_mode 'rgb_"),
+    ],
+)
+def test_what_cannot_be_filmed_says_why_and_nothing_else(
+    reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_tasks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    with pytest.raises(CdredError) as caught:
+        film(reference, (3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4"))
+    assert str(caught.value).startswith(f"{reference}: {message}")
+    assert "Error" not in str(caught.value) and "\n" not in str(caught.value)

@@ -30,7 +30,7 @@ class OwnSimulator(Simulator):
             """Pictures of (view, view, 3), by the nearest pixel."""
 
             def render(self) -> Any:
-                picture, size = np.asarray(self.env.render()), view or 1
+                picture, size = _picture(task.simulator, self.env), view or 1
                 rows, columns = (np.arange(size) * n // size for n in picture.shape[:2])
                 return picture[rows][:, columns]
 
@@ -79,6 +79,22 @@ def _call(reference: str, render_mode: str | None) -> gymnasium.Env:
     if not isinstance(env, gymnasium.Env):
         raise CdredError(f"{reference}: returned {type(env).__name__}, not a Gymnasium environment")
     return env
+
+
+def _picture(reference: str, env: gymnasium.Env) -> Any:
+    """The picture (height, width, 3) of an environment as it is."""
+    import numpy as np
+
+    try:
+        picture = np.asarray(env.render())
+    except NotImplementedError:  # Gymnasium's own, of an environment that has none
+        picture = np.asarray(None)
+    if picture.shape[2:] != (3,):
+        raise CdredError(
+            f"{reference}: its environment cannot be rendered: by render_mode 'rgb_array' its "
+            f"`render` must return an array (height, width, 3)"
+        )
+    return picture
 
 
 def _can_be_rescaled(space: gymnasium.Space[Any]) -> bool:
