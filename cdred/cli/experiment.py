@@ -66,7 +66,7 @@ def check(args: argparse.Namespace) -> None:
     from cdred.run import memory
 
     plan = Plan.load()
-    overlays.import_own_tasks(plan.config)
+    overlays.import_own(plan.config)
     memory.check_plan(plan)
     if dvc.check(plan):  # a `dvc repro` under way has read the old one
         raise CdredError(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cdred.config.parsing import Place, read_yaml
+from cdred.config.parsing import Place, dump_yaml, read_yaml
 from cdred.config.schema import Config
 
-__all__ = ["PARAMS", "Config", "Place", "load", "read_yaml", "validate"]
+__all__ = ["PARAMS", "Config", "Place", "dump_yaml", "load", "read_yaml", "validate"]
 
 PARAMS = Path("params.yaml")
 

@@ -1,4 +1,5 @@
-"""YAML as plain data, with the line of each key. The boundary where others' configurations come in.
+"""YAML as plain data, with the line of each key, and plain data as YAML. The boundary where others'
+configurations come in.
 
 Scalars are read as YAML 1.2 reads them, as DVC does, so that both engines see the same values. A
 plain scalar that another version of YAML reads otherwise (`yes`, `010`, `1:30`, `1_000`, dates) is
@@ -92,6 +93,23 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], Place]:
         raise CdredError(f"{path}: expected a mapping of keys")
     reader = _Reader(path)
     return reader.value(root, ()), reader.places
+
+
+def dump_yaml(data: Any, width: int = 80) -> str:
+    """Plain data as YAML that `read_yaml`, and every version of YAML, reads as the same data."""
+    return yaml.dump(data, Dumper=_Dumper, sort_keys=False, width=width)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes by YAML 1.1, but quotes the text that 1.2 takes for something else, such as 1e3."""
+
+
+def _quoted_where_needed(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    is_text = isinstance(plain(text), str) and other_reading(text) is None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=None if is_text else "'")
+
+
+_Dumper.add_representer(str, _quoted_where_needed)
 
 
 def _text(path: Path) -> str:

@@ -100,15 +100,15 @@ def run(data: dict[str, Any], path: Path, where: Where) -> Run:
         except CdredError as exc:
             if ":" in name:  # of a module here
                 where.fail((*path, "method"), str(exc))
-    if isinstance(name, str) and (own := _own_method(name)):
-        where.fail((*path, "method"), f"no method is called {short(name)!r}; did you mean {own!r}?")
     if method is None or not method.imitates:
         _unknown_method(name, path, where)
     return entry(Run, method, data, path, f"method: {name}", where)
 
 
 def _unknown_method(name: Any, path: Path, where: Where) -> NoReturn:
-    """Fail with the nearest method, and all of them."""
+    """Fail with the method of a module here that was meant, or the nearest one and all of them."""
+    if isinstance(name, str) and (own := _own_method(name)):
+        where.fail((*path, "method"), f"no method is called {short(name)!r}; did you mean {own!r}?")
     valid = sorted(methods.names())
     hint = nearest(short(name), valid)
     every = "" if hint.startswith("valid") else f" valid: {', '.join(valid)}"

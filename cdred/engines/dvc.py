@@ -20,10 +20,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cdred import manifest
-from cdred.config import PARAMS
+from cdred.config import PARAMS, dump_yaml
 from cdred.errors import CdredError, reason
 from cdred.plan import Job, Plan, dvc_lock, ownership
 from cdred.plan.dvc_lock import Stage
@@ -76,13 +74,13 @@ def _stage(job: Job) -> dict[str, Any]:
 
 
 def render(plan: Plan) -> str:
-    return HEADER + yaml.safe_dump(stages(plan), sort_keys=False, width=1000)
+    return HEADER + dump_yaml(stages(plan), width=1000)
 
 
 def write(plan: Plan) -> bool:
     """Bring dvc.yaml and the digests in line with the plan; True when dvc.yaml changed."""
     digests = {job.name: job.digest for job in plan.jobs}
-    _replace(plan.root / DIGESTS, yaml.safe_dump(digests, sort_keys=False))
+    _replace(plan.root / DIGESTS, dump_yaml(digests))
     return _replace(plan.root / DVC_YAML, render(plan))
 
 

@@ -19,6 +19,8 @@ from cdred.suites import simulator
 SIZE = 240  # pixels, square
 FPS = 15  # frames per second, about: in software each takes longer to render than to act
 
+_REFUSED = 2  # the exit status of a process that ends with the one line of a CdredError
+
 Take = tuple[int, NDArray[Any], Path]  # an episode's seed and actions (T, action_dim), and the film
 
 
@@ -50,15 +52,21 @@ def film(task: str, *takes: Take) -> None:
             [sys.executable, "-m", "cdred.envs.video", task, *told],
             env=os.environ | chosen | {"PYTHONPATH": path}, capture_output=True, text=True,
         )  # fmt: skip
+    reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+    if done.returncode == _REFUSED:
+        raise CdredError(f"{task}: no film: {reason.removeprefix(f'{task}: ')}")
     if done.returncode or not all(file.exists() for _, _, file in takes):
-        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         by = "".join(f" by {name}={value}" for name, value in chosen.items())
         raise CdredError(f"{task}: no film{by}: {reason[:150]}")
 
 
 def main(task: str, *told: str) -> None:
-    for seed, actions, path in zip(told[::3], told[1::3], told[2::3], strict=True):
-        _film(task, int(seed), np.load(actions), path)
+    try:
+        for seed, actions, path in zip(told[::3], told[1::3], told[2::3], strict=True):
+            _film(task, int(seed), np.load(actions), path)
+    except CdredError as exc:
+        print(exc, file=sys.stderr)
+        sys.exit(_REFUSED)
 
 
 def _film(task: str, seed: int, actions: NDArray[Any], path: str) -> None:

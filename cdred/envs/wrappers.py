@@ -74,12 +74,21 @@ def observe_state(env: gymnasium.Env, obs_dim: int) -> gymnasium.Env:
 
 def act_in_unit_box(env: gymnasium.Env) -> gymnasium.Env:
     """Take actions of float32 in [-1, 1]."""
+    inside = env.action_space
+    assert isinstance(inside, Box)
+    if (inside.low != -1).any() or (inside.high != 1).any():
+        # What is rescaled is rounded, at the ends to beyond the bounds that simulators may check.
+        env = wrappers.TransformAction(env, functools.partial(_within, inside), inside)
     env = wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
     return wrappers.TransformAction(
         env,
         functools.partial(np.asarray, dtype=np.float32),
         Box(-1, 1, env.action_space.shape, np.float32),
     )
+
+
+def _within(space: Box, action: Any) -> Any:
+    return np.clip(np.asarray(action, space.dtype), space.low, space.high)
 
 
 def _channels_first(frames: Any) -> Any:

@@ -7,12 +7,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from cdred import documents, manifest, plugins
-from cdred.config import PARAMS, Config, Place, read_yaml, validate
+from cdred.config import PARAMS, Config, Place, dump_yaml, read_yaml, validate
 from cdred.config.parsing import short
 from cdred.errors import CdredError, nearest
+from cdred.learning.display import display_of
 from cdred.plan.jobs import Plan
 
 BASE = Path("config/base.yaml")
@@ -65,7 +64,7 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
             f"{overlay}: {', '.join(changed)} would change and already has results here; give it "
             f"another name, or `cdred use --force {overlay}` to let the next run replace them"
         )
-    import_own_tasks(config)
+    import_own(config)
     path = root / PARAMS
     content = render(overlay, data)
     aside = path.with_suffix(f".yaml.{os.getpid()}")
@@ -75,19 +74,22 @@ def use(overlay: Path, root: Path = Path(), force: bool = False) -> Plan:
     return plan
 
 
-def import_own_tasks(config: Config) -> None:
-    """Tell what is wrong with a task of one's own now, and not at the first job.
+def import_own(config: Config) -> None:
+    """Tell what is wrong with a task of one's own now, and not at the first job, and with what the
+    report shows of a method, not at the last.
 
     Raises CdredError when one cannot be imported.
     """
     for task in config.experiment.tasks:
         if plugins.REFERENCE.fullmatch(task):
             plugins.load(task)
+    for name in config.experiment.runs:
+        display_of(config.runs[name].definition)
 
 
 def render(overlay: Path, data: dict[str, Any]) -> bytes:
     """The content of params.yaml, whose second line holds a hash of what follows it."""
-    body = yaml.safe_dump(data, sort_keys=False).encode()
+    body = dump_yaml(data).encode()
     return (
         "# yaml-language-server: $schema=config/schema.json\n"
         f"# Resolved by `cdred use {overlay}` ({_hash(body)}); all stages read this file.\n"

@@ -133,6 +133,4 @@ def _diagnostics(entry: Entry) -> list[tuple[str, str, str]]:
     if not entry.imitates or method.reward_model is None:
         return []
     shared = [(kind, title, kind) for kind, title in DIAGNOSTICS.items()]
-    # A method of one's own has no captions in workflow/report.
-    own = "method_figure" if ":" in entry.method else ""
-    return shared + [(f.name, f.title, own or f.name) for f in display_of(method).figures]
+    return shared + [(f.name, f.title, f.caption) for f in display_of(method).figures]

@@ -147,6 +147,11 @@ def test_a_method_of_ones_own_is_named_by_its_module(
     hint = "no method is called 'discriminator'; did you mean 'discriminator:METHOD'?"
     with pytest.raises(CdredError, match=re.escape(f"method: {hint}")):
         load(write(tmp_path, "method: cdred", "method: discriminator"))
+    shutil.copy(CHECKOUT / "examples/discriminator.py", tmp_path / "gail.py")
+    built_in = load(
+        write(tmp_path, "zeta: 0.7\n", "zeta: 0.7\n  g: {method: gail, demos: expert-5}\n")
+    )
+    assert built_in.runs["g"].definition.module == "cdred.methods.gail.method"
     other = "  own: {method: 'discriminator:METHOD', demos: expert-5}\n"
     message = "penalty: has no meaning with method: cdred; a setting of discriminator:METHOD"
     with pytest.raises(CdredError, match=re.escape(message)):

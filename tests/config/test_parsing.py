@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from cdred.config import read_yaml
+from cdred.config import dump_yaml, read_yaml
 from cdred.errors import CdredError
 
 
@@ -120,3 +122,15 @@ def test_merged_keys_stand_where_they_were_written(tmp_path: Path) -> None:
     assert ("two", "b", "c") not in places
     data, _ = parsed(tmp_path, "a: &a {x: 1, y: 1}\nb: &b {x: 2, z: 2}\nc: {<<: [*a, *b]}\n")
     assert data["c"] == {"x": 1, "y": 1, "z": 2}
+
+
+def test_what_is_written_is_read_as_it_was(tmp_path: Path) -> None:
+    short = ["".join(parts) for n in (1, 2, 3) for parts in product("019eE.+-_:oxb", repeat=n)]
+    texts = [
+        *short, "1e-3", "-1E+05", "0o17", "1:30", "1_000", "2024-02-30", "yes", "Off", "null", "~",
+        "True", "", ".inf", "-.INF", ".nan", "<<", "=", "a: b", "# a", " a", "café", "x " * 200,
+    ]  # fmt: skip
+    data = {text: text for text in texts} | {"other": [1, 1e-3, 1e300, True, None, float("inf")]}
+    written = dump_yaml(data)
+    assert parsed(tmp_path, written)[0] == data
+    assert yaml.safe_load(written) == data  # YAML 1.1

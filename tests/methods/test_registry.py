@@ -38,6 +38,8 @@ def test_a_folder_says_all_about_its_method(name: str) -> None:
     assert set(method.modules) >= {method.module}
     display = display_of(method)
     assert display.label and display.summary and display.losses
+    for figure in display.figures:
+        assert (CHECKOUT / "workflow/report" / f"{figure.caption}.rst").exists()
     _, history = train(name)
     columns = history.metrics[-1].keys()
     shown = {line.column for figure in display.figures for line in figure.lines}
@@ -160,6 +162,41 @@ def test_what_is_no_method_is_refused(own: str, tmp_path: Path) -> None:
         with pytest.raises(CdredError) as caught:
             methods.find(name)
         assert reason in str(caught.value)
+
+
+FIGURES = """
+from cdred.learning.display import Display, Figure, Line
+from cdred.methods import Method, find
+def figure(name): return Figure(name, "A title", (Line("reward_loss", "loss"),))
+def method(*figures, **losses):
+    return Method(find("cdred").settings, display=Display("A", "b", **losses, figures=figures))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("figure('reward')", "a figure called 'reward': every run has one of that name"),
+        ("figure('Gradients')", "a figure called 'Gradients': every run has one of that name"),
+        ("figure('a b')", "a figure called 'a b': not a valid name: letters, digits and _, joined"),
+        ("figure('a/b')", "a figure called 'a/b': not a valid name"),
+        ("figure('{task}')", "a figure called '{task}': not a valid name"),
+        ("figure('a--b')", "a figure called 'a--b': not a valid name"),
+        ("figure('')", "a figure called '': not a valid name"),
+        ("figure('x' * 61)", "x': longer than 60 letters"),
+        ("figure('one'), figure('One')", "two figures called 'One': each needs a name of its own"),
+        ("losses={'a/b': 'A'}", "a loss called 'a/b': not a valid name"),
+        ("losses={'a': 'A', 'A': 'A'}", "two losses called 'A': each needs a name of its own"),
+    ],
+)
+def test_what_cannot_be_a_file_of_the_report_is_refused(
+    own: str, tmp_path: Path, arguments: str, reason: str
+) -> None:
+    (tmp_path / "figures.py").write_text(f"{FIGURES}METHOD = method({arguments})\n")
+    sys.modules.pop("figures", None)
+    with pytest.raises(CdredError) as caught:
+        methods.find("figures:METHOD")
+    assert reason in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_settings_without_a_world_model_are_a_smaller_class() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from support.configurations import GOOD
 
+from cdred import config
 from cdred.cli import main
 from cdred.errors import CdredError
 from cdred.plan import overlays
@@ -62,6 +65,46 @@ def test_a_bad_overlay_touches_nothing(checkout: Path) -> None:
     assert main(["use", "a.yaml"]) == 2
     assert (checkout / "params.yaml").read_text() == "mine\n"
     assert not (checkout / "params.yaml.bak").exists()
+
+
+@pytest.mark.parametrize("name", ["1e-3", "1e3", "0o17", "1", "010"])
+def test_names_like_numbers_stay_names(checkout: Path, name: str) -> None:
+    (checkout / "a.yaml").write_text(GOOD.replace("expert-5", f"'{name}'"))
+    assert main(["use", "a.yaml"]) == 0
+    assert [*config.load(Path("params.yaml")).demos] == [name]
+    assert main(["use", "params.yaml"]) == 0
+
+
+DISPLAYED = """
+from dataclasses import replace
+from cdred.methods import find
+METHOD = replace(find("cdred"), display="displays:DISPLAY")
+"""
+
+
+@pytest.mark.parametrize(
+    ("display", "reason"),
+    [
+        ("DISPLAY = 1", "displayed:METHOD: its display is of int, not a cdred.learning.display."),
+        ("", "displays:DISPLAY: displays has no 'DISPLAY'; there are none"),
+        ("from cdred.learning.display import Figure\nFigure('q', 'Q', ())", "a figure called 'q'"),
+    ],
+)
+def test_a_display_that_no_report_can_show_is_refused_before_the_first_job(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch, display: str, reason: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    for name in ("displayed", "displays"):
+        sys.modules.pop(name, None)
+    importlib.invalidate_caches()
+    (checkout / "displayed.py").write_text(DISPLAYED)
+    (checkout / "displays.py").write_text(display)
+    (checkout / "a.yaml").write_text(GOOD.replace("method: cdred", "method: displayed:METHOD"))
+    assert main(["use", "a.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert reason in error and error.count("\n") == 1
+    assert not (checkout / "params.yaml").exists()
 
 
 @pytest.mark.parametrize("extends", ["[b.yaml]", "1", "b.yaml", "/dev/zero", "x" * 900, "''"])

@@ -17,6 +17,7 @@ from support.made_reports import FILM, RETURNS, make, metrics, read_csv, write_c
 from support.project import CHECKOUT
 
 from cdred import manifest, report
+from cdred.learning.display import OF_EVERY_RUN
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
 from cdred.report import catalogue, svg
@@ -240,13 +241,17 @@ def test_snakemake_finds_all_that_it_shows(
         if job.stage in ("expert", "imitate"):
             write_csv(directory / "metrics.csv", [])
 
-    for plan, out in (single, several, make(tmp_path / "bare", without_metrics)):
+    bare = make(tmp_path / "bare", without_metrics)
+    sail = make(tmp_path / "sail", write_results, method="sail")
+    for plan, out in (single, several, bare, sail):
         shown = catalogue.files(describe(plan))
         assert {item.file for item in shown} >= {f.name for f in out.glob("*.[chs][stv][vmg]*")}
         for item in shown:
             assert (out / item.file).stat().st_size, item.file
             caption = CHECKOUT / "workflow/report" / f"{item.caption}.rst"
             assert caption.read_text().strip().endswith(".")
+        of_training = {n[0] for item in shown if len(n := item.file.split("--")) == 3}
+        assert of_training - OF_EVERY_RUN <= {"errors", "discriminator", "support"}
     captions = {f.stem for f in (CHECKOUT / "workflow/report").glob("*.rst")}
     assert captions - {"method_figure", "demonstrations_figure"} == {
         item.caption for item in catalogue.files(describe(several[0]))

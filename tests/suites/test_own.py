@@ -8,13 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 from support.episodes import play
 from support.project import CHECKOUT
 
-from cdred.envs import make, make_vec
+from cdred.envs import make, make_vec, wrappers
 from cdred.envs.episodes import rollout
 from cdred.envs.tasks import file_name, find, lookup
 from cdred.envs.video import film
@@ -120,6 +123,40 @@ def test_naming_it_loads_neither_numpy_nor_the_module() -> None:
     assert done.stdout == "[]\n", done.stderr
 
 
+class Played(gymnasium.Env):
+    """Keeps the action that it is given."""
+
+    observation_space = Box(-1, 1, (1,))
+
+    def __init__(self, low: Any, high: Any, dtype: Any) -> None:
+        self.action_space = Box(np.asarray(low, dtype), np.asarray(high, dtype), dtype=dtype)
+        self.played = np.zeros(0)
+
+    def step(self, action: Any) -> Any:
+        self.played = action
+        return np.zeros(1, np.float32), 0.0, False, False, {}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_actions_keep_to_the_bounds_and_are_else_as_rescaled(dtype: Any) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(100):
+        low = rng.normal(size=3) * 10 ** rng.uniform(-3, 3)
+        env = Played(low, low + rng.uniform(0.1, 1, 3) * 10 ** rng.uniform(-2, 3), dtype)
+        ours = wrappers.act_in_unit_box(env)
+        rescaled = gymnasium.wrappers.RescaleAction(env, np.float32(-1), np.float32(1))
+        for action in (-np.ones(3), np.ones(3), rng.uniform(-1, 1, 3)):
+            rescaled.step(action.astype(np.float32))
+            expected = env.played
+            ours.step(action.astype(np.float32))
+            assert env.action_space.contains(env.played)
+            inside = (env.action_space.low <= expected) & (expected <= env.action_space.high)
+            np.testing.assert_array_equal(env.played[inside], expected[inside])
+    env = Played([-1, -1], [1, 1], dtype)
+    wrappers.act_in_unit_box(env).step(np.array([-0.0, 1.5], np.float32))
+    assert env.played.tobytes() == np.array([-0.0, 1.5], dtype).tobytes()
+
+
 OWN = """
 import gymnasium, numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -130,9 +167,22 @@ class Many(Env):
     action_space = Discrete(4)
 class Open(Env):
     action_space = Box(-np.inf, np.inf, (2,))
+class Whole(Env):
+    action_space = Box(-2, 2, (2,), np.int64)
+class Fixed(Env):
+    action_space = Box(np.arange(40, dtype=np.float32), np.full(40, 39, np.float32))
+class Wide(Env):
+    action_space = Box(np.finfo(np.float32).min, np.finfo(np.float32).max, (2,))
 def limited(): return gymnasium.wrappers.TimeLimit(Env(), 10)
 def many(): return gymnasium.wrappers.TimeLimit(Many(), 10)
 def text(): return "env"
+class Blank(Env):
+    def reset(self, *, seed=None, options=None): return np.zeros(3, np.float32), {}
+    def step(self, action): return np.zeros(3, np.float32), 0.0, False, False, {}
+class Empty(Blank):
+    def render(self): return None
+def blank(render_mode=None): return gymnasium.wrappers.TimeLimit(Blank(), 10)
+def empty(render_mode=None): return gymnasium.wrappers.TimeLimit(Empty(), 10)
 """
 
 
@@ -144,6 +194,12 @@ def text(): return "env"
         ("own_tasks:Env", "its episodes have no limit; give gymnasium.make max_episode_steps"),
         ("own_tasks:many", "its action space is Discrete(4); it must be a Box"),
         ("own_tasks:Open", "it must be a Box of one dimension with finite bounds"),
+        (
+            "own_tasks:Whole",
+            "int64); it must be a Box of one dimension with finite bounds, of floating",
+        ),
+        ("own_tasks:Fixed", "each low below its high by a finite number"),
+        ("own_tasks:Wide", "each low below its high by a finite number"),
         ("own_tasks:text", "returned str, not a Gymnasium environment"),
     ],
 )
@@ -158,3 +214,23 @@ def test_what_cannot_be_used_is_one_line(
     with pytest.raises(CdredError) as caught:
         make(reference)
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("own_tasks:limited", "no film: takes no render_mode, so it cannot be rendered"),
+        ("own_tasks:blank", "no film: its environment cannot be rendered: by render_mode 'rgb_"),
+        ("own_tasks:empty", "no film: its environment cannot be rendered: by render_mode 'rgb_"),
+    ],
+)
+def test_what_cannot_be_filmed_says_why_and_nothing_else(
+    reference: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_tasks.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
+    with pytest.raises(CdredError) as caught:
+        film(reference, (3, np.zeros((3, 2), np.float32), tmp_path / "film.mp4"))
+    assert str(caught.value).startswith(f"{reference}: {message}")
+    assert "Error" not in str(caught.value) and "\n" not in str(caught.value)

@@ -30,25 +30,26 @@ class OwnSimulator(Simulator):
             """Pictures of (view, view, 3), by the nearest pixel."""
 
             def render(self) -> Any:
-                picture, size = np.asarray(self.env.render()), view or 1
+                picture, size = _picture(task.simulator, self.env), view or 1
                 rows, columns = (np.arange(size) * n // size for n in picture.shape[:2])
                 return picture[rows][:, columns]
 
         load_triton_first()  # whatever the task imports or renders by
         env = _call(task.simulator, None if view is None else "rgb_array")
         separate_viewers()
-        actions, observations = env.action_space, env.observation_space
-        if not isinstance(actions, Box) or len(actions.shape) != 1 or not actions.is_bounded():
+        observations = env.observation_space
+        if not _can_be_rescaled(env.action_space):
             raise CdredError(
-                f"{task.simulator}: its action space is {actions}; it must be a Box of one "
-                f"dimension with finite bounds"
+                f"{task.simulator}: its action space is {_in_a_line(env.action_space)}; it must be "
+                f"a Box of one dimension with finite bounds, of floating-point numbers, each low "
+                f"below its high by a finite number"
             )
         if not isinstance(observations, Box) or len(observations.shape) != 1:
             env = gymnasium.wrappers.FlattenObservation(env)
         if not isinstance(env.observation_space, Box):
             raise CdredError(
-                f"{task.simulator}: its observation space is {observations}, which cannot be "
-                f"flattened into numbers"
+                f"{task.simulator}: its observation space is {_in_a_line(observations)}, which "
+                f"cannot be flattened into numbers"
             )
         env.metadata = {"render_fps": FRAMES_PER_SECOND, **env.metadata}
         return env if view is None else Resized(env)
@@ -78,6 +79,38 @@ def _call(reference: str, render_mode: str | None) -> gymnasium.Env:
     if not isinstance(env, gymnasium.Env):
         raise CdredError(f"{reference}: returned {type(env).__name__}, not a Gymnasium environment")
     return env
+
+
+def _picture(reference: str, env: gymnasium.Env) -> Any:
+    """The picture (height, width, 3) of an environment as it is."""
+    import numpy as np
+
+    try:
+        picture = np.asarray(env.render())
+    except NotImplementedError:  # Gymnasium's own, of an environment that has none
+        picture = np.asarray(None)
+    if picture.shape[2:] != (3,):
+        raise CdredError(
+            f"{reference}: its environment cannot be rendered: by render_mode 'rgb_array' its "
+            f"`render` must return an array (height, width, 3)"
+        )
+    return picture
+
+
+def _can_be_rescaled(space: gymnasium.Space[Any]) -> bool:
+    """Tell whether every number in [-1, 1] has one of its own among a space's actions."""
+    import numpy as np
+    from gymnasium.spaces import Box
+
+    if not isinstance(space, Box) or len(space.shape) != 1 or space.dtype.kind != "f":
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite bounds have no finite width
+        width = space.high - space.low
+    return bool((np.isfinite(width) & (width > 0)).all())
+
+
+def _in_a_line(space: gymnasium.Space[Any]) -> str:
+    return " ".join(str(space).split())[:200]
 
 
 @cache
