@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import shutil
 import subprocess
 import sys
@@ -94,6 +95,31 @@ def test_a_module_of_a_script_s_own_path(tmp_path: Path, monkeypatch: pytest.Mon
     importlib.reload(counter)
     with contextlib.closing(make("counter:make")) as env:
         assert env.observation_space.contains(env.reset()[0]) and env.reset()[0].shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        ("self.count, 0.0", "self.count, np.nan", "its reward is nan in step 1"),
+        ("self.count, 0.0", "self.count[:1], 0.0",
+         "an observation's shape is (1,) after 1 steps; its observation space states (2,)"),
+        ("return self.count, {}", "return self.count[None], {}",
+         "an observation's shape is (1, 2) after 0 steps; its observation space states (2,)"),
+    ],
+)  # fmt: skip
+def test_an_environment_that_is_not_what_it_says(
+    old: str, new: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert old in COUNTER
+    (tmp_path / "other.py").write_text("SIZE = 2\n" + COUNTER.replace(old, new))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "other", raising=False)
+    with (
+        pytest.raises(CdredError, match=re.escape(f"other:make: {reason}")),
+        contextlib.closing(make("other:make")) as env,
+    ):
+        env.reset(seed=0)
+        env.step(np.zeros(1, np.float32))
 
 
 def test_a_task_of_another_package() -> None:

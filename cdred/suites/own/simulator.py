@@ -44,6 +44,7 @@ class OwnSimulator(Simulator):
                 f"a Box of one dimension with finite bounds, of floating-point numbers, each low "
                 f"below its high by a finite number"
             )
+        env = _checked(task.simulator, env)
         if not isinstance(observations, Box) or len(observations.shape) != 1:
             env = gymnasium.wrappers.FlattenObservation(env)
         if not isinstance(env.observation_space, Box):
@@ -79,6 +80,40 @@ def _call(reference: str, render_mode: str | None) -> gymnasium.Env:
     if not isinstance(env, gymnasium.Env):
         raise CdredError(f"{reference}: returned {type(env).__name__}, not a Gymnasium environment")
     return env
+
+
+def _checked(reference: str, env: gymnasium.Env) -> gymnasium.Env:
+    """Refuses, where they appear, observations of another shape than the space's and rewards that
+    are not finite."""
+    import gymnasium
+    import numpy as np
+
+    class Checked(gymnasium.Wrapper):
+        steps = 0
+
+        def reset(self, *, seed: int | None = None, options: Any = None) -> Any:
+            self.steps = 0
+            observation, info = self.env.reset(seed=seed, options=options)
+            self.check(observation)
+            return observation, info
+
+        def step(self, action: Any) -> Any:
+            self.steps += 1
+            observation, reward, *rest = self.env.step(action)
+            self.check(observation)
+            if not np.isfinite(float(reward)):
+                raise CdredError(f"{reference}: its reward is {reward} in step {self.steps}")
+            return observation, reward, *rest
+
+        def check(self, observation: Any) -> None:
+            shape, stated = np.shape(observation), self.env.observation_space.shape
+            if stated is not None and shape != stated:
+                raise CdredError(
+                    f"{reference}: an observation's shape is {shape} after {self.steps} "
+                    f"steps; its observation space states {stated}"
+                )
+
+    return Checked(env)
 
 
 def _picture(reference: str, env: gymnasium.Env) -> Any:
