@@ -15,6 +15,7 @@ from support.project import Project
 from cdred import manifest
 from cdred.errors import CdredError
 from cdred.run import verify
+from cdred.system.locks import exclusive
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -78,6 +79,8 @@ def test_an_evaluation_that_cannot_be_filmed_is_not_lost(chain: Project) -> None
     assert f"missing     {EVALUATION} (begun: goes on from its saved state)" in chain.run(
         "cdred", "status"
     )
+    with exclusive(chain.root, Path(EVALUATION)):
+        assert f"missing     {EVALUATION} (is being made)" in chain.run("cdred", "status")
     assert "going on from the state of" in chain.run(*EVALUATE)
     assert chain.manifest(EVALUATION)["files"]["video.mp4"]
 
