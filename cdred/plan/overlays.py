@@ -32,8 +32,10 @@ def resolve(overlay: Path, root: Path = Path()) -> tuple[dict[str, Any], Config]
         if parent is None:
             break
         place = f"{where[('extends',)]}: extends"
+        if not isinstance(parent, str):
+            raise CdredError(f"{place}: {short(parent)}: it must be the name of one file")
         above = chain[-1].parent / short(parent, 200)
-        if not isinstance(parent, str) or not above.is_file():
+        if not above.is_file():
             beside = [path.name for path in chain[-1].parent.glob("*.yaml")]
             name = short(parent)
             raise CdredError(f"{place}: no file {name!r}; {nearest(name, beside)}")

@@ -8,16 +8,26 @@ from cdred import suites
 from cdred.report.published import expert_score
 
 HEAD = ("task", "obs", "action", "steps", "TD-MPC2", "script")
+LEGEND = (
+    "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
+    "episode's,\neach with the action applied twice. TD-MPC2: its published score. script: "
+    "whether it has a\nscripted policy, for experts with `source: scripted`."
+)
 
 
 def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
     """A block per suite: its problems here, then its tasks."""
+    listed = False
     for name in names:
         suite, simulator = suites.suite(name), suites.simulator(name)
         if not suite.tasks:
-            yield f"{suite.label}: called `module:function` in params.yaml (docs/extending.md)"
+            yield (
+                f"{suite.label}: called `module:function` in params.yaml, each action applied once "
+                f"(docs/extending.md)"
+            )
             yield ""
             continue
+        listed = True
         yield f"{suite.label}: {len(suite.tasks)} tasks, measured by {suite.measure}"
         yield from (f"  missing for {what}: {reason}" for what, reason in problems(name))
         wide = max(map(len, suite.tasks))
@@ -30,11 +40,8 @@ def lines(names: Iterable[str] = suites.NAMES) -> Iterator[str]:
             line = "  ".join((f"{task_name:{wide}}", *(f"{cell:>7}" for cell in cells)))
             yield f"  {line}{f'  missing: {reason}' if reason else ''}".rstrip()
         yield ""
-    yield (
-        "obs: numbers in a `state` observation; `rgb` is 9 x 64 x 64 everywhere. steps: an "
-        "episode's,\neach with the action applied twice. TD-MPC2: its published score. script: "
-        "whether it has a\nscripted policy, for experts with `source: scripted`."
-    )
+    if listed:
+        yield LEGEND
 
 
 def missing(names: Iterable[str]) -> Iterator[str]:

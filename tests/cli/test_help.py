@@ -61,6 +61,10 @@ def test_only_the_tasks_of_a_suite_or_those_that_lack_something(
     assert main(["tasks", "--suite", "dmcontrol"]) == 0
     output = capsys.readouterr().out
     assert "cup-catch" in output and "mw-reach" not in output
+    assert "each with the action applied twice" in output
+    assert main(["tasks", "--suite", "own"]) == 0
+    output = capsys.readouterr().out
+    assert "each action applied once" in output and "twice" not in output
 
     monkeypatch.setattr(
         suites, "not_installed", lambda name: "nowhere" if name == "metaworld" else None

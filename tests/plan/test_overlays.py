@@ -107,10 +107,18 @@ def test_a_display_that_no_report_can_show_is_refused_before_the_first_job(
     assert not (checkout / "params.yaml").exists()
 
 
-@pytest.mark.parametrize("extends", ["[b.yaml]", "1", "b.yaml", "/dev/zero", "x" * 900, "''"])
-def test_what_is_no_overlay_is_not_extended(checkout: Path, extends: str) -> None:
+@pytest.mark.parametrize(
+    ("extends", "message"),
+    [
+        ("[a.yaml, b.yaml]", r"\['a.yaml', 'b.yaml'\]: it must be the name of one file"),
+        ("1", "1: it must be the name of one file"),
+        ("{b.yaml: c}", r"{'b.yaml': 'c'}: it must be the name of one file"),
+        *((name, "no file .{1,300}") for name in ("b.yaml", "/dev/zero", "x" * 900, "''")),
+    ],
+)
+def test_what_is_no_overlay_is_not_extended(checkout: Path, extends: str, message: str) -> None:
     (checkout / "a.yaml").write_text(f"\nextends: {extends}\n")
-    with pytest.raises(CdredError, match=r"^a\.yaml:2: extends: no file .{1,300}$"):
+    with pytest.raises(CdredError, match=rf"^a\.yaml:2: extends: {message}$"):
         overlays.resolve(Path("a.yaml"))
 
 
