@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from cdred.report import aggregates
 from cdred.report.plotting import over_steps
 from cdred.report.rows import GOAL
 from cdred.report.svg import INK, Panel, draw
@@ -18,6 +19,7 @@ def make(data: Data, colours: dict[str, str]) -> list[Panel]:
 
 def _profiles(data: Data, colours: dict[str, str]) -> Panel:
     """The share of each run's seeds and tasks above every level."""
+    whose = aggregates.whose(data)
 
     def plot(axes: Any) -> None:
         for run, colour in colours.items():
@@ -26,20 +28,21 @@ def _profiles(data: Data, colours: dict[str, str]) -> Panel:
             axes.plot(levels, above, color=colour, label=run, drawstyle="steps-post")
             _band(axes, levels, rows, colour, step="post")
         axes.axvline(1, color=INK, ls=":", alpha=0.6)
-        axes.set(xlabel="share of the expert's score", ylabel="seeds and tasks above it")
+        axes.set(xlabel=f"share of the {whose} score", ylabel="seeds and tasks above it")
         axes.set(ylim=(0, 1.02), xlim=(min(_column(data.profiles, "expert_share")), None))
 
     reached = ", ".join(f"{run} {_at_goal(_of(data.profiles, run)):.2f}" for run in colours)
-    label = f"Performance profiles. Seeds and tasks above {GOAL} of the expert's score: {reached}."
+    label = f"Performance profiles. Seeds and tasks above {GOAL} of the {whose} score: {reached}."
     return draw("profiles", "Performance profiles", label, plot)
 
 
 def _efficiency(data: Data, colours: dict[str, str]) -> Panel:
     """The interquartile mean over agent steps; the level of behaviour cloning, which has none."""
+    standard = aggregates.compared_with(data)
     final = {row["run"]: row["iqm"] for row in data.aggregates}
 
     def plot(axes: Any) -> None:
-        axes.axhline(1, color=INK, ls="--", label="expert")
+        axes.axhline(1, color=INK, ls="--", label=standard)
         for run, colour in colours.items():
             rows = _of(data.efficiency, run)
             if rows:
@@ -51,12 +54,12 @@ def _efficiency(data: Data, colours: dict[str, str]) -> Panel:
                 text = f"{run} (final) {final[run]:.2f}"
                 axes.axhline(final[run], color=colour, ls="-.", label=text)
         lowest = min([0.0, *_column(data.efficiency, "low"), *final.values()])
-        axes.set(ylabel="IQM, share of the expert", ylim=(None if lowest < 0 else 0, None))
+        axes.set(ylabel=f"IQM, share of the {standard}", ylim=(None if lowest < 0 else 0, None))
         over_steps(axes, "agent steps")
 
     levels = ", ".join(f"{run} {value:.2f}" for run, value in final.items())
     label = (
-        "Sample efficiency: interquartile mean of the share of the expert over agent steps. "
+        f"Sample efficiency: interquartile mean of the share of the {standard} over agent steps. "
         f"Final evaluation: {levels}."
     )
     return draw("efficiency", "Sample efficiency", label, plot)

@@ -51,15 +51,35 @@ def obstacle(data: Data) -> str:
         return "not every run is there on every task with every seed"
     unknown = list(dict.fromkeys(r["task"] for r in agents if r["expert_score"] is None))
     if unknown:
-        return f"the expert's score is unknown on {', '.join(unknown)}"
+        return f"the {whose(data)} score is unknown on {', '.join(unknown)}"
     without = list(dict.fromkeys(r["task"] for r in agents if r["expert_share"] is None))
     if without:
-        return f"no expert has a score above 0 on {', '.join(without)}"
+        return f"the {whose(data)} score is not above 0 on {', '.join(without)}"
     return ""
 
 
 def imitating(data: Data) -> list[Row]:
     return [row for row in data.summary if row["demos"]]
+
+
+def compared_with(data: Data) -> str:
+    """What the scores of the imitating runs are shares of."""
+    return " or ".join(standard for standard, _ in _standards(data))
+
+
+def whose(data: Data) -> str:
+    """As `compared_with`, in the possessive."""
+    return " or ".join(possessive for _, possessive in _standards(data))
+
+
+def standard(row: Row) -> tuple[str, str]:
+    """That with which an imitating agent is compared, and its possessive: the demonstrations where
+    they are of no known expert."""
+    return ("expert", "expert's") if row["expert"] else ("demonstrations", "demonstrations'")
+
+
+def _standards(data: Data) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(standard(row) for row in imitating(data)))
 
 
 def _scores(data: Data) -> dict[str, NDArray[Any]]:

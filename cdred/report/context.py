@@ -29,6 +29,7 @@ def context(experiment: Experiment, data: Data) -> dict[str, Any]:
         "path": experiment.path,
         "logs": experiment.logs,
         "verdicts": _verdicts(data),
+        "whose": Markup(aggregates.whose(data)),
         "answer": answer(data),
         "several_seeds": any(run["seeds"] > 1 for run in data.runs),
         "one_seed": any(run["seeds"] == 1 for run in data.runs),
@@ -75,11 +76,8 @@ def _verdicts(data: Data) -> list[Markup]:
             continue
         what = find(r["task"]).measure
         name = f"**{plain(r['run'])}** on {plain(r['task'])}, seed {r['seed']}"
-        model, has, whose = (
-            ("expert", "has", "expert's")
-            if r["expert"]
-            else ("demonstrations", "have", "demonstrations'")
-        )
+        model, whose = aggregates.standard(r)
+        has = "has" if r["expert"] else "have"
         if r["expert_share"] is None:
             level = r["expert_score"]
             reason = (

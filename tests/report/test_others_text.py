@@ -198,7 +198,7 @@ def test_returns_that_were_not_recorded_are_unknown(tmp_path: Path) -> None:
     text = (out / "report.md").read_text()
     assert "seed 0: the return of its demonstrations is unknown; nothing to compare with." in text
     assert f"| {TASK} | expert-2 | not available | 2 | unknown | unknown |" in text
-    assert f"the expert's score is unknown on {TASK}" in text
+    assert f"the demonstrations' score is unknown on {TASK}" in text
     for file in (*out.glob("*.md"), *out.glob("*.html"), *out.glob("*.csv"), *out.glob("*.tex")):
         assert not re.search(r"\bnan\b|has 0 return", file.read_text()), file
     (row,) = read_csv(out / "demos.csv")

@@ -31,6 +31,19 @@ def test_the_page_says_who_reached_the_expert(single: tuple[Plan, Path]) -> None
         assert f"| `{job.path}` | `{job.digest[:12]}` |" in text
 
 
+def test_shares_are_the_demonstrations_where_no_expert_is_known(tmp_path: Path) -> None:
+    _, out = make(tmp_path, recorded=True, seeds=[0, 1])
+    text = (out / "report.md").read_text()
+    assert "90.5 % of its demonstrations': reaches 90 %" in text
+    assert "in\nbrackets, its share of the demonstrations'." in text
+    assert "`share` is a share\nof the demonstrations': return" in text
+    for file in (*out.glob("*.md"), *out.glob("*.html"), *out.glob("*.svg")):
+        said = re.sub(r"&#39;|&#x27;|&apos;|\u2019", "'", file.read_text())
+        assert not re.search(r"(its|the) expert's|share of the expert|0\.9 of the expert", said), (
+            file
+        )
+
+
 def test_the_lineage_leads_from_the_expert_to_every_evaluation(single: tuple[Plan, Path]) -> None:
     short = {job.path.as_posix(): job.digest[:12] for job in single[0].report.inputs}
     agent, evaluation = (
