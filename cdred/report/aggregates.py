@@ -63,7 +63,7 @@ def imitating(data: Data) -> list[Row]:
 
 
 def compared_with(data: Data) -> str:
-    """What the scores of the imitating runs are shares of."""
+    """The name of that of whose score the imitating runs' scores are shares."""
     return " or ".join(standard for standard, _ in _standards(data))
 
 
