@@ -69,6 +69,8 @@ def publish(args: argparse.Namespace) -> None:
 
     if args.out is not None and not args.dry_run:
         raise CdredError("publish: --out has no meaning without --dry-run")
+    if args.out is not None and args.out.exists() and not args.out.is_dir():
+        raise CdredError(f"publish: --out {args.out}: not a directory")
     plan = Plan.load()
     chosen = publish.choose(plan, args.artifact, args.dry_run)
     if args.dry_run:

@@ -243,6 +243,8 @@ def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploade
     hub.users["secret"] = User("ada", orgs=["lab"])
     assert not hub.repos
     assert "no meaning without --dry-run" in client.refused("cdred", "publish", "--out", "x")
+    line = client.refused("cdred", "publish", "--dry-run", "--out", "params.yaml")
+    assert "--out params.yaml: not a directory" in line
     assert "artifacts/nothing: not an expert" in client.refused(
         "cdred", "publish", "artifacts/nothing"
     )
