@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 
 from cdred import documents, methods
+from cdred.config.parsing import plain
 from cdred.demos import dataset
 from cdred.envs.episodes import Episode
 from cdred.envs.tasks import find
@@ -113,6 +113,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=270)
     parser.add_argument("--out", type=Path, required=True)
     args = parser.parse_args()
+    if args.out.is_dir():
+        parser.error(f"--out {args.out}: a directory; the name of a file is needed")
     begun = time.monotonic()
     prepare(2 if args.device == "cuda" else 1)
     device = select(args.device, machine.take_gpu)
@@ -140,7 +142,7 @@ def main() -> None:
     for k, method in enumerate(chosen):
         settings = methods.find(method).settings
         own = {"steps": 10**6, "log_every": 100, "eval_every": 2_000, "eval_episodes": 5}
-        own |= {n: yaml.safe_load(v) for n, v in changes.items() if n in settings.model_fields}
+        own |= {n: plain(v) for n, v in changes.items() if n in settings.model_fields}
         try:
             s = documents.check(settings, settings.preset_values(args.preset) | own, "--set")
         except CdredError as exc:
