@@ -107,7 +107,8 @@ class OnlineTrainer(Trainer):
                 self.updated(self.learner.metric_names, metrics)
 
     def _prepare(self, expert: Replay) -> None:
-        """Raises CdredError when the reward model keeps of the data what is not saved."""
+        """Let the reward model look at the data. Raises CdredError when it keeps of it what is not
+        saved."""
         before = _kept(self.reward_model)
         self.reward_model.prepare(expert, self.replay)
         after = _kept(self.reward_model)

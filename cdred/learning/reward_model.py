@@ -113,8 +113,8 @@ class RewardModel(nn.Module):
         shapes = {"loss": (loss, ()), "reward": (reward, (*steps, 1))}
         shapes |= {f"metrics[{name!r}]": (value, ()) for name, value in metrics.items()}
         for name, (value, shape) in shapes.items():
-            got = f"shape {tuple(value.shape)}" if torch.is_tensor(value) else f"{value!r:.40}"
-            if not torch.is_tensor(value) or tuple(value.shape) != shape:
+            if not torch.is_tensor(value) or value.shape != shape:
+                got = f"shape {(*value.shape,)}" if torch.is_tensor(value) else f"{value!r:.40}"
                 raise CdredError(f"{where}: {name}: expected a tensor of shape {shape}, got {got}")
 
     def planned(
