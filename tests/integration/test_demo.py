@@ -80,17 +80,24 @@ def test_what_failed_is_unknown_where_nothing_tells() -> None:
     assert failed("", "100") == "1 of 1"
 
 
-def test_an_expert_that_is_not_trained_is_on_its_way(tmp_path: Path) -> None:
+def test_an_expert_that_is_not_trained_is_on_its_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = Project.create(tmp_path / "project", "config/metaworld_small.yaml")
     plan = Plan.load(project.root)
     job = plan.of("expert")[0]
     log = project.root / job.log.with_name("runtime.jsonl")
     log.parent.mkdir(parents=True)
     started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    log.write_text(json.dumps({"event": "start", "time": started}) + "\n")
+    start = {
+        "digest": job.digest, "event": "start", "time": started, "host": "here", "pid": 1,
+        "attempt": started, "seconds": 0.5, "peak_memory_mb": 100,
+    }  # fmt: skip
+    log.write_text(json.dumps(start) + "\n")
     progress = demo.Progress(plan, [job], {job: 10.0}, 1, started)
     progress.told = 0
     progress.show()
+    assert f"0 of 1 jobs done; {demo._title(job)} " in capsys.readouterr().out
 
 
 def test_a_failure_is_told_in_the_job_s_own_words(finished: Project, tmp_path: object) -> None:

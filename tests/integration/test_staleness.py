@@ -39,7 +39,6 @@ CHANGES = {
         "params.yaml", "method: bc\n", "method: bc\n    demo_episodes: null\n", NONE,
     ),
     "a constant of a method that no job uses": ("cdred/methods/cfil/reward.py", None, "x = 1\n", NONE),
-    "a new method": ("cdred/methods/new.py", None, "x = 1\n", NONE),
     "a method": ("cdred/methods/bc/trainer.py", None, "x = 1\n", FROM_AGENT),
     "how a method is presented": ("cdred/methods/bc/display.py", None, "x = 1\n", {REPORT}),
     "a suite that no job uses": ("cdred/suites/metaworld/simulator.py", None, "x = 1\n", NONE),
@@ -56,6 +55,13 @@ def test_a_change_of(name: str, mine: Sandbox) -> None:
     else:
         mine.edit(file, old, new)
     assert mine.agreed() == stale
+
+
+def test_a_new_method(mine: Sandbox) -> None:
+    shutil.copytree(CHECKOUT / "cdred/methods/bc", mine.root / "cdred/methods/fresh")
+    assert mine.agreed() == NONE
+    mine.edit("params.yaml", "method: bc\n", "method: fresh\n")
+    assert mine.agreed() == FROM_AGENT
 
 
 def test_a_change_of_a_method_of_ones_own(mine: Sandbox) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 from support.configurations import GOOD
 from support.project import CHECKOUT
 
+from cdred import methods
 from cdred.errors import CdredError
 from cdred.plan import Plan
 from cdred.run import memory
@@ -58,7 +60,9 @@ def test_a_replay_that_is_never_full_takes_what_its_steps_do(
     memory.check_plan(plan_with(tmp_path, "buffer_size: 1000000000000"))
 
 
-def test_the_networks_of_every_method_are_counted(tmp_path: Path) -> None:
-    plan = plan_with(tmp_path, "zeta: 0.7")
-    for job in plan.jobs:
-        memory.check(plan, job)
+@pytest.mark.parametrize("name", [method.name for method in methods.built_in()])
+def test_the_networks_of_every_method_are_counted(name: str) -> None:
+    s = methods.find(name).settings()
+    size = partial(memory._networks, "cup-catch", name, (8,))
+    narrow, wide = size(s.replace(mlp_dim=256)), size(s.replace(mlp_dim=1024))
+    assert 0 < narrow < wide
