@@ -80,7 +80,7 @@ def check_experiment(c: Config, where: Where) -> None:
 
 
 def check_run(name: str, run: Run, c: Config, where: Where) -> None:
-    """A run's demonstrations are there, and as many of them as it asks for."""
+    """Check that a run's demonstrations are there, and as many of them as it asks for."""
     if name in c.experts:
         where.fail(("runs", name), "an expert has this name too; their results would collide")
     if run.demos not in c.demos:
@@ -97,7 +97,7 @@ def check_run(name: str, run: Run, c: Config, where: Where) -> None:
 
 
 def check_demos(name: str, demos: Demos, c: Config, where: Where) -> None:
-    """Demonstrations come from an expert here, or from a commit."""
+    """Check that demonstrations come from an expert here, a recording, or a commit."""
     path = ("demos", name)
     if isinstance(demos, HubDemos):
         check_commit(path, demos.revision, where)
@@ -105,18 +105,17 @@ def check_demos(name: str, demos: Demos, c: Config, where: Where) -> None:
         where.unknown((*path, "expert"), "expert", demos.expert, list(c.experts))
 
 
-def check_commit(path: tuple[str, ...], revision: str | None, where: Where) -> None:
+def check_commit(path: tuple[str, ...], revision: str, where: Where) -> None:
     """Refuse a revision that may move, as branches and tags do: a result depends on it."""
-    if revision is None or not COMMIT.fullmatch(revision):
-        given = short(revision or "missing")
+    if not COMMIT.fullmatch(revision):
         where.fail(
             (*path, "revision"),
-            f"{given}: the 40 hexadecimal digits of a commit; `cdred pull` prints them",
+            f"{short(revision)}: the 40 hexadecimal digits of a commit; `cdred pull` prints them",
         )
 
 
 def check_expert(name: str, expert: Expert, tasks: list[str], where: Where) -> None:
-    """An expert can be had for each of its tasks."""
+    """Check that an expert can be had for each of its tasks."""
     path = ("experts", name)
     if isinstance(expert, TrainedExpert):
         check_settings(expert.settings, path, expert.obs, tasks, where)
@@ -136,7 +135,7 @@ def check_expert(name: str, expert: Expert, tasks: list[str], where: Where) -> N
 def check_settings(
     settings: Settings, path: tuple[str, ...], obs: str, tasks: list[str], where: Where
 ) -> None:
-    """Settings go together, with the observations, and with the episodes of each task."""
+    """Check that settings go together, with the observations and with each task's episodes."""
     specs = [find(task) for task in tasks]
     # Sizes that only the environment knows are not asked for while the engines plan.
     lengths = {spec.episode_length for spec in specs if spec.sized}

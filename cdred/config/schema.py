@@ -17,12 +17,8 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Episodes = Annotated[int, Field(ge=1, le=10_000)]  # each in an environment of its own
 Obs = Literal["state", "rgb"]
 Only = Literal["all", "successful", "successful_once"]  # episodes
-Agent = Annotated[str, Field(min_length=1, description="a directory, or a model on the Hub")]
-Recording = Annotated[
-    str, Field(min_length=1, description="a file, a directory, or a dataset's id")
-]
 OBSERVED = "what it acts on: a vector, or pixels"
-REVISION = "a commit of the Hub, by its hash: branches and tags move"
+REVISION = "a commit's 40 hexadecimal digits, which `cdred pull` prints: branches and tags move"
 HUB_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,94}[A-Za-z0-9])?$"
 
 
@@ -87,19 +83,20 @@ class ScriptedExpert(GivenExpert):
 
 
 class CheckpointExpert(GivenExpert):
-    """An agent in a directory; with a revision, one on the Hugging Face Hub, whatever lies here."""
+    """An agent in a directory."""
+
+    revision: ClassVar[None] = None
 
     source: Literal["checkpoint"]
-    checkpoint: Agent
-    revision: str | None = Field(None, description=REVISION)
+    checkpoint: str = Field(min_length=1, description="a directory")
 
 
 class HubExpert(GivenExpert):
     """An agent on the Hugging Face Hub, at a commit."""
 
     source: Literal["hub"]
-    checkpoint: Agent
-    revision: str | None = Field(None, description=REVISION)
+    checkpoint: str = Field(min_length=1, description="a model's repository")
+    revision: str = Field(description=REVISION)
 
 
 Expert = TrainedExpert | ScriptedExpert | CheckpointExpert | HubExpert
@@ -111,7 +108,6 @@ class DemosEntry(Entry):
 
     episodes: Episodes = Field(description="how many episodes")
     obs: Obs = Field("state", description="what they hold: a vector, or pixels")
-    seed: Seed = Field(0, description="of the first episode; each has the next one")
     only: Only = Field(
         "all",
         description="successful: those whose last state is a success; successful_once: any state",
@@ -130,6 +126,7 @@ class ExpertDemos(DemosEntry):
 
     source: Literal["expert"] = "expert"
     expert: str = Field(description="an entry of experts")
+    seed: Seed = Field(0, description="of the first episode; each has the next one")
 
 
 class RecordedDemos(DemosEntry):
@@ -137,9 +134,10 @@ class RecordedDemos(DemosEntry):
 
     expert: ClassVar[None] = None
     revision: ClassVar[None] = None
+    seed: ClassVar[int] = 0
 
     source: Literal["minari", "maniskill2", "pickle"]
-    path: Recording
+    path: str = Field(min_length=1, description="a file, a directory, or a dataset's id")
     stride: Annotated[int, Field(ge=1, le=1000)] = Field(
         1, description="of a recording at another rate: every how many-th step is one of the task's"
     )
@@ -155,11 +153,12 @@ class HubDemos(DemosEntry):
     as all of its are."""
 
     expert: ClassVar[None] = None
+    seed: ClassVar[int] = 0
     stride: ClassVar[int] = 1
 
     source: Literal["hub"]
-    path: Recording
-    revision: str | None = Field(None, description=REVISION)
+    path: str = Field(min_length=1, description="a dataset's repository")
+    revision: str = Field(description=REVISION)
 
 
 Demos = ExpertDemos | RecordedDemos | HubDemos

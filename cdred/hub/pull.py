@@ -134,22 +134,6 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
     return pulled
 
 
-def folder_of(root: Path, name: str, revision: str | None) -> Path:
-    """The folder of an agent: what was published as `name` at `revision`, whatever lies here by
-    that name; without a revision the directory `name` in `root`.
-
-    Raises CdredError when it is not there, or cannot be had.
-    """
-    if revision is not None:
-        return pull(name, "model", revision).folder
-    if not (root / name).is_dir():
-        raise CdredError(
-            f"checkpoint {name}: no such directory; for a model on the Hub name its `revision` as "
-            f"well, as its main branch may move"
-        )
-    return root / name
-
-
 def _names(where: str, kind: str, folder: Path) -> list[str]:
     """The files that a publication lists. Raises CdredError unless it is one, of this kind of
     repository, and all of them are of harmless kinds."""

@@ -2,7 +2,7 @@
 
 A job is identified by stage, task, entry name and seed; its digest is derived from the
 configuration and the code alone, so what is up to date is known without looking at times.
-Standard library and yaml alone: Snakemake evaluates this on cluster nodes without torch.
+Imports no numpy and no torch: Snakemake evaluates this on cluster nodes without either.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cdred import manifest
 from cdred.config import PARAMS, Config, load
-from cdred.config.schema import HubDemos
+from cdred.config.schema import HubDemos, HubExpert
 from cdred.errors import CdredError
+from cdred.learning.settings import Settings
 from cdred.methods import EXPERT
 from cdred.plan import recordings
 from cdred.plan.code import Code
@@ -27,6 +28,14 @@ from cdred.plan.entries import (
     suite_modules,
 )
 from cdred.plan.paths import command, dvc_name, log_path, output_path
+
+
+class Training(NamedTuple):
+    """What a job trains: a method by its settings, on a kind of observation."""
+
+    method: str
+    settings: Settings
+    obs: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +120,25 @@ class Plan:
             )
         return self._jobs[path]
 
+    def training(self, job: Job) -> Training | None:
+        """What a job of this plan trains, if it does."""
+        if job.stage == "imitate":
+            run = self.config.runs[job.entry]
+            return Training(run.method, run.settings, self.config.demos[run.demos].obs)
+        if job.stage == "expert":
+            expert = self.config.experts[job.entry]
+            if expert.settings is not None:
+                return Training(EXPERT, expert.settings, expert.obs)
+        return None
+
     def stale(self) -> set[Path]:
         """The paths of the artifacts that are missing or not up to date."""
         return {job.path for job in self.jobs if not job.up_to_date(self.root)}
 
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]
-        key = f"experts.{name}.checkpoint"
-        here = entry.checkpoint if entry.revision is None else None  # else it is the Hub's
-        params = entry.params() | {"task": task} | self._files(here, key)
+        path = None if isinstance(entry, HubExpert) else entry.checkpoint
+        params = entry.params() | {"task": task} | self._files(path, f"experts.{name}.checkpoint")
         modules = [*stage_modules("expert", entry.source), *self._expert_modules(name)]
         code = self._code([task], modules)
         return self._add("expert", task, name, entry.seed, params, (f"experts.{name}",), (), code)

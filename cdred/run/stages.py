@@ -127,10 +127,16 @@ def _expert(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
 
         saving.write(out, ScriptedExpert(job.task))
     else:
-        from cdred.hub.pull import folder_of
+        from cdred.hub.pull import pull
         from cdred.learning.checkpoint import load_expert
 
-        folder = folder_of(plan.root, entry.checkpoint, entry.revision)
+        if entry.source == "hub":
+            folder = pull(entry.checkpoint, "model", entry.revision).folder
+        elif not (folder := plan.root / entry.checkpoint).is_dir():
+            raise CdredError(
+                f"experts.{job.entry}.checkpoint: {entry.checkpoint}: no such directory; a model "
+                f"on the Hub is `source: hub`"
+            )
         agent = load_expert(folder, job.task, entry.obs, entry.checkpoint)
         saving.write(out, agent)
 
@@ -249,15 +255,15 @@ def _evaluate(plan: Plan, job: Job, out: Path, monitor: JobMonitor) -> None:
     logger.info(f"{summary(episodes)} over {counted(len(episodes), 'episode')}")
 
 
-def _ms_per_action(agent: Any, observations: Any, most: int = 50, seconds: float = 5.0) -> float:
-    """The median time to act once on one observation, of `most` at most and for a few `seconds`."""
+def _ms_per_action(agent: Any, observations: Any) -> float:
+    """The median time to act once on one observation, of fifty at most and for a few seconds."""
     agent.reset()
     times: list[float] = []
-    for obs in observations[: most + 1]:
+    for obs in observations[:51]:
         start = time.perf_counter()
         agent.act(obs[None])
         times.append(1000 * (time.perf_counter() - start))
-        if sum(times) > 1000 * seconds:
+        if sum(times) > 5000:
             break
     return round(statistics.median(times[1:] or times), 3)  # the first warms up
 

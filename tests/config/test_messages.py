@@ -27,7 +27,7 @@ def test_settings_stand_over_the_preset_over_the_papers(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("{preset: small, steps: 3000}", "{source: scripted}", "params.yaml:7: experts.expert.source: cup-catch has no scripted policy; `cdred tasks` tells which do"),
-        ("{preset: small, steps: 3000}", "{source: checkpoint}", "params.yaml:7: experts.expert.checkpoint: missing: a directory, or a model on the Hub, with source: checkpoint"),
+        ("{preset: small, steps: 3000}", "{source: checkpoint}", "params.yaml:7: experts.expert.checkpoint: missing: a directory, with source: checkpoint"),
         ("{preset: small, steps: 3000}", "{checkpoint: mine}", "params.yaml:7: experts.expert.checkpoint: has no meaning with source: train"),
         ("{expert: expert, episodes: 5}", "{episodes: 5}", "params.yaml:9: demos.expert-5.expert: missing: an entry of experts, with source: expert"),
         ("{expert: expert, episodes: 5}", "{source: minari, episodes: 5}", "params.yaml:9: demos.expert-5.path: missing: a file, a directory, or a dataset's id, with source: minari"),
@@ -93,7 +93,7 @@ def test_no_message_repeats_a_long_value(tmp_path: Path) -> None:
     [
         ("{preset: small, steps: 3000}", "{source: scripted, steps: 3000}", "7: experts.expert.steps: has no meaning with source: scripted"),
         ("{preset: small, steps: 3000}", "{preset: small, zeta: 0.5}", "7: experts.expert.zeta: has no meaning with source: train; a setting of cdred"),
-        ("{preset: small, steps: 3000}", "{source: hub, checkpoint: a/b}", "7: experts.expert.revision: missing: the 40 hexadecimal digits of a commit; `cdred pull` prints them"),
+        ("{preset: small, steps: 3000}", "{source: hub, checkpoint: a/b}", "7: experts.expert.revision: missing: a commit's 40 hexadecimal digits, which `cdred pull` prints: branches and tags move, with source: hub"),
         ("{preset: small, steps: 3000}", "{source: trian}", "7: experts.expert.source: no source is called 'trian'; did you mean 'train'?"),
         ("{expert: expert, episodes: 5}", "{expert: expert, episodes: 5, stride: 2}", "9: demos.expert-5.stride: has no meaning with source: expert"),
         ("{expert: expert, episodes: 5}", f"{{source: hub, path: a/b, revision: {40 * 'a'}, episodes: 5, stride: 2}}", "9: demos.expert-5.stride: has no meaning with source: hub"),
@@ -123,7 +123,7 @@ def test_no_message_repeats_a_long_value(tmp_path: Path) -> None:
         ("experiment:", "evaluation: {episodes: 1000000000}\nexperiment:", "1: evaluation.episodes: 1000000000 is outside of 1 to 10000"),
         ("experiment:", "evaluation: {episodes: '5'}\nexperiment:", "1: evaluation.episodes: expected a whole number, got text ('5')"),
         ("experiment:", "hub: {license: 'x: y'}\nexperiment:", "1: hub.license: 'x: y': expected a license's identifier on the Hugging Face Hub"),
-        ("{preset: small, steps: 3000}", "{source: checkpoint, checkpoint: ''}", "7: experts.expert.checkpoint: '': expected a directory, or a model on the Hub"),
+        ("{preset: small, steps: 3000}", "{source: checkpoint, checkpoint: ''}", "7: experts.expert.checkpoint: '': expected a directory"),
         ("{expert: expert, episodes: 5}", f"{{source: hub, episodes: 5, path: a/b, revision: {'1' * 40}}}", f"9: demos.expert-5.revision: expected text, got a whole number ({'1' * 40}); put it in quotes"),
         ("name: small", f"name: {'a' * 250}", "2: experiment.name: longer than 60 letters, and it names files"),
         ("seeds: [0]", f"seeds: {[*range(5001)]}", "1: experiment: 5001 agents (tasks x runs x seeds); split it into experiments of 5000 at most"),

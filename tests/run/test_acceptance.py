@@ -102,7 +102,7 @@ def test_an_agent_of_ones_own_as_expert(trained: Project, tmp_path: Path) -> Non
     assert line.endswith("checkpoint mine: an agent for cartpole-balance, not for acrobot-swingup")
     change(project, experiment={"tasks": ["cartpole-balance"]})
     change(project, experts={"expert": {"source": "checkpoint", "checkpoint": "someone/theirs"}})
-    assert "checkpoint someone/theirs: no such directory; for a model on the Hub" in refused(
+    assert "experts.expert.checkpoint: someone/theirs: no such directory; a model on" in refused(
         project, *TRAIN
     )
 
