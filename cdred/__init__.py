@@ -7,13 +7,13 @@ In Python: `load_agent(name)` or `train(task, method, demonstrations)` gives an 
 import importlib
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 # Lazy: `import cdred` must stay light, since both engines import parts of it without torch.
 _PUBLIC = {
     "Agent": "cdred.hub.agent",
     "evaluate": "cdred.api",
     "film": "cdred.api",
-    "film_episode": "cdred.evaluation",  # its name in published cards
+    "film_episode": "cdred.evaluation",  # its name in cards of version 0.1
     "load_agent": "cdred.hub.agent",
     "make": "cdred.envs.make",
     "pull": "cdred.hub.pull",
