@@ -52,17 +52,13 @@ test-cuda: ## is this machine's GPU fit, and how fast is it? (nine minutes; work
 	@scripts/test-cuda
 
 .PHONY: lint
-lint: setup ## formatting, types and the workflow's lint
+lint: setup ## formatting, types, layers and the workflow's lint
 	@ruff check . && ruff format --check . && mypy && lint-imports && snakefmt --check Snakefile workflow
 	@snakemake --lint
 
 .PHONY: cluster
 cluster: setup ## make .venv-cluster, from which Snakemake submits jobs (docs/clusters.md)
 	@scripts/cluster
-
-.PHONY: schema
-schema: setup ## write config/schema.json, by which editors check configurations
-	@python -m cdred.config
 
 .PHONY: docs
 docs: setup ## write again all of docs/ that comes from code, results and finished artifacts

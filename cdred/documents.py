@@ -36,8 +36,8 @@ class Document(BaseModel):
 
 
 def is_portable(name: str) -> bool:
-    """Tell whether a relative path is one on every system, below the folder that it starts from,
-    and no text in it is markup."""
+    """Tell whether a name is a safe relative path on every system: it stays in its folder, and
+    contains no markup."""
     parts = name.split("/")
     return len(name.encode("utf-8", "replace")) <= 1000 and all(
         _PART.fullmatch(part)

@@ -109,5 +109,5 @@ class _Round(Monitor):
         state = self.monitor.saved()
         return None if state is None or state["played"] != self.played else state
 
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
-        self.monitor.checkpoint(lambda: state() | {"played": self.played}, final)
+    def save_state(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+        self.monitor.save_state(lambda: state() | {"played": self.played}, final)

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cdred import manifest
+from cdred import documents, manifest
 from cdred.config import PARAMS, dump_yaml
 from cdred.errors import CdredError, reason
 from cdred.plan import Job, Plan, dvc_lock, ownership
@@ -89,9 +89,7 @@ def _replace(path: Path, text: str) -> bool:
     content = text.encode()
     if path.exists() and path.read_bytes() == content:
         return False
-    aside = path.with_suffix(f".yaml.{os.getpid()}")
-    aside.write_bytes(content)
-    aside.replace(path)
+    documents.replace(path, content, path.with_suffix(f".yaml.{os.getpid()}"))
     return True
 
 

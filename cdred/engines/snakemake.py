@@ -1,9 +1,9 @@
 """Snakemake's view of the plan: the plan decides what is to run, Snakemake runs it.
 
 A job's output is a marker, `.cdred/made/ARTIFACT/DIGEST`. Its name holds the job's digest, so a job
-is needed exactly when that name is missing. The artifact itself is nobody's declared output, so
+is needed exactly when that name is missing. The artifact itself is no rule's declared output, so
 Snakemake never deletes it. Before any rule, the main process makes the markers agree with the
-manifests. Standard library and yaml alone: cluster nodes parse the Snakefile.
+manifests. Imports no numpy and no torch: cluster nodes parse the Snakefile.
 """
 
 from __future__ import annotations

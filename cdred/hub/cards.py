@@ -26,8 +26,8 @@ PAPER = (
 )
 ACTS = {
     "sample": "samples of its policy", "mean": "the mean of its policy",
-    "MPPI": "planning with its world model (MPPI)",
-    "as saved": "what its config.json says",
+    "plan": "planning with its world model (MPPI)", "scripted": "its script",
+    "checkpoint": "what its config.json says", "hub": "what its config.json says",
 }  # fmt: skip
 CITATION = """
 ## Citation
@@ -163,7 +163,7 @@ def _acting(plan: Plan, job: Job) -> str:
     if described is None:  # of an expert that no run of this experiment uses
         return ""
     sees = {"state": "the simulator's state", "rgb": "pixels of a camera"}[described.obs]
-    return f"It sees {sees} and acts by {ACTS.get(described.acts_by, described.acts_by)}."
+    return f"It sees {sees} and acts by {ACTS[described.way]}."
 
 
 def _settings(plan: Plan, job: Job) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # Of updates and plans: one operation after the other; on CUDA all kernels launched at once; as a
 # program of its own. On a CPU the first two are the same.
 Execution = Literal["eager", "captured", "compiled"]
-# Updates, from which on the minute that compiling takes comes back: docs/performance.md.
+# From this many updates on, compiling saves more time than it takes: docs/performance.md.
 WORTH_COMPILING = 6_000
 
 

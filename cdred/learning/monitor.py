@@ -25,5 +25,5 @@ class Monitor:
         """The state to resume from, or None to start."""
         return None
 
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+    def save_state(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
         """Save `state()`, if it is time to: tensors and plain values, all that resuming takes."""

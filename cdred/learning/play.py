@@ -64,5 +64,5 @@ def _play(
     while playing.running:
         playing.step(agent.act(playing.obs))
         monitor.progress(len(playing.actions), {})
-        monitor.checkpoint(state, final=not playing.running)
+        monitor.save_state(state, final=not playing.running)
     return playing.episodes()

@@ -177,7 +177,7 @@ class WorldModelSettings(Settings):
             "num_q": 2,
             "symlog_max": 6.0,  # finer bins: returns stay below 400
             "dropout": 0.0,
-            # A hundred times fewer updates than the paper's must do: values propagate faster.
+            # A thirtieth of the paper's updates must do: values propagate faster.
             "tau": 0.05,
             "mpc": False,
             "entropy_coef": 2e-3,

@@ -94,7 +94,7 @@ class Trainer:
             if last or self.step % self.s.eval_every == 0:
                 self._add_to_curve()
             self.monitor.progress(self.step, self.highlights)
-            self.monitor.checkpoint(self._state, final=last)
+            self.monitor.save_state(self._state, final=last)
         if not self.updates:
             raise CdredError(f"{self.agent.task}: {self.no_update()}; nothing was learned")
         self.log.flush(self.updates, self.step)

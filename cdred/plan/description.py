@@ -90,7 +90,7 @@ def _artifact(plan: Plan, job: Job, known: dict[Path, Artifact]) -> Artifact:
             path=job.path.as_posix(),
             folder=plan.root / job.path,
             digest=job.digest,
-            command=job.command.split(" --log ")[0],
+            command=job.command,
             inputs=inputs,
         )
     return known[job.path]

@@ -61,8 +61,8 @@ def display_modules(names: Iterable[str]) -> list[str]:
 
 
 def report_modules(names: list[str]) -> list[str]:
-    """The modules that a report of runs by the methods `names` loads: what these methods are, how
-    all are presented of which it tells published numbers, and the tasks, which it looks up."""
+    """The modules that a report of runs by the methods `names` loads: these methods' declarations,
+    the displays of these and of all with published numbers, and every suite's tasks."""
     definitions = [methods.find(name).module for name in names]
     tasks = [f"cdred.suites.{suite}.tasks" for suite in suites.NAMES]
     return [*definitions, *display_modules([*names, *published.methods_named()]), *tasks]

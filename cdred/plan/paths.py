@@ -1,4 +1,4 @@
-"""The places and the command of a job. The only module that knows them."""
+"""The places and the command of a job."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def log_path(stage: str, task: str = "", entry: str = "", seed: int | str = 0) -
 
 
 def command(stage: str, task: str, entry: str, seed: str) -> str:
-    """The command line of a job; arguments may be wildcards."""
+    """The command line of a job."""
     if stage == "report":
         return "cdred report"
     text = f"cdred {stage} --task {file_name(task)} --{ENTRY_OPTION[stage]} {entry}"

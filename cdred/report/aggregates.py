@@ -63,7 +63,7 @@ def imitating(data: Data) -> list[Row]:
 
 
 def compared_with(data: Data) -> str:
-    """The name of that of whose score the imitating runs' scores are shares."""
+    """What imitating runs are compared with: the expert, or the demonstrations."""
     return " or ".join(standard for standard, _ in _standards(data))
 
 

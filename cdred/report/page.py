@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cdred.report.experiment import Experiment
 
-NUMBER = re.compile(r"-?[\d.,]+( %| MB| Wh| \(fails\))?|[\d:]+|n/a|never|")
+NUMBER = re.compile(r"-?[\d.,]+( %| MB| kJ| \(fails\))?|[\d:]+|n/a|never|")
 
 FILM = 2**26  # bytes of a film, at most
 MANY = 6  # runs, beyond which films are small

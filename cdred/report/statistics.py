@@ -15,10 +15,8 @@ AGGREGATE_RESAMPLES = 2_000
 Estimate = tuple[float, float, float]  # a statistic and the ends of its 95 % interval
 
 
-def bootstrap_interval(
-    samples: Sequence[Sequence[float]], level: float = 0.95, resamples: int = RESAMPLES
-) -> tuple[float, float]:
-    """The interval of the mean of `samples`, the episode returns of each training seed.
+def bootstrap_interval(samples: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """The 95 % interval of the mean of `samples`, the episode returns of each training seed.
 
     With several seeds the bootstrap is hierarchical: it draws seeds, then episodes within each
     seed drawn, so that the interval covers the luck of training as well. With one seed it draws
@@ -28,16 +26,15 @@ def bootstrap_interval(
     seeds = [np.asarray(values, float) for values in samples]
     count = len(seeds)
     if count > 1:
-        drawn = generator.integers(0, count, (resamples, count))
+        drawn = generator.integers(0, count, (RESAMPLES, count))
     else:
-        drawn = np.zeros((resamples, 1), int)
+        drawn = np.zeros((RESAMPLES, 1), int)
     means = np.empty(drawn.shape)
     for k, values in enumerate(seeds):
         here = drawn == k  # seeds may have different numbers of episodes
         episodes = generator.integers(0, len(values), (int(here.sum()), len(values)))
         means[here] = values[episodes].mean(1)
-    tail = 50 * (1 - level)
-    low, high = np.percentile(means.mean(1), [tail, 100 - tail])
+    low, high = np.percentile(means.mean(1), [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -90,12 +90,12 @@ def draw(name: str, title: str, label: str, plot: Plot, height: float = SIZE[1])
     return Panel(name, label, _tidy(text, name, label, scales), note)
 
 
-def draw_grid(name: str, label: str, plots: dict[str, Plot], columns: int = 3) -> Panel:
+def draw_grid(name: str, label: str, plots: dict[str, Plot]) -> Panel:
     """Draw small panels by their titles, all on the same scales, each with its legend inside."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    columns = min(columns, len(plots))
+    columns = min(3, len(plots))
     rows = math.ceil(len(plots) / columns)
     with matplotlib.rc_context():
         matplotlib.rcdefaults()

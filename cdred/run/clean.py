@@ -10,6 +10,7 @@ from pathlib import Path
 from cdred import documents, manifest
 from cdred.errors import CdredError
 from cdred.plan import Plan, overlays
+from cdred.plan.paths import TOPS
 from cdred.run.resume import FOLDER
 from cdred.system.locks import is_held, was_made
 from cdred.tracking.delivery import is_alive, waiting
@@ -57,7 +58,7 @@ def leftovers(root: Path) -> tuple[list[Left], list[Left]]:
         else:
             keep.append(Left(directory, f"{job.path} goes on from it", size(directory)))
     places = {job.path for job in jobs.values()}
-    for top in ("artifacts", "reports"):
+    for top in TOPS:
         for directory in sorted((root / top).glob("**/.*")):
             name = directory.name[1:].removesuffix(directory.suffix)
             if directory.suffix not in (".partial", ".old") or not name.strip("."):

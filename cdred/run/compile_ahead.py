@@ -18,11 +18,10 @@ from cdred.learning.agent import Agent
 from cdred.learning.device import prepare
 from cdred.learning.learner import Learner
 from cdred.learning.replay import Batch
-from cdred.learning.settings import Settings, WorldModelSettings
-from cdred.plan import Job, Plan
+from cdred.learning.settings import WorldModelSettings
+from cdred.plan import Job, Plan, Training
 from cdred.run.stages import COMPILED
 from cdred.system import machine
-from cdred.tools.estimate import method_of, obs_of, trained
 
 
 def run(plan: Plan) -> Iterator[str]:
@@ -39,8 +38,9 @@ def run(plan: Plan) -> Iterator[str]:
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
     prepare(plan.config.compute.threads)
     for job in _first_of_each(plan):
-        method, s = method_of(plan, job)
-        update_of(job.task, method, s, obs_of(plan, job))()
+        training = plan.training(job)
+        assert training is not None
+        update_of(job.task, training)()
         yield f"{job.task} {job.entry}"
 
 
@@ -49,16 +49,18 @@ def _first_of_each(plan: Plan) -> Iterator[Job]:
     Imitation first, as an expert's training compiles at its start itself."""
     seen = set()
     for job in sorted(plan.jobs, key=lambda job: job.stage == "expert"):
-        if (job.task, job.stage, job.entry) in seen or not trained(plan, job) or job.up_to_date():
+        training = plan.training(job)
+        if training is None or (job.task, job.stage, job.entry) in seen or job.up_to_date():
             continue
         seen.add((job.task, job.stage, job.entry))
-        _, s = method_of(plan, job)
+        s = training.settings
         if isinstance(s, WorldModelSettings) and derived.execution(s, "cpu") == "compiled":
             yield job
 
 
-def update_of(task: str, method: str, s: Settings, obs: str) -> Callable[[], object]:
-    """An update of a training with these settings, on made-up data of its shapes."""
+def update_of(task: str, training: Training) -> Callable[[], object]:
+    """An update of a training on a task, on made-up data of its shapes."""
+    method, s, obs = training
     spec = find(task)
     shape = (spec.obs_dim,) if obs == "state" else PIXEL_SHAPE
     kind = torch.float32 if obs == "state" else torch.uint8

@@ -26,7 +26,6 @@ from cdred.errors import CdredError, printable
 from cdred.plan import Job, Plan
 from cdred.run import forecast
 from cdred.tools import cost
-from cdred.tools.estimate import steps_of, trained
 
 LOG = Path("logs/demo.txt")
 NO_SUCCESS = "it does not succeed"
@@ -166,8 +165,8 @@ class Progress:
 
     def _share(self, job: Job, event: dict[str, Any]) -> float:
         """How much of a job is done, of 1: by its steps where it tells them."""
-        if trained(self.plan, job):
-            return float((event.get("step") or 0.0) / steps_of(self.plan, job))
+        if training := self.plan.training(job):
+            return float((event.get("step") or 0.0) / training.settings.steps)
         since = calendar.timegm(time.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ"))
         return min((time.time() - since) / self.seconds[job], 0.95)
 

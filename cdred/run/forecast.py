@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from cdred.learning.settings import Settings, WorldModelSettings
-from cdred.plan import Job, Plan
+from cdred.learning.settings import WorldModelSettings
+from cdred.plan import Job, Plan, Training
 from cdred.tools.expected import Expected
 
 SECONDS = 0.7  # that a rate is measured for
@@ -43,7 +43,6 @@ def measure(plan: Plan, jobs: Iterable[Job]) -> dict[Job, float]:
 def _work(plan: Plan, job: Job, once: Callable[[Any, Callable[[], float]], float]) -> float:
     from cdred.envs.tasks import find
     from cdred.learning import derived
-    from cdred.tools.estimate import method_of, obs_of, trained
 
     if job.stage == "report":
         return PAGES
@@ -53,11 +52,11 @@ def _work(plan: Plan, job: Job, once: Callable[[Any, Callable[[], float]], float
         entry = plan.config.evaluation if job.stage == "evaluate" else plan.config.demos[job.entry]
         film = FILM if job.stage == "evaluate" and plan.config.evaluation.video else 0.0
         return entry.episodes * length * step + film
-    if not trained(plan, job):
+    training = plan.training(job)
+    if training is None:
         return 0.0
-    method, s = method_of(plan, job)
-    obs = obs_of(plan, job)
-    update = once((job.task, method, s, obs), lambda: _update(job.task, method, s, obs))
+    s = training.settings
+    update = once((job.task, training), lambda: _update(job.task, training))
     evaluations = -(-s.steps // s.eval_every) * s.eval_episodes * length * step
     if not isinstance(s, WorldModelSettings):
         return s.steps * update + evaluations
@@ -86,15 +85,17 @@ def _step(task: str) -> float:
         env.close()
 
 
-def _update(task: str, method: str, s: Settings, obs: str) -> float:
+def _update(task: str, training: Training) -> float:
     """Seconds of an update, eager, on made-up data."""
     import torch
 
     from cdred.run import compile_ahead
 
     torch.set_num_threads(1)
-    eager = s.replace(compile=False) if isinstance(s, WorldModelSettings) else s
-    return _seconds(compile_ahead.update_of(task, method, eager, obs))
+    s = training.settings
+    if isinstance(s, WorldModelSettings):
+        training = training._replace(settings=s.replace(compile=False))
+    return _seconds(compile_ahead.update_of(task, training))
 
 
 def _seconds(function: Callable[[], object]) -> float:

@@ -56,7 +56,7 @@ class JobMonitor(Monitor):
         logger.info(f"{self.label}: going on from the state of {origin['time']}")
         return values
 
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+    def save_state(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
         if not final and time.monotonic() - self._saved_at < self.compute.save_every:
             return
         now = time.strftime("%Y-%m-%d %H:%M:%S")
@@ -108,9 +108,9 @@ def _joined(before: list[str], now: list[str]) -> list[str]:
 class Runtime:
     """`runtime.jsonl` beside the log: what depends on the machine and stays out of artifacts.
 
-    Every attempt at a job writes a `start`; `interval` rows with updates per second and memory;
-    and an `end` when the artifact is in place. `energy_joules` of the machine since the attempt
-    began, where it is counted.
+    Every attempt at a job writes a `start`; `interval` rows with updates per second and memory, or,
+    of an evaluation, `acting`, the time of an action; and an `end` when the artifact is in place.
+    `energy_joules` of the machine since the attempt began, where it is counted.
     """
 
     def __init__(self, file: Path, job: Job, sampler: Sampler) -> None:

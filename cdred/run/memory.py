@@ -14,11 +14,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cdred import methods
 from cdred.envs.tasks import PIXEL_SHAPE, find
 from cdred.errors import CdredError
 from cdred.learning.settings import Settings, WorldModelSettings
-from cdred.plan import Job, Plan
+from cdred.plan import Job, Plan, Training
 from cdred.system.machine import has_nvidia
 
 ENVIRONMENT = 10**6  # bytes; simulators take 5 to 20 MB
@@ -90,26 +89,17 @@ def _needs(plan: Plan, job: Job, only_wide: bool) -> Iterator[Need]:
         yield _episodes("evaluation.episodes", config.evaluation.episodes)
     elif job.stage == "demos" and job.inputs:
         yield _episodes(f"demos.{job.entry}.episodes", config.demos[job.entry].episodes)
-    elif job.stage == "expert" and config.experts[job.entry].source == "train":
-        expert = config.experts[job.entry]
-        assert expert.settings is not None
-        key = f"experts.{job.entry}"
-        yield from _training(key, job.task, methods.EXPERT, expert.settings, expert.obs, only_wide)
-    elif job.stage == "imitate":
-        run = config.runs[job.entry]
-        obs = config.demos[run.demos].obs
-        yield from _training(
-            f"runs.{job.entry}", job.task, run.method, run.settings, obs, only_wide
-        )
+    elif training := plan.training(job):
+        (key,) = job.dvc_params
+        yield from _training(key, job.task, training, only_wide)
 
 
 def _episodes(key: str, count: int) -> Need:
     return Need(key, count, lambda count: count * ENVIRONMENT)
 
 
-def _training(
-    key: str, task: str, method: str, s: Settings, obs: str, only_wide: bool
-) -> Iterator[Need]:
+def _training(key: str, task: str, training: Training, only_wide: bool) -> Iterator[Need]:
+    method, s, obs = training
     yield _episodes(f"{key}.eval_episodes", s.eval_episodes)
     spec = find(task)
     if only_wide and not spec.sized:

@@ -16,8 +16,8 @@ FOLDER = Path(".cdred/state")
 
 
 class ResumeState:
-    """The resume state of one job. It stands outside of the artifact, which both engines delete
-    before they run a job again, and is named by the digest, so that only the same job finds it."""
+    """The resume state of one job. It stands outside of the artifact, which DVC deletes
+    before it runs a job again, and is named by the digest, so that only the same job finds it."""
 
     def __init__(self, root: Path, job: Job) -> None:
         self.job, self.directory = job, root / FOLDER / job.digest

@@ -183,30 +183,30 @@ def _returns(episodes: list[Episode]) -> NDArray[Any]:
     return np.array([e.episode_return for e in episodes])
 
 
-def verify(root: Path, path: str, tolerance: float, say: Any = print) -> bool:
+def verify(root: Path, path: str, tolerance: float) -> bool:
     """Check an artifact and tell what comes of it. Returns whether it reproduces."""
     manifests = chain(root, path)
     played = reproductions(path, manifests, root)
     for name in played:
         chain(root, name, manifests)
     for name, m in manifests.items():
-        say(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
+        print(f"intact      {name}: {len(m['files'])} files, digest {m['digest'][:12]}")
     if not played:
         recorded = manifests[path]["stage"] == "demos"
         reason = "recorded by others" if recorded else "no evaluation of it is here"
-        say(f"            {path}: {reason}, nothing to play again")
+        print(f"            {path}: {reason}, nothing to play again")
     good = True
     for name in played:
         m = manifests[name]
         play = partial(_demos if m["stage"] == "demos" else _evaluation, root, name, m)
         outcome = Reproduction(root, name, m, tolerance, play)
         for line in outcome.lines():
-            say(line)
+            print(line)
         good &= outcome.holds
     return good
 
 
-def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any = print) -> bool:
+def verify_pulled(where: str, revision: str | None, tolerance: float) -> bool:
     """Pull an agent from the Hub and play its evaluation again. Returns whether it reproduces."""
     import cdred
     from cdred.hub.pull import pull
@@ -218,10 +218,10 @@ def verify_pulled(where: str, revision: str | None, tolerance: float, say: Any =
     if m is None:
         raise CdredError(f"{name}: holds no evaluation to compare with")
     check_trusted(m["task"])
-    say(f"intact      {name}: {len(pulled.publication.files)} files")
+    print(f"intact      {name}: {len(pulled.publication.files)} files")
     agent = Agent.from_pretrained(pulled.folder)
     play = partial(_evaluate, name, agent, pulled.folder, m)
     outcome = Reproduction(Path(cdred.__file__).parents[1], name, m, tolerance, play)
     for line in outcome.lines():
-        say(line)
+        print(line)
     return outcome.holds

@@ -1,7 +1,7 @@
 """Jobs on a cluster: checks before any is submitted, and cancelling those that were left behind.
 
-Snakemake's executor plugins submit the jobs; the profiles say how. Standard library alone: the
-Snakefile uses it, in an environment that has nothing else.
+Snakemake's executor plugins submit the jobs; the profiles say how. Imports neither numpy nor
+torch: the Snakefile uses it, in an environment that has neither.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def cancel_left(
     submitted now, which go on from their saved states.
 
     They can be of no Snakemake that is alive: one at a time runs jobs in a checkout
-    (`plan.hold_checkout`). Raises CdredError when they do not end.
+    (`locks.hold_checkout`). Raises CdredError when they do not end.
     """
     left = jobs(root)
     if not left:

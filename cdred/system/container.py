@@ -42,8 +42,9 @@ def binary() -> str:
 def variables(runtime: str, root: Path, outside: Mapping[str, str]) -> dict[str, str]:
     """The variables to add to the environment in which `runtime` (of BINARIES) is started.
 
-    Inside there is what the image sets, and of `outside` (a process's environment) only HF_TOKEN,
-    MLFLOW_*, CUDA_VISIBLE_DEVICES and what the user already marked by the runtime's own prefix.
+    Inside there is what the image sets, the checkout's PYTHONPATH and XDG_* folders, and of
+    `outside` (a process's environment) only PASSED, MLFLOW_* and what the user already marked by
+    the runtime's own prefix.
     """
     option = runtime.upper()
     inside = {k: v for k, v in outside.items() if k in PASSED or k.startswith(PASSED_PREFIX)}

@@ -25,7 +25,7 @@ from cdred.learning.learner import Learner
 from cdred.learning.planner import Planner
 from cdred.learning.replay import Batch
 from cdred.learning.settings import Positive, Settings, WorldModelSettings
-from cdred.plan import Job, Plan
+from cdred.plan import Job, Plan, Training
 from cdred.tools.bench import ENVIRONMENTS
 from cdred.tools.counted_work import CountedWork
 
@@ -86,16 +86,17 @@ def table(plan: Plan, path: Path) -> str:
     """A line per task and entry that is trained, and their sum."""
     rates = read(path)
     groups: dict[tuple[str, str], list[Job]] = {}
+    trained: dict[tuple[str, str], Training] = {}
     for job in plan.jobs:
-        if trained(plan, job):
+        if training := plan.training(job):
+            trained[job.task, job.entry] = training
             groups.setdefault((job.task, job.entry), []).append(job)
     lines, total = [HEAD], 0.0
     counted: dict[tuple[Any, ...], tuple[float, float]] = {}
     for (task, entry), jobs in groups.items():
-        method, s = method_of(plan, jobs[0])
-        obs = obs_of(plan, jobs[0])
+        method, s, obs = trained[task, entry]
         key = (task, method, s, obs)
-        counted[key] = counted.get(key) or work(task, method, s, obs)
+        counted[key] = counted.get(key) or work(*key)
         updates, plans = _counts(task, s)
         hours = _hours(rates, task, s, updates * counted[key][0], plans * counted[key][1])
         total += hours * len(jobs)
@@ -161,32 +162,6 @@ def _work_without_reward(agent: Agent) -> float:
         seen = torch.zeros(agent.settings.batch_size, *agent.obs_shape)
         model.policy.mean(model.encoder(seen)).sum().backward()
     return float(update.flop) / 1e9
-
-
-def trained(plan: Plan, job: Job) -> bool:
-    if job.stage == "expert":
-        return plan.config.experts[job.entry].source == "train"
-    return job.stage == "imitate"
-
-
-def method_of(plan: Plan, job: Job) -> tuple[str, Settings]:
-    if job.stage == "imitate":
-        run = plan.config.runs[job.entry]
-        return run.method, run.settings
-    settings = plan.config.experts[job.entry].settings
-    assert settings is not None, "only those that are trained are asked for"
-    return methods.EXPERT, settings
-
-
-def steps_of(plan: Plan, job: Job) -> int:
-    """The steps of a job that trains."""
-    return method_of(plan, job)[1].steps
-
-
-def obs_of(plan: Plan, job: Job) -> str:
-    if job.stage == "expert":
-        return plan.config.experts[job.entry].obs
-    return plan.config.demos[plan.config.runs[job.entry].demos].obs
 
 
 def _counts(task: str, s: Settings) -> tuple[int, int]:

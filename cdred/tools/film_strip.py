@@ -15,7 +15,7 @@ from cdred.learning.display import display_of
 from cdred.plan import Job, Plan
 
 SIZE, CAPTION = 200, 34  # pixels: of a film, and of the text above it
-WAYS = ("expert", "cdred", "gail", "red", "bc")  # that are shown, of those the experiment has
+DEFAULT = ("expert", "cdred", "gail", "red", "bc")  # that are shown, of those the experiment has
 
 
 def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
@@ -27,7 +27,7 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
         if entry not in known:
             raise CdredError(f"{task}: no evaluation of {entry!r} here; {nearest(entry, known)}")
     strips, lines = [], []
-    for job in _jobs(plan, task, entries or [*WAYS]):
+    for job in _jobs(plan, task, entries or [*DEFAULT]):
         folder = plan.root / job.path
         if not job.up_to_date(plan.root) or not (folder / results.VIDEO).is_file():
             raise CdredError(
@@ -40,11 +40,11 @@ def write(plan: Plan, out: Path, entries: list[str]) -> list[str]:
         strips.append(_captioned(iio.imread(folder / results.VIDEO), label, value))
         lines.append(f"{label}: {value}, {job.path}/{results.VIDEO}")
     if not strips:
-        raise CdredError(f"{task}: no run of {', '.join(entries or WAYS)} is in this experiment")
+        raise CdredError(f"{task}: no run of {', '.join(entries or DEFAULT)} is in this experiment")
     length = max(map(len, strips))
     held = [np.concatenate([s, np.repeat(s[-1:], length - len(s), 0)]) for s in strips]
     frames = [Image.fromarray(frame) for frame in np.concatenate(held, 2)]
-    fps = iio.immeta(plan.root / _jobs(plan, task, entries or [*WAYS])[0].path / results.VIDEO)
+    fps = iio.immeta(plan.root / _jobs(plan, task, entries or [*DEFAULT])[0].path / results.VIDEO)
     frames[0].save(
         out, save_all=True, append_images=frames[1:], loop=0, quality=60, method=6,
         duration=round(1e3 / fps["fps"]),

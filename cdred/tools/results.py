@@ -1,5 +1,5 @@
-"""`cdred results`: small tables of an experiment to commit, and docs/results.md from them. Results
-accumulate: what is up to date is entered, and what was entered before is kept."""
+"""`cdred results`: small tables of an experiment to commit, and docs/results.md from them. What
+is up to date is entered; agents entered before that no longer are go by `--force` alone."""
 
 from __future__ import annotations
 

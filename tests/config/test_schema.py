@@ -38,11 +38,6 @@ print(*[name for name in sys.argv[1:] if name in sys.modules])
     assert (done.stdout.strip(), done.stderr) == ("", "")
 
 
-def test_the_schema_in_the_checkout_is_current() -> None:
-    """`python -m cdred.config` writes it."""
-    assert (CHECKOUT / "config/schema.json").read_text() == text()
-
-
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft7Validator:
     schema = json.loads(text())

@@ -496,7 +496,7 @@ class Kept(Monitor):
     def saved(self) -> dict[str, Any] | None:
         return self.state
 
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+    def save_state(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
         self.steps += 1
         if self.steps == self.at and self.state is None:
             file = Path(str(self.at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import re
 import signal
 import subprocess
 import tarfile
@@ -107,3 +108,10 @@ def test_a_broken_one_is_refused_in_one_line(
         assert text.count("\n") == (status == 2) and len(text) < 1000, f"{k}: {text}"
         assert text.strip().isprintable(), f"{k}: {text!r}"
     assert accepted > 20
+
+
+def test_every_experiment_is_listed() -> None:
+    table = (CHECKOUT / "config/README.md").read_text().partition("| file | experiment |")[2]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("|")]
+    listed = re.findall(r"`([a-z0-9_]+\.yaml)`", "".join(cells))
+    assert sorted(listed) == [Path(overlay).name for overlay in OVERLAYS]

@@ -267,14 +267,6 @@ def test_a_bad_configuration_is_one_line_everywhere(project: Project) -> None:
     assert not (project.root / "artifacts").exists()
 
 
-def test_what_is_committed_is_the_quickstart(tmp_path: Path) -> None:
-    """The committed files, whatever experiment this checkout has in use."""
-    project = Project.create(tmp_path / "project", "config/quickstart.yaml")
-    for name in ("params.yaml", "dvc.yaml"):
-        committed = Project(CHECKOUT).run("git", "show", f"HEAD:{name}")
-        assert (project.root / name).read_text() == committed
-
-
 def test_dvc_yaml_follows_an_edited_params_yaml(project: Project) -> None:
     project.edit("params.yaml", "seeds:\n  - 0", "seeds:\n  - 4")
     project.run("dvc", "repro", "check")

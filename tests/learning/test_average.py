@@ -79,7 +79,7 @@ class Interrupted(Monitor):
     def progress(self, done: int, highlights: dict[str, float]) -> None:
         self.step = done
 
-    def checkpoint(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
+    def save_state(self, state: Callable[[], dict[str, Any]], final: bool = False) -> None:
         if self.step == self.at:
             torch.save(state(), self.file)
             raise KeyboardInterrupt

@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 from cdred.learning import graph
 from cdred.learning.monitor import Monitor
 from cdred.learning.train import train
+from cdred.plan import Training
 from cdred.run.compile_ahead import update_of
 
 TENSORS = tuple[tuple[int, ...], tuple[int, ...], Any]
@@ -31,7 +32,7 @@ def test_the_program_is_the_training_s(method: str, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(graph, "_generate", generate)
     s = toy(method, compile=True)
-    update_of(TASK, method, s, "state")()
+    update_of(TASK, Training(method, s, "state"))()
     demos = [] if method == "true_reward" else demonstrations()
 
     train(TASK, method, s, 7, demos, torch.device("cpu"), Monitor())

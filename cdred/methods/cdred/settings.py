@@ -50,9 +50,7 @@ class DistillationSettings(WorldModelSettings):
     target_dim: Size = Field(512, description="width of the random targets")
     target_layers: Layers = Field(2, description="their layers")
     predictor_dim: Size = Field(1024, description="width of the predictors")
-    predictor_layers: Layers = Field(
-        3, description="layers of a predictor, or of a flow's networks"
-    )
+    predictor_layers: Layers = Field(3, description="layers of a predictor")
     alpha: Share = Field(
         0.9,
         description="weight of the distance from the targets' mean, against that of the estimated "

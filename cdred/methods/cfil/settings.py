@@ -57,9 +57,7 @@ class CfilSettings(WorldModelSettings):
     entropy_coef: Coefficient = 0.2
     lr_schedule: Schedule = "constant"
     predictor_dim: Size = Field(256, description="of the flows")
-    predictor_layers: Layers = Field(
-        2, description="layers of a predictor, or of a flow's networks"
-    )
+    predictor_layers: Layers = Field(2, description="layers of a flow's networks")
     flow_transforms: Annotated[int, Field(ge=1, le=100)] = Field(
         1, description="blocks of each flow"
     )
