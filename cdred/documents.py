@@ -58,6 +58,10 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
+class UnreadableError(CdredError):
+    """What a file holds is not known: it is another user's, or its disk fails."""
+
+
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading, never to wait for one who writes into it.
 
@@ -112,7 +116,7 @@ def read_bytes(path: Path, largest: int = LARGEST) -> bytes:
     except FileNotFoundError:
         raise CdredError(f"{path}: missing") from None
     except OSError as exc:
-        raise CdredError(f"{path}: cannot be read: {exc.strerror}") from None
+        raise UnreadableError(f"{path}: cannot be read: {exc.strerror}") from None
     if len(content) > largest:
         raise CdredError(f"{path}: larger than {largest // 2**20} MB, as none that cdred writes is")
     return content

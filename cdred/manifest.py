@@ -109,9 +109,12 @@ def load(directory: Path) -> dict[str, Any]:
 
 
 def read(directory: Path) -> dict[str, Any] | None:
-    """As `load`, or None where there is none that can be read."""
+    """As `load`, or None where there is none. Raises UnreadableError where that is not known: what
+    may be another user's is not to be made again."""
     try:
         return load(directory)
+    except documents.UnreadableError:
+        raise
     except CdredError:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from cdred import suites
@@ -85,7 +86,9 @@ def verify(args: argparse.Namespace) -> int:
     """0 if all that can be played again came back, 1 if not, 2 if the artifact is not intact."""
     from cdred.run import verify as verification
 
-    path = args.artifact.resolve()
+    path = Path(os.path.abspath(args.artifact))  # artifacts/ may be a link out of the checkout
+    if not path.is_relative_to(Path.cwd()):
+        path = path.resolve()
     try:
         relative = path.relative_to(Path.cwd()).as_posix()
     except ValueError:

@@ -1,8 +1,9 @@
 """The `dvc` of a checkout: DVC, and around it what DVC finds out late or never.
 
-- `repro`, `status`, `exp run`: params.yaml is validated, nothing of others' is deleted, dvc.yaml
-  and the digests are brought in line, and what Snakemake or a stage by hand made is recorded.
-  After a `repro` everything is up to date, or this says what is not.
+- `repro`, `exp run`: no other engine runs jobs here.
+- These and `status`: params.yaml is validated, nothing of others' is deleted, dvc.yaml and the
+  digests are brought in line, and what Snakemake or a stage by hand made is recorded. After a
+  `repro` everything is up to date, or this says what is not.
 - `commit`: what is stale is not recorded, as it would be restored later.
 - `push`, `pull`, `fetch`: the remote is there; what is damaged is neither pushed nor linked.
 
@@ -25,6 +26,7 @@ from cdred.engines import dvc, dvc_storage
 from cdred.errors import CdredError, without_secrets
 from cdred.plan import Plan, dvc_lock
 from cdred.system.exit_status import exit_status
+from cdred.system.locks import IN_USE, hold_checkout
 
 # Options of `repro` with which it does not make everything.
 _PARTIAL = {"--dry", "-n", "--no-commit", "-s", "--single-item", "-d", "--downstream", "-P", "-R"}
@@ -40,8 +42,13 @@ def _run(arguments: list[str]) -> int:
     if {"-h", "--help"} & set(arguments):
         return _dvc(arguments)
     _drop_torn_files(Path())
-    if command in ("repro", "status") or arguments[:2] in (["exp", "run"], ["experiments", "run"]):
+    if command == "status":
         return _follow(command, arguments)
+    if command == "repro" or arguments[:2] in (["exp", "run"], ["experiments", "run"]):
+        with hold_checkout(wait=2) as held:
+            if not held:  # DVC would remove what the other makes
+                raise CdredError(f"dvc {command}: {IN_USE}")
+            return _follow(command, arguments)
     if command == "commit":
         _check_commit(Plan.load())
     elif command in ("push", "pull", "fetch"):

@@ -87,7 +87,8 @@ class View:
         """The markers that a job waits for, and whether their times count.
 
         A stale input makes the job run; a fresh one is only there. A fresh job waits for nothing:
-        its inputs may be made again, to the same bytes, without it.
+        an input that is gone is made again without it, and where it comes out otherwise, the job is
+        stale then.
         """
         fresh = job.path not in self.stale
         return [
@@ -124,11 +125,13 @@ def artifact_pattern() -> str:
 
 
 def unfinished(root: Path = Path()) -> str | None:
-    """The first artifact that a run left stale, as params.yaml or code changed under it."""
+    """The first artifact that a run left stale: params.yaml or code changed under it, or an input
+    that was gone came out otherwise."""
     stale = sorted(Plan.load(root).stale())
     if not stale:
         return None
-    return f"{stale[0]}: not up to date: parameters or code changed meanwhile; run this again"
+    why = "parameters, code or an input changed meanwhile"
+    return f"{stale[0]}: not up to date: {why}; run this again"
 
 
 def refuse(message: object) -> None:

@@ -124,9 +124,12 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
         present = [file.name for file in folder.iterdir()] if folder.is_dir() else []
         if PUBLICATION not in present and not all(map(manifest.is_hidden, present)):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
+        aside = folder.with_name(f".{folder.name}.partial")  # only a whole one takes its place
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        _write(plan, one, manifests, evaluation, release, aside)
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        _write(plan, one, manifests, evaluation, release, folder)
+        aside.rename(folder)
         folders.append(folder)
     return folders
 

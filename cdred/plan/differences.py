@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cdred import manifest
 from cdred.errors import CdredError
-from cdred.plan.jobs import Job, Plan
+from cdred.plan.jobs import Job, Plan, Present
 
 MOST = 4  # differences of a kind that a line of `cdred status` names
 IDENTITY = ("stage", "task", "entry", "seed")
@@ -51,16 +51,16 @@ def _reasons(plan: Plan, job: Job, made: dict[str, Any]) -> Iterator[str]:
         return
     if files := manifest.missing_files(plan.root / job.path, made):
         yield _few([f"{name} is missing" for name in files])
-    if made["digest"] == job.digest:
-        return
-    key = job.dvc_params[0]
-    yield from _all_few(values(made["params"], job.params, f"{key}."))
-    yield from _all_few(code(made["code"], job.code))
+    if made["digest"] != job.digest:
+        key = job.dvc_params[0]
+        yield from _all_few(values(made["params"], job.params, f"{key}."))
+        yield from _all_few(code(made["code"], job.code))
+    present = Present(plan.root)
     again = [
         source.path.as_posix()
         for source in job.inputs
-        if source.up_to_date(plan.root)
-        and made["inputs"].get(source.path.as_posix()) != _hash(plan.root / source.path)
+        if source.up_to_date(plan.root, present)
+        and made["inputs"].get(source.path.as_posix()) != present.hash(source.path)
     ]
     if again:
         yield f"{_few(again)} {'was' if len(again) == 1 else 'were'} made again"
@@ -135,10 +135,6 @@ def _read(directory: Path) -> dict[str, Any]:
 
 def _only(content: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: content[key] for key in keys if key in content}
-
-
-def _hash(directory: Path) -> str:
-    return manifest.hash_file(directory / manifest.NAME)
 
 
 def _all_few(lines: list[str]) -> list[str]:

@@ -74,12 +74,51 @@ class Job:
         """The name of DVC's stage."""
         return dvc_name(self.stage, self.task, self.entry, self.seed)
 
-    def up_to_date(self, root: Path = Path()) -> bool:
-        """Tell whether the artifact is there, made by this job and with all of its files."""
-        made = manifest.read(root / self.path)
+    def up_to_date(self, root: Path = Path(), present: Present | None = None) -> bool:
+        """Tell whether the artifact is there, made by this job from the inputs that are there, and
+        with all of its files. An input that is gone is not asked for."""
+        present = present or Present(root)
+        made = present.manifest(self.path)
         if made is None or made["digest"] != self.digest:
             return False
-        return not manifest.missing_files(root / self.path, made)
+        return not manifest.missing_files(root / self.path, made) and not self.remade(present)
+
+    def remade(self, present: Present) -> list[Path]:
+        """The inputs, theirs among them, that are there but are not those that this artifact, or
+        the one between, was made from: made again, on another machine or with other packages."""
+        made = present.manifest(self.path)
+        if made is None:
+            return []
+        paths = []
+        for source in self.inputs:
+            read = made["inputs"].get(source.path.as_posix())
+            if present.hash(source.path) not in (None, read):
+                paths.append(source.path)
+            paths += source.remade(present)
+        return paths
+
+
+class Present:
+    """The manifests that lie in a checkout, each read once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._read: dict[Path, tuple[dict[str, Any], str] | None] = {}
+
+    def manifest(self, path: Path) -> dict[str, Any] | None:
+        found = self._of(path)
+        return found and found[0]
+
+    def hash(self, path: Path) -> str | None:
+        found = self._of(path)
+        return found and found[1]
+
+    def _of(self, path: Path) -> tuple[dict[str, Any], str] | None:
+        if path not in self._read:
+            content = manifest.read(self.root / path)
+            file = self.root / path / manifest.NAME
+            self._read[path] = None if content is None else (content, manifest.hash_file(file))
+        return self._read[path]
 
 
 class Plan:
@@ -133,7 +172,8 @@ class Plan:
 
     def stale(self) -> set[Path]:
         """The paths of the artifacts that are missing or not up to date."""
-        return {job.path for job in self.jobs if not job.up_to_date(self.root)}
+        present = Present(self.root)
+        return {job.path for job in self.jobs if not job.up_to_date(self.root, present)}
 
     def expert(self, task: str, name: str) -> Job:
         entry = self.config.experts[name]

@@ -7,6 +7,7 @@ The engines ask while they plan.
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -77,9 +78,16 @@ def _listed_by_dvc(root: Path, path: Path) -> set[str]:
     try:
         outs = [out for stage in dvc_lock.stages(root).values() for out in stage.outs]
         (md5,) = {out.md5 or "" for out in outs if out.path == path.as_posix()}
-        return set(dvc_lock.listing(root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]))
-    except (CdredError, ValueError):
+        return set(dvc_lock.listing(_dvc_cache(root) / "files/md5" / md5[:2] / md5[2:]))
+    except (CdredError, ValueError, configparser.Error):
         return set()
+
+
+def _dvc_cache(root: Path) -> Path:
+    """DVC's cache, where `dvc cache dir` says that it is; read without DVC."""
+    known = configparser.RawConfigParser(strict=False)
+    known.read([root / ".dvc/config", root / ".dvc/config.local"], encoding="utf-8")
+    return root / ".dvc" / known.get("cache", "dir", fallback="cache")
 
 
 def _file(root: Path, path: Path) -> Path:

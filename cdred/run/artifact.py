@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,15 @@ def check_code(plan: Plan, job: Job) -> None:
             )
 
 
-def check_input(plan: Plan, source: Job) -> None:
-    """Refuse to work on an input that is missing, damaged or stale."""
+def check_input(plan: Plan, source: Job) -> str:
+    """The hash of the manifest of an input. Raises CdredError when it is missing, damaged or
+    stale."""
     content = manifest.verify(plan.root / source.path, source.command)
     if content["digest"] != source.digest:
         raise CdredError(
             f"{source.path}: made from other parameters or code; `{source.command}` makes it again"
         )
+    return manifest.hash_file(plan.root / source.path / manifest.NAME)
 
 
 def is_intact(plan: Plan, job: Job) -> bool:
@@ -55,12 +59,25 @@ def make_aside(target: Path) -> Path:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     aside, old = _asides(target)
-    if old.exists() and not target.exists():  # killed between the two renames of `put_in_place`
-        old.rename(target)
+    if os.path.lexists(old) and not os.path.lexists(target):
+        old.rename(target)  # killed between the two renames of `put_in_place`
     for left in (aside, old):
-        shutil.rmtree(left, ignore_errors=True)
+        try:
+            discard(left)
+        except OSError as exc:
+            raise CdredError(
+                f"{left}: left by an earlier run, cannot be removed: {exc.strerror}; remove it"
+            ) from None
     aside.mkdir()
     return aside
+
+
+def discard(path: Path) -> None:
+    """Remove a directory, or a link in the place of one, if it is there. Raises OSError."""
+    if path.is_symlink():
+        path.unlink()
+    elif path.exists():
+        shutil.rmtree(path)
 
 
 def check_loaded(plan: Plan, job: Job) -> None:
@@ -72,16 +89,13 @@ def check_loaded(plan: Plan, job: Job) -> None:
         )
 
 
-def complete(plan: Plan, job: Job, aside: Path, circumstances: dict[str, Any]) -> None:
-    """Write the manifest of what was made; `circumstances`: on what machine."""
+def complete(job: Job, aside: Path, inputs: dict[str, str], circumstances: dict[str, Any]) -> None:
+    """Write the manifest of what was made from `inputs`, by the hashes of their manifests when they
+    were read; `circumstances`: on what machine."""
     fields = {
         "stage": job.stage, "task": job.task, "entry": job.entry, "seed": job.seed,
         "digest": job.digest, "params": job.params, "code": job.code,
-        "inputs": {
-            j.path.as_posix(): manifest.hash_file(plan.root / j.path / manifest.NAME)
-            for j in job.inputs
-        },
-        "packages": manifest.packages(),
+        "inputs": inputs, "packages": manifest.packages(),
     }  # fmt: skip
     manifest.write(aside, fields | circumstances)
 
@@ -102,7 +116,8 @@ def put_in_place(root: Path, path: Path, aside: Path) -> None:
     except OSError:
         old.rename(target)
         raise
-    shutil.rmtree(old, ignore_errors=True)
+    with contextlib.suppress(OSError):  # the next run says so
+        discard(old)
 
 
 def _asides(target: Path) -> tuple[Path, Path]:

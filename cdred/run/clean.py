@@ -88,12 +88,19 @@ def _is_folder(path: Path) -> bool:
 
 
 def clean(left: list[Left]) -> None:
+    """Remove all that can be. Raises CdredError naming the first that cannot, of another user's."""
+    kept = []
     for item in left:
-        if item.path.is_dir():
-            shutil.rmtree(item.path)
-        else:
-            item.path.unlink()
-            item.path.with_suffix(".sent").unlink(missing_ok=True)
+        try:
+            if item.path.is_dir() and not item.path.is_symlink():
+                shutil.rmtree(item.path)
+            else:
+                item.path.unlink()
+                item.path.with_suffix(".sent").unlink(missing_ok=True)
+        except OSError as exc:
+            kept.append(f"{item.path}: cannot be removed: {exc.strerror}")
+    if kept:
+        raise CdredError(kept[0] + (f"; nor can {len(kept) - 1} more" if kept[1:] else ""))
 
 
 def size(path: Path) -> int:

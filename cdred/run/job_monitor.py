@@ -24,11 +24,13 @@ from cdred.tracking.spool import Tracker
 
 
 class JobMonitor(Monitor):
-    """The monitor of one job: `begin` before its work, `end` when its artifact is complete."""
+    """The monitor of one job: `begin` before its work, `end` when its artifact is complete.
 
-    def __init__(self, plan: Plan, job: Job) -> None:
+    `inputs`: the hashes of the manifests of what the job reads."""
+
+    def __init__(self, plan: Plan, job: Job, inputs: dict[str, str]) -> None:
         self.plan, self.job, self.compute = plan, job, plan.config.compute
-        self.state = ResumeState(plan.root, job)
+        self.state = ResumeState(plan.root, job, inputs)
         self.tracker = Tracker(plan, job)
         self.sampler = Sampler(self.tracker.sample if self.tracker.on else None)
         file = plan.root / job.log.with_name("runtime.jsonl")

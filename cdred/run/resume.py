@@ -17,10 +17,12 @@ FOLDER = Path(".cdred/state")
 
 class ResumeState:
     """The resume state of one job. It stands outside of the artifact, which DVC deletes
-    before it runs a job again, and is named by the digest, so that only the same job finds it."""
+    before it runs a job again, and is named by the digest, so that only the same job finds it.
 
-    def __init__(self, root: Path, job: Job) -> None:
-        self.job, self.directory = job, root / FOLDER / job.digest
+    `inputs`: the hashes of the manifests of what the job reads, which its digest does not hold."""
+
+    def __init__(self, root: Path, job: Job, inputs: dict[str, str]) -> None:
+        self.job, self.inputs, self.directory = job, inputs, root / FOLDER / job.digest
         self.file = self.directory / "state.pt"
 
     def load(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -49,6 +51,12 @@ class ResumeState:
                 f"{self.file}: the state of another job (digest {digest[:12]}, not "
                 f"{self.job.digest[:12]}); move it away to start over"
             )
+        for path, found in self.inputs.items():
+            if saved.get("inputs", self.inputs).get(path) != found:
+                raise CdredError(
+                    f"{self.file}: the state of a job that read another {path}, which was made "
+                    f"again since; move it away to start over"
+                )
         return values, origin
 
     def save(self, values: dict[str, Any], origin: dict[str, Any]) -> None:
@@ -61,7 +69,8 @@ class ResumeState:
             content = json.dumps({"artifact": self.job.path.as_posix()}) + "\n"
             documents.replace(note, content.encode(), note.with_suffix(".partial"))
         buffer = io.BytesIO()  # torch hides the reason when a file cannot be written
-        torch.save({"digest": self.job.digest, "values": values, "origin": origin}, buffer)
+        saved = {"digest": self.job.digest, "inputs": self.inputs}
+        torch.save(saved | {"values": values, "origin": origin}, buffer)
         aside = self.file.with_suffix(".partial")
         try:
             documents.replace(self.file, buffer.getbuffer(), aside, durable=True)

@@ -45,19 +45,20 @@ def run(plan: Plan, job: Job) -> None:
     artifact.check_code(plan, job)
     ownership.check_target(plan.root, job.path)
     with exclusive(plan.root, job.path):
-        for source in job.inputs:
-            artifact.check_input(plan, source)
+        inputs = {
+            source.path.as_posix(): artifact.check_input(plan, source) for source in job.inputs
+        }
         if artifact.is_intact(plan, job):
-            ResumeState(plan.root, job).remove()
+            ResumeState(plan.root, job, inputs).remove()
             logger.info(f"{job.path}: up to date; to make it again, remove it first")
             return
-        _run(plan, job)
+        _run(plan, job, inputs)
 
 
-def _run(plan: Plan, job: Job) -> None:
+def _run(plan: Plan, job: Job, inputs: dict[str, str]) -> None:
     target = plan.root / job.path
     aside = artifact.make_aside(target)
-    monitor = JobMonitor(plan, job)
+    monitor = JobMonitor(plan, job, inputs)
     try:
         WORK[job.stage](plan, job, aside, monitor)
         artifact.check_loaded(plan, job)
@@ -68,7 +69,7 @@ def _run(plan: Plan, job: Job) -> None:
             "machine": ", then ".join(monitor.machines),
             "threads": plan.config.compute.threads,
         }
-        artifact.complete(plan, job, aside, circumstances)
+        artifact.complete(job, aside, inputs, circumstances)
         artifact.put_in_place(plan.root, job.path, aside)
     except BaseException as exc:
         monitor.failed(exc)

@@ -1,4 +1,4 @@
-"""Locks that end with their process: one writer of an artifact, one Snakemake in a checkout."""
+"""Locks that end with their process: one writer of an artifact, one engine in a checkout."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ from cdred import documents
 from cdred.errors import CdredError
 
 FOLDER = Path(".cdred/locks")
+IN_USE = (
+    "another Snakemake or `dvc repro` runs in this checkout; wait for it, or stop it and run this "
+    "again"
+)
+LOOK = 1.0  # seconds: those who look whether a lock is held have it for a moment
 
 
 class Holder(documents.Document):
@@ -36,7 +41,7 @@ def exclusive(root: Path, artifact: Path) -> Iterator[None]:
     file = _lock_file(root, artifact)
     file.parent.mkdir(parents=True, exist_ok=True)
     holder = file.with_suffix(".json")
-    lock = FileLock(file, blocking=False)
+    lock = FileLock(file, timeout=LOOK)
     try:
         lock.acquire()
     except Timeout:
@@ -79,8 +84,8 @@ def is_held(root: Path, artifact: Path) -> bool:
 
 @contextlib.contextmanager
 def hold_checkout(root: Path = Path(), wait: float = 0) -> Iterator[bool]:
-    """Let no other Snakemake run jobs in this checkout meanwhile; a killed process lets go by
-    itself. Yields whether it is ours: not if another still has it after `wait` seconds.
+    """Let no other engine run jobs in this checkout meanwhile; a killed process lets go by itself.
+    Yields whether it is ours: not if another still has it after `wait` seconds.
 
     Snakemake's own lock stays when it is killed (profiles switch it off); without any, a second one
     would clean up after the jobs that it was refused.
@@ -103,4 +108,9 @@ def _try_lock(handle: IO[str]) -> bool:
 
 
 def _lock_file(root: Path, artifact: Path) -> Path:
+    """The lock of an artifact: in the checkout, or beside an artifact that lies outside of it by a
+    link, where other checkouts may make the same."""
+    place = (root / artifact).parent.resolve()
+    if not place.is_relative_to(root.resolve()):
+        return place / f".{artifact.name}.lock"
     return root / FOLDER / (artifact.as_posix().replace("/", "__") + ".lock")

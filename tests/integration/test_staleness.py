@@ -64,6 +64,19 @@ def test_a_new_method(mine: Sandbox) -> None:
     assert mine.agreed() == FROM_AGENT
 
 
+@pytest.mark.parametrize("engine", ["snakemake", "dvc"])
+def test_an_input_that_another_machine_made_again(engine: str, mine: Sandbox) -> None:
+    """Of the same digest, and perhaps of other bytes."""
+    mine.edit(f"{AGENT}/manifest.json", '"machine": "', '"machine": "another ')
+    assert mine.agreed() == {OF_AGENT, REPORT}
+    assert f"{AGENT} was made again" in mine.run("cdred", "status")
+    shutil.move(mine.root / AGENT, mine.root / "aside")  # what it was made from may be gone
+    assert mine.stale()["cdred"] == {AGENT}
+    shutil.move(mine.root / "aside", mine.root / AGENT)
+    mine.make(engine)
+    assert mine.agreed() == NONE
+
+
 def test_a_change_of_a_method_of_ones_own(mine: Sandbox) -> None:
     """Modules beside params.yaml, one of them loaded by its name alone."""
     for file in (CHECKOUT / "examples").glob("discriminator*.py"):

@@ -20,7 +20,7 @@ from cdred.report import catalogue
 from cdred.system import cluster
 from cdred.system import container as containers
 from cdred.system import machine
-from cdred.system.locks import hold_checkout
+from cdred.system.locks import IN_USE, hold_checkout
 
 if config:
     refuse(
@@ -99,9 +99,7 @@ def deliver():
 
 onstart:
     if workflow.is_main_process and not HELD.enter_context(hold_checkout(wait=2)):
-        refuse(
-            "another Snakemake runs in this checkout; wait for it, or stop it and run this again"
-        )
+        refuse(IN_USE)
     if on_cluster():
         try:
             name = workflow.executor_plugin.name
