@@ -9,10 +9,11 @@ from torch import Tensor
 
 
 def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], expert: Tensor, behaviour: Tensor, weights: Tensor
-) -> Tensor:
-    """Mean of (|d critic / dx| - 1)^2 at points drawn between expert and behavioural samples, each
-    step weighted, divided by H.
+    critic: Callable[[Tensor], Tensor], expert: Tensor, behaviour: Tensor, weights: Tensor,
+    slope: float = 1.0,
+) -> Tensor:  # fmt: skip
+    """Mean of (|d critic / dx| - slope)^2 at points drawn between expert and behavioural samples,
+    each step weighted, divided by H.
 
     expert, behaviour (H, N, D); weights (H,); `critic` maps (H, N, D) to (members, H, N, 1), and
     the mean is over its members too.
@@ -23,5 +24,5 @@ def gradient_penalty(
         torch.autograd.grad(member.sum(), between, create_graph=True)[0]
         for member in critic(between)
     ]
-    per_step = torch.stack([(g.norm(dim=-1) - 1).square().mean(1) for g in slopes]).mean(0)
+    per_step = torch.stack([(g.norm(dim=-1) - slope).square().mean(1) for g in slopes]).mean(0)
     return per_step @ weights / len(weights)

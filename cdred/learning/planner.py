@@ -63,9 +63,9 @@ class Planner:
         z = z[:, None].expand(-1, s.plan_samples, -1)
         with matrix_precision(s, z.device):
             prior = self.policy_actions(z[:, : s.plan_policy_samples])
-            values = self.value(z[:, : s.plan_policy_samples], prior, discount)
+            imagined = self.imagine(z[:, : s.plan_policy_samples], prior, discount)
             for _ in range(self.iterations):
-                mean, std, elites, score = self.improve(z, prior, values, mean, std, discount)
+                mean, std, elites, score = self.improve(z, prior, imagined, mean, std, discount)
         chosen = torch.multinomial(score, 1)[:, 0]
         action = elites[torch.arange(count, device=z.device), chosen, 0]
         if explore:
@@ -73,21 +73,24 @@ class Planner:
         return mean, action.clamp(-1, 1)
 
     def improve(
-        self, z: Tensor, prior: Tensor, values: Tensor, mean: Tensor, std: Tensor, discount: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """One iteration: from z (N, S, L), the policy's actions (N, P, H, A) with their values
-        (N, P), and the distribution of actions (N, H, A) a better distribution, its elites
-        (N, E, H, A) and their weights."""
+        self, z: Tensor, prior: Tensor, imagined: tuple[Tensor, Tensor], mean: Tensor, std: Tensor,
+        discount: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:  # fmt: skip
+        """One iteration: from z (N, S, L), the policy's actions (N, P, H, A) with what is imagined
+        of them, and the distribution of actions (N, H, A) a better distribution, its elites
+        (N, E, H, A) and their weights. All are valued by the same Q functions."""
         s = self.s
-        drawn = s.plan_samples - s.plan_policy_samples
-        noise = torch.randn(z.shape[0], drawn, *mean.shape[1:], device=z.device)
+        count = s.plan_samples - s.plan_policy_samples
+        noise = torch.randn(z.shape[0], count, *mean.shape[1:], device=z.device)
         gaussian = (mean[:, None] + std[:, None] * noise).clamp(-1, 1)
         actions = torch.cat([prior, gaussian], 1)  # (N, S, H, A)
-        value = torch.cat(
-            [values, self.value(z[:, s.plan_policy_samples :], gaussian, discount)], 1
-        )
-        # A value that is not a number must never win: real values are mostly negative.
-        value = value.nan_to_num(nan=-torch.inf, posinf=-torch.inf)
+        drawn = self.imagine(z[:, s.plan_policy_samples :], gaussian, discount)
+        rewards, ends = (torch.cat(both, 1) for both in zip(imagined, drawn, strict=True))
+        value = rewards + discount**s.horizon * self.end_value(ends)
+        # A value that is not a number must never win: real values are mostly negative. Finite, so
+        # that where none is a number the weights are: the training's own check says what is wrong.
+        worst = torch.finfo(value.dtype).min
+        value = value.nan_to_num(nan=worst, posinf=worst, neginf=worst)
         best, index = value.topk(s.plan_elites, dim=1)
         elites = actions.gather(1, index[..., None, None].expand(-1, -1, *actions.shape[2:]))
         score = (s.plan_temperature * (best - best[:, :1])).softmax(1)
@@ -104,8 +107,9 @@ class Planner:
             z = self.model.next(z, actions[-1])
         return torch.stack(actions, 2)
 
-    def value(self, z: Tensor, actions: Tensor, discount: Tensor) -> Tensor:
-        """Discounted model rewards over the horizon, then Q, of actions (N, S, H, A): (N, S)."""
+    def imagine(self, z: Tensor, actions: Tensor, discount: Tensor) -> tuple[Tensor, Tensor]:
+        """The discounted rewards (N, S) of actions (N, S, H, A) in the model, and where they end,
+        (N, S, L)."""
         total, factor = torch.zeros(z.shape[:2], device=z.device), torch.ones_like(discount)
         for step in range(self.s.horizon):
             action = actions[:, :, step]
@@ -117,8 +121,12 @@ class Planner:
                 raise CdredError(f"{name}: a reward of shape {(*reward.shape,)}, expected {shape}")
             total, z = total + factor * reward[..., 0], z_next
             factor = factor * discount
+        return total, z
+
+    def end_value(self, z: Tensor) -> Tensor:
+        """The mean (N, S) of two Q functions, drawn anew in each call, where plans end."""
         action, entropy = self.model.policy.sample(z)
         value = self.model.q_pair(z, action).mean(0)
         if self.reward_model.inverse:
             value = value + self.s.entropy_coef * entropy
-        return total + factor * value[..., 0]
+        return value[..., 0]

@@ -89,10 +89,14 @@ class Trainer:
             self._restore(saved)
         while self.step < self.s.steps:
             self.step += 1
-            self.advance()
             last = self.step == self.s.steps
-            if last or self.step % self.s.eval_every == 0:
-                self._add_to_curve()
+            try:
+                self.advance()
+                if last or self.step % self.s.eval_every == 0:
+                    self._add_to_curve()
+            except Exception:
+                self.log.check(self.updates)  # planners and simulators fail at what is no number
+                raise
             self.monitor.progress(self.step, self.highlights)
             self.monitor.save_state(self._state, final=last)
         if not self.updates:

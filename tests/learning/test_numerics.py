@@ -343,3 +343,17 @@ def test_mppi_never_prefers_a_value_that_is_not_a_number() -> None:
 
     actions = known_planner(reward).plan(torch.zeros(8, 2), explore=False)
     assert (actions[:, 0] > 0).all()
+    nowhere = known_planner(lambda z, a: torch.full_like(a[..., :1], torch.nan))
+    assert nowhere.plan(torch.zeros(8, 2), explore=False).abs().max() <= 1
+
+
+def test_all_plans_of_an_iteration_are_valued_by_the_same_q(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The policy's as well: what two Q drawn are larger than others cancels out."""
+
+    def drawn(self: KnownWorld, z: torch.Tensor, action: torch.Tensor) -> torch.Tensor:
+        return 1000 * torch.randn(()) * torch.ones(2, *z.shape[:-1], 1)
+
+    monkeypatch.setattr(KnownWorld, "q_pair", drawn)
+    test_mppi_finds_a_known_optimum()

@@ -153,6 +153,13 @@ def test_a_loss_that_is_not_a_number_stops_the_run_by_name() -> None:
         train("bc", learning_rate=1e12, steps=50)
 
 
+@pytest.mark.parametrize("planning", [False, True])
+def test_a_training_that_diverges_is_told_by_its_loss_not_by_the_simulator(planning: bool) -> None:
+    plans = {"mpc": True, "plan_samples": 8, "plan_elites": 4, "plan_policy_samples": 2}
+    with pytest.raises(FloatingPointError, match=r"loss is \S+ at update"):
+        train("cdred", learning_rate=1e12, **(plans if planning else {}))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -85,6 +85,17 @@ def test_hype_matches_moments_and_its_reward_is_the_witness() -> None:
     np.testing.assert_allclose(reward[..., 0], f, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("method", "slope"), [("gail", 1.0), ("hype", 0.4)])
+def test_the_penalty_draws_to_the_published_slope(
+    method: str, slope: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, x, batch = made(method, gradient_penalty=10.0)
+    share = slope / x.shape[-1] ** 0.5
+    monkeypatch.setattr(model, "logits", lambda x: share * x.sum(-1, keepdim=True))
+    *_, metrics = model.loss(torch.zeros(2, 8, 16), batch.action, batch, WEIGHTS)
+    assert metrics["discriminator_gradient_penalty"].item() == pytest.approx(0, abs=1e-10)
+
+
 @pytest.mark.parametrize("form", ["positive", "bounded"])
 def test_sail_weighs_the_adversary_by_the_support(form: str) -> None:
     model, x, batch = made("sail", gradient_penalty=0.0, reward_form=form, support_sigma=0.7)

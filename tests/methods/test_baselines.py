@@ -151,7 +151,8 @@ def test_iqmpc_ends_its_plans_with_the_mean_of_two_q(monkeypatch: pytest.MonkeyP
     s = tiny("iqmpc", num_q=2, iq_alpha=0.3, entropy_coef=0.2, horizon=3)
     z, actions = torch.rand(2, 4, 16), torch.rand(2, 4, 3, 2) * 2 - 1
     planner = Planner(model, reward_model, s, GAMMA, 2)
-    found = planner.value(z, actions, torch.tensor(GAMMA)).detach()
+    rewards, ends = planner.imagine(z, actions, torch.tensor(GAMMA))
+    found = (rewards + GAMMA**3 * planner.end_value(ends)).detach()
     at, expected = z.flatten(0, 1), np.zeros(8)
     for t in range(3):
         action = actions[:, :, t].flatten(0, 1)

@@ -34,6 +34,7 @@ class Adversary(RewardModel):
     mean: Tensor  # of observations, (S,)
     std: Tensor
     penalty: Tensor
+    slope = 1.0  # to which the penalty draws f's gradient
 
     def __init__(self, s: DiscriminatorSettings, obs_shape: Sequence[int], action_dim: int) -> None:
         super().__init__()
@@ -89,7 +90,7 @@ class Adversary(RewardModel):
         }
         if self.penalised:
             steepness = gradient_penalty(
-                lambda x: self.logits(x)[None], x[:, :half], x[:, half:], weights
+                lambda x: self.logits(x)[None], x[:, :half], x[:, half:], weights, self.slope
             )
             loss = loss + self.penalty * steepness
             metrics["discriminator_gradient_penalty"] = steepness.detach()

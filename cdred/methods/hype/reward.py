@@ -2,11 +2,11 @@
 
 The reward f is the witness of the difference of both streams' moments, with a gradient penalty,
 
-    L = E_behaviour[f] - E_expert[f] + penalty * E[(|grad f| - 1)^2],
+    L = E_behaviour[f] - E_expert[f] + penalty * E[(|grad f| - 0.4)^2],
 
-and the actor-critic learns from a mixture of the expert's and its own data, all of whose rewards
-are those of the present f. No episode starts from a demonstration: that is FILTER's (arXiv
-2303.14623).
+with the slope of the authors' code (github.com/jren03/garage). The actor-critic learns from a
+mixture of the expert's and its own data, all of whose rewards are those of the present f. No
+episode starts from a demonstration: that is FILTER's (arXiv 2303.14623).
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from cdred.methods.gail.reward import Adversary
 
 class MomentMatching(Adversary):
     """The witness of an integral probability metric as reward: R = f."""
+
+    slope = 0.4
 
     def reward(self, x: Tensor) -> Tensor:
         return self.logits(x)
