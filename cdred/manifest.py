@@ -120,7 +120,7 @@ def read(directory: Path) -> dict[str, Any] | None:
 
 
 def missing_files(directory: Path, content: dict[str, Any]) -> list[str]:
-    """Which of the files of manifest `content` are not in the directory."""
+    """The files of manifest `content` that are not in the directory."""
     return [name for name in content["files"] if not (directory / name).is_file()]
 
 

@@ -101,7 +101,7 @@ def dump_yaml(data: Any, width: int = 80) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes by YAML 1.1, but quotes the text that 1.2 takes for something else, such as 1e3."""
+    """A writer of YAML 1.1 that quotes the text which 1.2 takes for something else, such as 1e3."""
 
 
 def _quoted_where_needed(dumper: _Dumper, text: str) -> yaml.ScalarNode:

@@ -31,7 +31,7 @@ class Table(BaseModel):
 
 
 class Experiment(Table):
-    """Which jobs are asked for: tasks x runs x seeds."""
+    """The jobs that are asked for: tasks x runs x seeds."""
 
     name: str = Field(description="that of its report, reports/NAME")
     tasks: list[str] = Field(description="as `cdred tasks` lists them, or module:function")
@@ -207,7 +207,7 @@ class Acceptance(Table):
 
 
 class Compute(Table):
-    """Where and how fast, never what: none of it is part of a job's identity."""
+    """The circumstances of jobs, where and how fast: none of it is part of their identity."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where jobs compute; auto: on a GPU if there is one"

@@ -24,7 +24,7 @@ ROUNDS = 10  # how often an expert may try for as many episodes as are asked for
 
 @dataclass(frozen=True)
 class Selection:
-    """How many episodes, in which observation mode, from which seed; `only` those that succeed, in
+    """The number of episodes, their observation mode and first seed; `only` those that succeed, in
     their last state or in any (`successful_once`), or with a return of at least `min_return`."""
 
     episodes: int

@@ -151,7 +151,7 @@ def _rounded(value: float | str) -> float | str:
 
 
 def _failures(evaluation: Results) -> str:
-    """How many episodes failed, or the worst one where the suite does not know success."""
+    """The number of failed episodes, or the worst one where the suite does not know success."""
     known = evaluation.successes
     if known:
         return f"it fails in {known.count(False)} of {len(known)}"

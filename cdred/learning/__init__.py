@@ -1,0 +1,1 @@
+"""The learner: networks, replay, updates, planning and training, whatever the method."""

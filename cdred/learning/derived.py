@@ -36,9 +36,9 @@ def total_updates(s: WorldModelSettings) -> int:
 
 
 def execution(s: WorldModelSettings, device: str = "cpu") -> Execution:
-    """How a training executes its updates and plans on a type of device. If the settings leave it
-    open: compiled where a training is long enough for that to pay, on CUDA captured, which brings
-    most of it there."""
+    """The way in which a training executes updates and plans on a type of device. If the settings
+    leave it open: compiled where a training is long enough for that to pay, on CUDA captured, which
+    brings most of it there."""
     if s.compile == "auto":
         long = total_updates(s) >= WORTH_COMPILING
         return "compiled" if long and device != "cuda" else "captured"
@@ -48,7 +48,7 @@ def execution(s: WorldModelSettings, device: str = "cpu") -> Execution:
 def acts_by(
     method: Method, s: Settings, explore: bool = False
 ) -> Literal["plan", "sample", "mean"]:
-    """How an agent acts: by a plan, or by a sample or the mean of its policy."""
+    """The way in which an agent acts: by a plan, or by a sample or the mean of its policy."""
     # Only methods with a world model have these two.
     always, evaluated = getattr(s, "mpc", False), getattr(s, "eval_policy", "mean")
     if method.plans and (always or (evaluated == "plan" and not explore)):

@@ -1,4 +1,4 @@
-"""How methods are presented by the report, the published cards and the tools.
+"""The presentation of methods by the report, the published cards and the tools.
 
 Apart from what methods compute: a label or a figure makes reports stale, and nothing else.
 """
@@ -52,7 +52,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Display:
-    """How the report, the published cards and the tools present a method."""
+    """The presentation of a method by the report, the published cards and the tools."""
 
     label: str
     summary: str  # completes "An agent for this task: ..."

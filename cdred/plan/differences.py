@@ -1,4 +1,4 @@
-"""Why an artifact is not up to date, and in what two artifacts differ, from their manifests."""
+"""The reasons why an artifact is not up to date, and the differences of two, by manifests."""
 
 from __future__ import annotations
 

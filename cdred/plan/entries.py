@@ -1,4 +1,4 @@
-"""Where the code of each stage begins: the modules from whose imports a job's code is found.
+"""The beginnings of each stage's code: the modules from whose imports a job's code is found.
 
 The one table to change when a stage's work moves to another module, or when it loads a module by a
 name that no import statement holds.

@@ -1,4 +1,4 @@
-"""Which files in an artifact's place this tool wrote: only its own remains may be replaced.
+"""The files in an artifact's place that this tool wrote: only its own remains may be replaced.
 
 Before an artifact is put in its place, the names of its files are noted in `.cdred/owned/`. So an
 artifact that lost its manifest, by a kill, an engine or a full disk, is still known as ours.

@@ -164,7 +164,7 @@ class Progress:
             self._print(self._line(running))
 
     def _share(self, job: Job, event: dict[str, Any]) -> float:
-        """How much of a job is done, of 1: by its steps where it tells them."""
+        """The share of a job that is done, of 1: by its steps where it tells them."""
         if training := self.plan.training(job):
             return float((event.get("step") or 0.0) / training.settings.steps)
         since = calendar.timegm(time.strptime(event["time"], "%Y-%m-%dT%H:%M:%SZ"))
@@ -251,7 +251,7 @@ def _score(row: dict[str, str]) -> str:
 
 
 def failed(episodes: list[dict[str, str]], expert: str) -> str:
-    """How many episodes of an agent failed, given its expert's score, which may be unknown."""
+    """The number of an agent's failed episodes, by its expert's score, which may be unknown."""
     rule = _failure_rule(episodes[0], expert)
     if rule is None:
         return "unknown"

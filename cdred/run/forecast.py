@@ -1,4 +1,4 @@
-"""How long the jobs of a plan will take on this machine: from rates measured here within seconds,
+"""The time that a plan's jobs will take on this machine: from rates measured here within seconds,
 and from the progress of those that run.
 
 A forecast is for a person who waits. Nothing that is computed depends on it.

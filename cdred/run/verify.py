@@ -168,7 +168,7 @@ def _demos(root: Path, path: str, m: dict[str, Any]) -> Played:
 
 
 def _device(m: dict[str, Any]) -> Any:
-    """Where an artifact is played again: on the CPU if it was made there."""
+    """The device on which an artifact is played again: the CPU if it was made there."""
     return select("cpu" if m["device"] == "cpu" else "auto", machine.take_gpu)
 
 

@@ -1,4 +1,4 @@
-"""Where and when an experiment was made, for those who read of it: commit, machine, time."""
+"""The circumstances of an experiment, for those who read of it: commit, machine, time."""
 
 from __future__ import annotations
 

@@ -178,7 +178,7 @@ class Delivery:
         return self._experiments[name]
 
     def _artifacts(self) -> str | None:
-        """Where films and reports are kept; a server decides itself."""
+        """The address at which films and reports are kept; a server decides itself."""
         if os.environ.get(SERVER):
             return None
         return (self.root / "mlruns").resolve().as_uri()
@@ -233,7 +233,7 @@ def _sent(file: Path) -> dict[str, Any]:
 
 
 class _Sent(documents.Document):
-    """How far a spool is delivered."""
+    """The part of a spool that is delivered."""
 
     run_id: str | None
     offset: Annotated[int, Field(ge=0, lt=2**53)]

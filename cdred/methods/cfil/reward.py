@@ -66,7 +66,7 @@ class CoupledFlow(RewardModel):
 
     @staticmethod
     def squash(log_ratio: Tensor) -> Tensor:
-        """Keeps exp(l) and rewards in bounds, as published."""
+        """A bounded log ratio: exp of it and rewards stay in bounds, as published."""
         return 6 * torch.tanh(log_ratio / 15)
 
     def forward(self, obs: Tensor, action: Tensor) -> Tensor:

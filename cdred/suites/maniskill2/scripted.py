@@ -37,7 +37,7 @@ def policy(task: Task) -> Any:
 
 
 class PickCube:
-    """Grasps the cube from above and carries it to the goal."""
+    """A gripper that grasps the cube from above and carries it to the goal."""
 
     def get_action(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Action (4,) in [-1, 1]: the tool's way in the tool's frame, and the gripper."""
@@ -47,7 +47,7 @@ class PickCube:
         return np.append(np.clip(way / REACH, -1, 1), gripper)
 
     def places(self, rest: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Where the cube is and where it shall be, (3,) each, in m."""
+        """The places of the cube and of its goal, (3,) each, in m."""
         return rest[6:9], rest[0:3]
 
     def move(
@@ -68,7 +68,7 @@ class PickCube:
 
 
 class LiftCube(PickCube):
-    """Grasps the cube and lifts it above 0.22 m."""
+    """A gripper that grasps the cube and lifts it above 0.22 m."""
 
     def places(self, rest: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         return rest[0:3], np.array([*rest[0:2], 0.25])
