@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import sys
 import time
 from pathlib import Path
@@ -71,6 +72,8 @@ class Delivery:
         logging.getLogger("alembic").setLevel(logging.ERROR)
         self.root = root
         _ask_database(tracking_uri(root))
+        if not os.environ.get(SERVER):
+            _follow_checkout(root)
         self.client = MlflowClient(tracking_uri(root))
         self._experiments: dict[str, str] = {}
 
@@ -179,9 +182,7 @@ class Delivery:
 
     def _artifacts(self) -> str | None:
         """The address at which films and reports are kept; a server decides itself."""
-        if os.environ.get(SERVER):
-            return None
-        return (self.root / "mlruns").resolve().as_uri()
+        return None if os.environ.get(SERVER) else _files_of(self.root)
 
     def _find(self, experiment: str, key: str) -> str | None:
         runs = self._keyed(experiment, key)
@@ -208,6 +209,35 @@ class Delivery:
             if file.name in SHOWN and any(file.is_relative_to(place) for place in places):
                 with contextlib.suppress(Exception):
                     self.client.log_artifact(run_id, str(file))
+
+
+def _files_of(root: Path) -> str:
+    return (root / "mlruns").resolve().as_uri()
+
+
+def _follow_checkout(root: Path) -> None:
+    """Let the files of a checkout's own database lie in this checkout. MLflow keeps their absolute
+    places, and no call of its client changes them; but a checkout is moved, or copied."""
+    here = _files_of(root)
+    if not (root / "mlflow.db").exists():
+        return
+    with (
+        contextlib.suppress(sqlite3.Error),  # of another MLflow's scheme, or in use
+        contextlib.closing(sqlite3.connect(root / "mlflow.db", timeout=10)) as database,
+        database,
+    ):
+        places = "SELECT DISTINCT artifact_location FROM experiments"
+        for (place,) in database.execute(f"{places} WHERE artifact_location LIKE 'file:%/mlruns'"):
+            if place != here:
+                database.execute(
+                    "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) "
+                    "WHERE substr(artifact_uri, 1, ?) = ?",
+                    (here, len(place) + 1, len(place) + 1, f"{place}/"),
+                )
+                database.execute(
+                    "UPDATE experiments SET artifact_location = ? WHERE artifact_location = ?",
+                    (here, place),
+                )
 
 
 def _ask_database(uri: str) -> None:

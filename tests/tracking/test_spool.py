@@ -16,6 +16,7 @@ from support.project import Project
 from support.servers import ALONE, QUIET, free_port, wait_until
 
 from cdred.report.svg import COLOURS
+from cdred.tracking.delivery import Delivery
 
 TASK = "cartpole-balance"
 EXPERT = f"artifacts/experts/{TASK}/expert"
@@ -214,3 +215,24 @@ def test_a_spool_that_cannot_be_written_costs_a_line_in_the_log(tracked: Project
         spool.with_name("aside").rename(spool)
     assert done.returncode == 0
     assert done.stderr.count("tracking stopped, the job goes on") == 1
+
+
+def test_the_files_of_a_checkout_that_was_moved_lie_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MLflow keeps absolute places."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    before, after = tmp_path / "before", tmp_path / "after"
+    before.mkdir()
+    delivery = Delivery(before)
+    experiment = delivery.experiment("toy")
+    run = delivery.client.create_run(experiment).info.run_id
+    before.rename(after)
+    client = Delivery(after).client
+    place = (after / "mlruns").as_uri()
+    assert client.get_experiment(experiment).artifact_location == place
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    client.log_artifact(run, str(tmp_path / "film.mp4"))
+    assert client.get_run(run).info.artifact_uri == f"{place}/{run}/artifacts"
+    assert (after / "mlruns" / run / "artifacts/film.mp4").read_bytes() == b"film"
+    assert not before.exists()
