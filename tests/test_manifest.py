@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -138,3 +140,19 @@ def test_what_file_browsers_leave_is_no_part_of_an_artifact(name: str, tmp_path:
         manifest.verify(tmp_path, "cdred expert")
     (tmp_path / "data/visible").write_text("x")
     assert "data/visible" in manifest.hash_tree(tmp_path)
+
+
+def test_a_manifest_that_may_not_be_read_is_not_one_that_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another user's artifact would be made again over it."""
+    assert manifest.read(tmp_path) is None
+    (tmp_path / manifest.NAME).write_text("{}")
+    assert manifest.read(tmp_path) is None
+
+    def refuse(*args: object) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(CdredError, match=r"manifest.json: cannot be read: Permission denied"):
+        manifest.read(tmp_path)

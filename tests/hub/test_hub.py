@@ -185,6 +185,11 @@ def test_a_dry_run_needs_neither_a_namespace_nor_a_token(client: Client, tmp_pat
     assert f"https://huggingface.co/datasets/{DEMOS.replace('lab', 'NAMESPACE')}" in card
     assert "None/" not in card
     assert not client.hub.requests
+    # What an interrupted one leaves beside it stands in nobody's way.
+    leftover = f".{CDRED.removeprefix('lab/')}.partial"
+    (project.root / "published/NAMESPACE" / leftover).mkdir()
+    assert set(project.run("cdred", "publish", "--dry-run").splitlines()) == names
+    assert not (project.root / "published/NAMESPACE" / leftover).exists()
 
 
 def test_one_artifact_brings_what_it_was_made_from(client: Client) -> None:
