@@ -59,7 +59,7 @@ Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
 class UnreadableError(CdredError):
-    """What a file holds is not known: it is another user's, or its disk fails."""
+    """A file whose content is not known: it is another user's, or its disk fails."""
 
 
 def open_regular(path: Path) -> BufferedReader:

@@ -31,7 +31,7 @@ from cdred.plan.paths import command, dvc_name, log_path, output_path
 
 
 class Training(NamedTuple):
-    """What a job trains: a method by its settings, on a kind of observation."""
+    """The training of a job: of a method by its settings, on a kind of observation."""
 
     method: str
     settings: Settings
@@ -160,7 +160,7 @@ class Plan:
         return self._jobs[path]
 
     def training(self, job: Job) -> Training | None:
-        """What a job of this plan trains, if it does."""
+        """The training of a job of this plan; None of one that trains nothing."""
         if job.stage == "imitate":
             run = self.config.runs[job.entry]
             return Training(run.method, run.settings, self.config.demos[run.demos].obs)

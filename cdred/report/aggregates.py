@@ -63,7 +63,7 @@ def imitating(data: Data) -> list[Row]:
 
 
 def compared_with(data: Data) -> str:
-    """What imitating runs are compared with: the expert, or the demonstrations."""
+    """The standard of imitating runs: the expert, or the demonstrations."""
     return " or ".join(standard for standard, _ in _standards(data))
 
 
