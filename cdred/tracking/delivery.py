@@ -226,8 +226,11 @@ def _follow_checkout(root: Path) -> None:
         contextlib.closing(sqlite3.connect(root / "mlflow.db", timeout=10)) as database,
         database,
     ):
-        places = "SELECT DISTINCT artifact_location FROM experiments"
-        for (place,) in database.execute(f"{places} WHERE artifact_location LIKE 'file:%/mlruns'"):
+        known = database.execute(
+            "SELECT DISTINCT artifact_location FROM experiments "
+            "WHERE artifact_location LIKE 'file:%/mlruns'"
+        )
+        for (place,) in known.fetchall():
             if place != here:
                 database.execute(
                     "UPDATE runs SET artifact_uri = ? || substr(artifact_uri, ?) "
