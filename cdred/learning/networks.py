@@ -153,8 +153,9 @@ class EnsembleMLP(nn.Module):
     float32 whatever the precision inside.
 
     Blocks as in `mlp`, with dropout after the first Linear (TD-MPC2's Q functions).
-    `init`: "tdmpc2" (truncated normal 0.02, zero biases), or "torch" (nn.Linear's own uniform
-    initialisation, whose magnitude the random targets keep).
+    `init`: "tdmpc2" (truncated normal 0.02, zero biases), or "random_target" (as in the authors'
+    code: hidden layers orthogonal without bias, the last by nn.Linear's own uniform
+    initialisation, on whose magnitude the scale of their rewards depends).
     """
 
     def __init__(
@@ -176,7 +177,9 @@ class EnsembleMLP(nn.Module):
         for weight, bias in zip(self.weight, self.bias, strict=True):
             if self.init == "tdmpc2":
                 nn.init.trunc_normal_(weight, std=0.02)
-                bias.zero_()
+            elif weight is not self.weight[-1]:
+                for member in weight:
+                    nn.init.orthogonal_(member)
             else:
                 bound = weight.shape[1] ** -0.5
                 weight.uniform_(-bound, bound)

@@ -168,13 +168,27 @@ def test_soft_cross_entropy_matches_torch() -> None:
 
 
 def test_ensemble_is_its_members() -> None:
-    net = EnsembleMLP(4, 5, [16, 16], 3, "silu", init="torch")
+    net = EnsembleMLP(4, 5, [16, 16], 3, "silu", init="random_target")
     x = torch.randn(9, 5)
     expected = np.stack([forward(net, k, x.double().numpy()) for k in range(4)])
     found = net(x[None]).detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     chosen = net(x[None], torch.tensor([2, 0])).detach().numpy()
     np.testing.assert_allclose(chosen, found[[2, 0]], rtol=1e-5, atol=1e-6)
+
+
+def test_random_targets_begin_as_those_of_the_authors() -> None:
+    """Hidden layers orthogonal, without bias; the last within nn.Linear's bounds, with bias."""
+    net = EnsembleMLP(2, 24, [16, 32], 400, "mish", init="random_target")
+    for layer, smaller in ((0, 16), (1, 16)):
+        assert not net.bias[layer].any()
+        for weight in net.weight[layer]:
+            gram = weight.T @ weight if weight.shape[1] == smaller else weight @ weight.T
+            torch.testing.assert_close(gram, torch.eye(smaller), rtol=0, atol=1e-5)
+    assert not torch.equal(net.weight[0][0], net.weight[0][1])
+    for last in (net.weight[2], net.bias[2]):
+        assert 0.99 * 32**-0.5 < last.abs().max() <= 32**-0.5
+        assert abs(last.mean()) < 0.01
 
 
 def test_simnorm_is_tdmpc2s_up_to_the_order_of_features() -> None:

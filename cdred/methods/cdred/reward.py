@@ -49,7 +49,7 @@ class CoupledRND(RewardModel):
         joint = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
         self.targets = EnsembleMLP(
             s.num_targets, joint, [s.target_dim] * s.target_layers, s.rnd_dim, s.activation,
-            init="torch",
+            init="random_target",
         ).requires_grad_(False)  # fmt: skip
         self.predictors = EnsembleMLP(
             2, joint, [s.predictor_dim] * s.predictor_layers, s.rnd_dim, s.activation

@@ -43,7 +43,7 @@ class SupportWeighted(Adversary):
         inputs = (obs_shape[0] if self.observed else s.latent_dim) + action_dim
         hidden = [s.target_dim] * s.target_layers
         self.target = EnsembleMLP(
-            1, inputs, hidden, s.support_dim, s.activation, init="torch"
+            1, inputs, hidden, s.support_dim, s.activation, init="random_target"
         ).requires_grad_(False)
         hidden = [s.support_dim] * s.support_layers
         self.predictor = EnsembleMLP(1, inputs, hidden, s.support_dim, s.activation)
