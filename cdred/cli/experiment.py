@@ -112,10 +112,10 @@ def status(args: argparse.Namespace) -> None:
 def _cost(plan: Plan, jobs: list[Job]) -> str:
     """The time that jobs will take, as far as jobs like them ran in this checkout."""
     from cdred.tools import cost
-    from cdred.tools.expected import Expected
+    from cdred.tools.durations import Durations
 
-    expected = Expected(plan)
-    known = [seconds for job in jobs if (seconds := expected.seconds(job)) is not None]
+    durations = Durations(plan)
+    known = [seconds for job in jobs if (seconds := durations.seconds(job)) is not None]
     unknown = len(jobs) - len(known)
     measure = "`cdred demo` forecasts as it starts, `cdred bench` and `cdred cost` before"
     if not known:

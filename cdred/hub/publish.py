@@ -31,8 +31,8 @@ ATTEMPTS, WAIT = 4, 1.0  # of calls that the Hub client does not repeat itself; 
 
 
 @dataclass(frozen=True)
-class Publication:
-    """An artifact that becomes a repository, or was pulled from the repository `known`."""
+class Repository:
+    """The repository that an artifact becomes, or that it was pulled from (`known`)."""
 
     job: Job
     namespace: str
@@ -44,7 +44,8 @@ class Publication:
         return "dataset" if self.job.stage == "demos" else "model"
 
     @property
-    def repository(self) -> str:
+    def name(self) -> str:
+        """NAMESPACE/NAME."""
         if self.known is not None:
             return self.known
         seed = f"-seed-{self.job.seed}" if self.job.stage == "imitate" else ""
@@ -52,10 +53,10 @@ class Publication:
 
     @property
     def url(self) -> str:
-        return f"https://huggingface.co/{'datasets/' * (self.kind == 'dataset')}{self.repository}"
+        return f"https://huggingface.co/{'datasets/' * (self.kind == 'dataset')}{self.name}"
 
 
-def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Publication]:
+def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Repository]:
     """Choose what to publish for `artifacts` (default: all agents of the experiment): they and all
     that they were made from, inputs first. A dry run goes without a namespace.
 
@@ -79,20 +80,20 @@ def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Pub
         chosen = [by_path[path] for path in artifacts]
     needed = {job.path: job for one in chosen for job in _with_inputs(one)}
     return [
-        _named(Publication(job, namespace)) for job in needed.values() if _publishable(plan, job)
+        _named(Repository(job, namespace)) for job in needed.values() if _publishable(plan, job)
     ]
 
 
-def _named(one: Publication) -> Publication:
+def _named(one: Repository) -> Repository:
     """A publication whose name is one of the Hub, and so of a folder too. Raises CdredError."""
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils._validators import validate_repo_id
 
     try:
-        validate_repo_id(one.repository)
+        validate_repo_id(one.name)
     except HFValidationError:
         raise CdredError(
-            f"{one.repository}: not a name of the Hub, which has 96 characters at most: letters, "
+            f"{one.name}: not a name of the Hub, which has 96 characters at most: letters, "
             f"digits, and single '-', '_' or '.' between them; rename the entry in params.yaml"
         ) from None
     return one
@@ -112,7 +113,7 @@ def _publishable(plan: Plan, job: Job) -> bool:
     return job.stage != "demos" or plan.config.demos[job.entry].source != "hub"
 
 
-def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> list[Path]:
+def write(plan: Plan, chosen: list[Repository], release: str, out: Path) -> list[Path]:
     """Write each repository's files to its own complete folder, OUT/REPOSITORY.
 
     Raises CdredError before anything is written when an artifact is missing, stale or damaged.
@@ -120,7 +121,7 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     checked = [_checked(plan, one) for one in chosen]
     folders = []
     for one, (manifests, evaluation) in zip(chosen, checked, strict=True):
-        folder = out / one.repository
+        folder = out / one.name
         present = [file.name for file in folder.iterdir()] if folder.is_dir() else []
         if PUBLICATION not in present and not all(map(manifest.is_hidden, present)):
             raise CdredError(f"{folder}: not written by cdred publish; choose another --out")
@@ -134,7 +135,7 @@ def write(plan: Plan, chosen: list[Publication], release: str, out: Path) -> lis
     return folders
 
 
-def _checked(plan: Plan, one: Publication) -> tuple[Manifests, Job | None]:
+def _checked(plan: Plan, one: Repository) -> tuple[Manifests, Job | None]:
     """The manifests of an artifact's chain, all intact, and the job of its evaluation."""
     evaluation = None
     if one.kind == "model":
@@ -151,7 +152,7 @@ def _checked(plan: Plan, one: Publication) -> tuple[Manifests, Job | None]:
 
 
 def _write(
-    plan: Plan, one: Publication, manifests: Manifests, evaluation: Job | None,
+    plan: Plan, one: Repository, manifests: Manifests, evaluation: Job | None,
     release: str, folder: Path,
 ) -> None:  # fmt: skip
     source = plan.root / one.job.path
@@ -182,7 +183,7 @@ def _write(
     links = {relation: other.url for relation, other in _links(plan, one)}
     publication = {
         "format": 1, "cdred": __version__, "release": release, "kind": KINDS[one.job.stage],
-        "repository": one.repository, "experiment": plan.config.experiment.name,
+        "repository": one.name, "experiment": plan.config.experiment.name,
         "artifact": one.job.path.as_posix(), "task": one.job.task, "entry": one.job.entry,
         "seed": one.job.seed, "digest": one.job.digest,
         "command": f"snakemake --cores all {one.job.path / manifest.NAME}",
@@ -197,32 +198,30 @@ def _write(
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def _links(plan: Plan, one: Publication) -> Iterator[tuple[str, Publication]]:
+def _links(plan: Plan, one: Repository) -> Iterator[tuple[str, Repository]]:
     """The inputs of an artifact, and the artifacts of the experiment that were made from it:
     whether published or not, since a release must not depend on what else is published with it."""
     for source in list(_with_inputs(one.job))[:-1]:
-        if (other := _publication(plan, source, one.namespace)) is not None:
+        if (other := _repository(plan, source, one.namespace)) is not None:
             yield KINDS[source.stage], other
     for job in plan.jobs:
         if job.stage in KINDS and one.job in list(_with_inputs(job))[:-1]:
             seed = f" seed {job.seed}" * (job.stage == "imitate")
-            yield f"{KINDS[job.stage]} {job.entry}{seed}", Publication(job, one.namespace)
+            yield f"{KINDS[job.stage]} {job.entry}{seed}", Repository(job, one.namespace)
 
 
-def _publication(plan: Plan, job: Job, namespace: str) -> Publication | None:
-    """The publication of a job that is or will be on the Hub, if there is one."""
+def _repository(plan: Plan, job: Job, namespace: str) -> Repository | None:
+    """The repository of a job that is or will be on the Hub, if there is one."""
     tables: dict[str, dict[str, Any]] = {
         "expert": plan.config.experts, "demos": plan.config.demos, "imitate": {},
     }  # fmt: skip
     entry = tables[job.stage].get(job.entry)
     if entry is not None and entry.source == "hub":
-        return Publication(
-            job, namespace, entry.checkpoint if job.stage == "expert" else entry.path
-        )
-    return Publication(job, namespace) if _publishable(plan, job) else None
+        return Repository(job, namespace, entry.checkpoint if job.stage == "expert" else entry.path)
+    return Repository(job, namespace) if _publishable(plan, job) else None
 
 
-def upload(plan: Plan, chosen: list[Publication], folders: list[Path], release: str,
+def upload(plan: Plan, chosen: list[Repository], folders: list[Path], release: str,
            say: Callable[[str], None]) -> None:  # fmt: skip
     """Upload the folders: one commit and one tag each, nothing where that release is there already.
 
@@ -239,20 +238,20 @@ def upload(plan: Plan, chosen: list[Publication], folders: list[Path], release: 
     done: list[str] = []
     for one, folder, needed in zip(chosen, folders, missing, strict=True):
         if not needed:
-            say(f"unchanged   {one.repository} {release}: {one.url}")
+            say(f"unchanged   {one.name} {release}: {one.url}")
             continue
         try:
-            with one_line(one.repository, one.kind):
+            with one_line(one.name, one.kind):
                 _upload(api, one, folder, release, plan.config.hub.private)
         except CdredError as exc:
             before = f"; published before it: {', '.join(done)}" if done else ""
             raise CdredError(f"{exc}; the same command goes on{before}") from None
-        done.append(one.repository)
-        say(f"published   {one.repository} {release}: {one.url}")
+        done.append(one.name)
+        say(f"published   {one.name} {release}: {one.url}")
 
 
-def _upload(api: Any, one: Publication, folder: Path, release: str, private: bool) -> None:
-    name, kind = one.repository, one.kind
+def _upload(api: Any, one: Repository, folder: Path, release: str, private: bool) -> None:
+    name, kind = one.name, one.kind
     repeated(partial(api.create_repo, name, repo_type=kind, private=private, exist_ok=True))
     commit = repeated(
         partial(
@@ -264,39 +263,37 @@ def _upload(api: Any, one: Publication, folder: Path, release: str, private: boo
     repeated(partial(api.create_tag, name, repo_type=kind, tag=release, exist_ok=True, **revision))
 
 
-def _missing(api: Any, one: Publication, folder: Path, release: str) -> bool:
+def _missing(api: Any, one: Repository, folder: Path, release: str) -> bool:
     """Tell whether the release is to be made. Raises CdredError when another one has its name."""
     from huggingface_hub import errors, hf_hub_download
 
-    ask = partial(api.repo_info, one.repository, repo_type=one.kind, revision=release)
-    with one_line(one.repository, one.kind):
+    ask = partial(api.repo_info, one.name, repo_type=one.kind, revision=release)
+    with one_line(one.name, one.kind):
         try:
             commit = repeated(ask).sha
         except errors.RevisionNotFoundError:
             if not _has_others_contents(api, one):
                 return True
             raise CdredError(
-                f"{one.repository}: a {one.kind} of this name is there that cdred did not "
+                f"{one.name}: a {one.kind} of this name is there that cdred did not "
                 f"publish; rename it, or the entry in params.yaml"
             ) from None
         except errors.RepositoryNotFoundError:
             return True
         published = repeated(
-            partial(
-                hf_hub_download, one.repository, PUBLICATION, repo_type=one.kind, revision=commit
-            )
+            partial(hf_hub_download, one.name, PUBLICATION, repo_type=one.kind, revision=commit)
         )
     if Path(published).read_bytes() != (folder / PUBLICATION).read_bytes():
         raise CdredError(
-            f"{one.repository}: release {release} is there with other contents; name the new one "
+            f"{one.name}: release {release} is there with other contents; name the new one "
             f"by --release"
         )
     return False
 
 
-def _has_others_contents(api: Any, one: Publication) -> bool:
+def _has_others_contents(api: Any, one: Repository) -> bool:
     """Tell whether a repository has contents that cdred did not publish."""
-    files = repeated(partial(api.list_repo_files, one.repository, repo_type=one.kind))
+    files = repeated(partial(api.list_repo_files, one.name, repo_type=one.kind))
     return PUBLICATION not in files and bool(set(files) - {".gitattributes"})
 
 

@@ -179,10 +179,10 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def write(data: Data, out: Path) -> None:
     """Write a CSV file per table."""
     for name in TABLES:
-        write_csv(out / f"{name}.csv", getattr(data, name))
+        write_table(out / f"{name}.csv", getattr(data, name))
 
 
-def write_csv(file: Path, rows: list[Row]) -> None:
+def write_table(file: Path, rows: list[Row]) -> None:
     """Write rows as CSV; a column that only some rows have is empty in the others."""
     columns = list(dict.fromkeys(column for row in rows for column in row))
     with file.open("w", newline="", encoding="utf-8") as opened:

@@ -112,7 +112,7 @@ def _run(plan: Plan, todo: list[Job], cores: int) -> int:
             left = forecast.time_left(seconds, {}, (), cores)
             print(f"On {cores} cores, as measured here: {_minutes(left)}.")
             print(f"What the engine and the jobs print goes to {LOG}.\n", flush=True)
-            progress = Progress(plan, todo, seconds, cores, began)
+            progress = StatusLine(plan, todo, seconds, cores, began)
             while engine.poll() is None:
                 progress.show()
                 time.sleep(EVERY)
@@ -135,7 +135,7 @@ def _stopped(number: int, _: Any) -> None:
     raise SystemExit(128 + number)
 
 
-class Progress:
+class StatusLine:
     """One line: jobs done, those that run and how far they are, and the time left."""
 
     def __init__(

@@ -12,7 +12,7 @@ from typing import Any
 
 from cdred.learning.settings import WorldModelSettings
 from cdred.plan import Job, Plan, Training
-from cdred.tools.expected import Expected
+from cdred.tools.durations import Durations
 
 SECONDS = 0.7  # that a rate is measured for
 # Of a job: programs start, modules are imported, an artifact is hashed.
@@ -26,7 +26,7 @@ def measure(plan: Plan, jobs: Iterable[Job]) -> dict[Job, float]:
     """The seconds that each job will take: as jobs like it took here, else at rates that are
     measured now, on a core."""
     known: dict[Any, float] = {}
-    expected = Expected(plan)
+    durations = Durations(plan)
 
     def once(key: Any, rate: Callable[[], float]) -> float:
         if key not in known:
@@ -34,7 +34,7 @@ def measure(plan: Plan, jobs: Iterable[Job]) -> dict[Job, float]:
         return known[key]
 
     def seconds(job: Job) -> float:
-        before = expected.seconds(job)
+        before = durations.seconds(job)
         return before if before is not None else START + _work(plan, job, once)
 
     return {job: seconds(job) for job in jobs}

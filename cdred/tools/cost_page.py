@@ -29,12 +29,12 @@ COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
 def write(plan: Plan, job: Job) -> None:
     """Write cost.csv and cost.html beside the log of the report `job`. Raises OSError."""
     from cdred.report import page
-    from cdred.report.rows import write_csv
+    from cdred.report.rows import write_table
 
     folder = (plan.root / job.log).parent
     folder.mkdir(parents=True, exist_ok=True)
     table = rows(plan)
-    write_csv(folder / "cost.csv", table)
+    write_table(folder / "cost.csv", table)
     columns = [name for name in COLUMNS if any(row[name] is not None for row in table)]
     variables = {
         "name": plan.config.experiment.name,

@@ -15,7 +15,7 @@ from cdred.errors import CdredError
 from cdred.plan import Job, Plan
 from cdred.plan.description import describe
 from cdred.report import collect, figures, published, score_figures, training_figures
-from cdred.report.rows import Data, read_csv, write_csv
+from cdred.report.rows import Data, read_csv, write_table
 from cdred.report.svg import Panel
 from cdred.tools import circumstances, cost
 
@@ -65,7 +65,7 @@ def enter(plan: Plan, force: bool = False) -> Path:
     for table in TABLES:
         file, rows = folder / f"{table}.csv", getattr(data, table)
         if rows:
-            write_csv(file, rows)
+            write_table(file, rows)
         else:
             file.unlink(missing_ok=True)
     for old in folder.glob("*.svg"):

@@ -241,8 +241,8 @@ def test_forged_manifests_are_refused_or_change_nothing(agent: Repository) -> No
 )
 def test_a_repository_has_a_name_that_the_hub_takes(task: str, entry: str, valid: bool) -> None:
     job = Job("imitate", task, entry, 0, {}, (), (), {})
-    one = publish.Publication(job, "lab")
-    assert ":" not in one.repository
+    one = publish.Repository(job, "lab")
+    assert ":" not in one.name
     check: Callable[[], Any] = lambda: publish._named(one)  # noqa: E731
     if valid:
         check()

@@ -94,7 +94,7 @@ def test_an_expert_that_is_not_trained_is_on_its_way(
         "attempt": started, "seconds": 0.5, "peak_memory_mb": 100,
     }  # fmt: skip
     log.write_text(json.dumps(start) + "\n")
-    progress = demo.Progress(plan, [job], {job: 10.0}, 1, started)
+    progress = demo.StatusLine(plan, [job], {job: 10.0}, 1, started)
     progress.told = 0
     progress.show()
     assert f"0 of 1 jobs done; {demo._title(job)} " in capsys.readouterr().out

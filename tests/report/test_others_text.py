@@ -74,7 +74,7 @@ def test_latex_and_csv_hold_text_as_it_is(tmp_path: Path) -> None:
         r"a\_b 5\,\% \$ \& \# \{x\} \textbackslash{}y \textasciitilde{}\textasciicircum{}"
     )
     values = ["=cmd()", "+1", "-x", "@x", "\tx", "x", -1.5, None]
-    rows.write_csv(tmp_path / "a.csv", [{"x": value} for value in values])
+    rows.write_table(tmp_path / "a.csv", [{"x": value} for value in values])
     with (tmp_path / "a.csv").open(newline="") as file:
         cells = [row["x"] for row in csv.DictReader(file)]
     assert cells == ["'=cmd()", "'+1", "'-x", "'@x", "'\tx", "x", "-1.5", ""]

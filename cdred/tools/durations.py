@@ -25,7 +25,7 @@ IDLE = {
 }  # fmt: skip
 
 
-class Expected:
+class Durations:
     """The times of a plan's jobs."""
 
     def __init__(self, plan: Plan) -> None:
