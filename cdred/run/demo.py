@@ -15,7 +15,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from cdred.errors import CdredError, printable
 from cdred.plan import Job, Plan
 from cdred.run import forecast
 from cdred.tools import cost
+from cdred.tools.text_table import aligned
 
 LOG = Path("logs/demo.txt")
 NO_SUCCESS = "it does not succeed"
@@ -66,7 +67,7 @@ def run() -> int:
     print(
         f"The report, with films and curves: {report}/report.html",
         "Next, after `source .venv/bin/activate`:",
-        *_aligned(
+        *_columns(
             (f"cdred verify {report}", "check every hash and play every evaluation again"),
             ("cdred show", "these results with intervals, beside published ones"),
             *NEXT.get(plan.config.experiment.name, ()),
@@ -234,7 +235,7 @@ def _results(plan: Plan) -> Iterator[str]:
         share = f"{float(row['expert_share']):.1%}" if row["demos"] and row["expert_share"] else ""
         count = failed(own, expert[_agent(row)])
         lines.append((name, _score(row), share, count))
-    yield from _aligned(*lines, numbers=True)
+    yield from _columns(*lines, right=range(1, 4))
     seeds = {row["seeds"] for row in runs if row["demos"]}
     one = "One seed says little." if seeds == {"1"} else ""
     rules = dict.fromkeys(_failure_rule(row, expert[_agent(row)]) for row in runs)
@@ -270,12 +271,8 @@ def _failure_rule(row: dict[str, str], expert: str) -> str | None:
     return HALF if expert and float(expert) > 0 else None
 
 
-def _aligned(*lines: tuple[str, ...], numbers: bool = False) -> Iterator[str]:
-    """Lines of cells, in columns; all but the first are `numbers`, or words."""
-    wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for first, *rest in lines:
-        cells = map(str.rjust if numbers else str.ljust, rest, wide[1:])
-        yield "   ".join(["", first.ljust(wide[0]), *cells])[1:].rstrip()
+def _columns(*rows: tuple[str, ...], right: Container[int] = ()) -> list[str]:
+    return [f"  {line}" for line in aligned(rows, right, gap=3)]
 
 
 def _agent(row: dict[str, str]) -> tuple[str, str]:

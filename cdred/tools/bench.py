@@ -41,6 +41,7 @@ from cdred.learning.settings import WorldModelSettings
 from cdred.suites import Task
 from cdred.system import machine
 from cdred.tools.counted_work import CountedWork
+from cdred.tools.text_table import aligned
 
 METHOD = "cdred"  # is timed
 TASKS = {"paper": "cheetah-run", "small": "cup-catch"}  # whose sizes each preset is timed at
@@ -356,12 +357,7 @@ def table(results: dict[str, Any]) -> str:
                 "" if row["floor_ratio"] is None else f"{row['floor_ratio']:.2f}",
             )
         )  # fmt: skip
-    wide = [max(len(line[k]) for line in cells) for k in range(len(HEAD))]
-    lines += [
-        "  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip()
-        for line in cells
-    ]
-    return "\n".join(lines)
+    return "\n".join([*lines, *aligned(cells)])
 
 
 def write(results: dict[str, Any], path: Path) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import cdred
 from cdred.errors import CdredError
 from cdred.system import machine
+from cdred.tools.text_table import aligned
 
 HERE = Path(cdred.__file__).parent.parent
 WORKER = Path(__file__).with_name("bench_worker.py")
@@ -123,8 +124,4 @@ def table(rows: list[dict[str, Any]]) -> str:
         cells.append(
             (row["preset"], row["operation"], row["variant"], *numbers, f"{row['ratio']:.2f}")
         )
-    wide = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(line, wide, strict=True)).rstrip()
-        for line in cells
-    )
+    return "\n".join(aligned(cells))

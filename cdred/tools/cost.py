@@ -14,6 +14,7 @@ from cdred import documents
 from cdred.documents import Document
 from cdred.errors import CdredError
 from cdred.plan import Job, Plan
+from cdred.tools.text_table import aligned
 
 HEAD = ("artifact", "time", "attempts", "updates/s", "memory", "energy", "device", "host")
 LOG = "runtime.jsonl"  # beside the log of a job
@@ -128,8 +129,4 @@ def table(plan: Plan) -> str:
     lines = [HEAD, *rows(plan)]
     if not any(line[ENERGY] for line in lines[1:]):
         lines = [line[:ENERGY] + line[ENERGY + 1 :] for line in lines]
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    )
+    return "\n".join(aligned(lines))

@@ -28,6 +28,7 @@ from cdred.learning.settings import Positive, Settings, WorldModelSettings
 from cdred.plan import Job, Plan, Training
 from cdred.tools.bench import ENVIRONMENTS
 from cdred.tools.counted_work import CountedWork
+from cdred.tools.text_table import aligned
 
 HEAD = ("task", "entry", "jobs", "updates", "plans", "hours each", "hours", "replay")
 MEGABYTE = 2**20
@@ -111,17 +112,9 @@ def table(plan: Plan, path: Path) -> str:
             )
         )  # fmt: skip
     lines.append(("all", "", str(sum(map(len, groups.values()))), "", "", "", f"{total:.1f}", ""))
-    wide = [max(len(line[k]) for line in lines) for k in range(len(HEAD))]
-    names = 2  # columns; the others are numbers
-    aligned = [
-        "  ".join(
-            cell.ljust(width) if k < names else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(line, wide, strict=True))
-        )
-        for line in lines
-    ]
     note = "Training alone, at the rates of an otherwise idle machine:"
-    return "\n".join([f"{note} {rates.where}", *(line.rstrip() for line in aligned)])
+    numbers = range(2, len(HEAD))
+    return "\n".join([f"{note} {rates.where}", *aligned(lines, right=numbers)])
 
 
 def work(task: str, method: str, s: Settings, obs: str = "state") -> tuple[float, float]:
