@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from cdred import manifest
 from cdred.engines import dvc, dvc_storage
 from cdred.errors import CdredError, without_secrets
 from cdred.plan import Plan, dvc_lock
@@ -80,8 +81,10 @@ def _follow(command: str, arguments: list[str]) -> int:
 def _check_commit(plan: Plan) -> None:
     dvc.check(plan)
     for job in plan.jobs:
-        if (plan.root / job.path).exists() and not job.up_to_date(plan.root):
-            raise dvc.stale_error(job)
+        if (plan.root / job.path).exists():
+            if not job.up_to_date(plan.root):
+                raise dvc.stale_error(job)
+            manifest.verify(plan.root / job.path, job.command)
 
 
 def _drop_halves() -> None:

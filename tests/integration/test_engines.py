@@ -131,11 +131,30 @@ def test_only_what_a_change_reaches_runs_again(by_dvc: Project) -> None:
     assert "| bc |" not in text and "## The final returns" in text
 
 
-def test_what_is_stale_is_not_recorded(by_dvc: Project) -> None:
+RECORDING = (("cdred", "record"), ("dvc", "commit", "-f"))
+
+
+def test_what_is_damaged_is_not_recorded(by_dvc: Project) -> None:
+    curve = by_dvc.root / "artifacts" / EXPERT / "curve.csv"
+    lock, before = (by_dvc.root / "dvc.lock").read_text(), curve.read_bytes()
+    curve.write_bytes(before + b"x")
+    done = by_dvc.attempt(*RECORDING[1])
+    curve.write_bytes(before)
+    assert done.returncode == 2
+    assert re.fullmatch(
+        r"cdred: \S+/curve.csv: damaged, its hash differs from its manifest; .*\n", done.stderr
+    )
+    assert (by_dvc.root / "dvc.lock").read_text() == lock
+
+
+@pytest.mark.parametrize("command", RECORDING, ids=" ".join)
+def test_what_is_stale_is_not_recorded(command: tuple[str, ...], by_dvc: Project) -> None:
     project = by_dvc
+    before = (project.root / "params.yaml").read_text()
     project.edit("params.yaml", "  seed: 0\n  video", "  seed: 7\n  video")
     lock = (project.root / "dvc.lock").read_text()
-    done = project.attempt("cdred", "record")
+    done = project.attempt(*command)
+    (project.root / "params.yaml").write_text(before)
     assert done.returncode == 2
     assert re.fullmatch(r"cdred: artifacts/\S+ is stale: .* brings it up to date\n", done.stderr)
     assert (project.root / "dvc.lock").read_text() == lock
