@@ -8,10 +8,13 @@ below that where bytes are sent and received: a server may also stop in the midd
 from __future__ import annotations
 
 import contextlib
+import json
+import os
 import re
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cdred.errors import CdredError
@@ -19,6 +22,7 @@ from cdred.errors import CdredError
 PATIENCE = 60.0  # seconds of waiting, of which RATE bytes that are sent or received give back one
 RATE = 1000
 CONNECTIONS = 60  # that may bring nothing
+ATTEMPTS, WAIT = 4, 1.0  # of calls that the client does not repeat itself; seconds, doubled
 LATER = 10  # seconds: the longest pause that a server may ask for
 _PIECE = 2**16  # bytes
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -45,6 +49,56 @@ def bounded() -> Iterator[None]:
         yield
     finally:
         _http.set_client_factory(factory)
+
+
+def repeated(call: Callable[[], Any]) -> Any:
+    """Call, and call again while the Hub is overloaded or the connection is cut.
+
+    The client repeats some requests by itself, but neither most of those that fetch a file nor
+    those that create a repository, a commit or a tag; all of them may be made twice without harm.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return call()
+        except Exception as exc:
+            if attempt == ATTEMPTS - 1 or not _passes(exc):
+                raise
+        time.sleep(WAIT * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _passes(exc: BaseException) -> bool:
+    """Tell whether an error of the client may be gone at the next attempt."""
+    import httpx2
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    if isinstance(exc, LocalEntryNotFoundError):  # neither there nor here
+        return isinstance(exc.__cause__, HfHubHTTPError | httpx2.ProtocolError) and _passes(
+            exc.__cause__
+        )
+    if isinstance(exc, HfHubHTTPError):
+        status = int(exc.response.status_code)
+        return status == 429 or status >= 500
+    # JSON: the client takes a gateway's page of HTML for the answer to a card's validation.
+    return isinstance(exc, httpx2.TransportError | json.JSONDecodeError)
+
+
+@contextlib.contextmanager
+def stopped_at_once(clear: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """End the program by SIGINT and SIGTERM, after `clear`, without waiting for the client's
+    threads: what it was at goes on when the same is asked for again."""
+
+    def stop(number: int, _: Any) -> None:
+        os.write(2, b"cdred: interrupted; the same command goes on\n")
+        clear()
+        os._exit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _bounded(client: Any, clock: _Clock) -> Any:

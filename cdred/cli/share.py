@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
-from cdred import __version__
+from cdred import __version__, hub_client
 from cdred.cli.arguments import Commands, command, repository
 from cdred.errors import CdredError, printable
 from cdred.plan import Plan
@@ -71,6 +73,7 @@ def publish(args: argparse.Namespace) -> None:
         raise CdredError("publish: --out has no meaning without --dry-run")
     if args.out is not None and args.out.exists() and not args.out.is_dir():
         raise CdredError(f"publish: --out {args.out}: not a directory")
+    publish.check_release(args.release)
     plan = Plan.load()
     chosen = publish.choose(plan, args.artifact, args.dry_run)
     if args.dry_run:
@@ -78,15 +81,18 @@ def publish(args: argparse.Namespace) -> None:
             print(folder)
         return
     with tempfile.TemporaryDirectory() as aside:
-        folders = publish.write(plan, chosen, args.release, Path(aside))
-        publish.upload(plan, chosen, folders, args.release, print)
+        clear = partial(shutil.rmtree, aside, ignore_errors=True)
+        with hub_client.stopped_at_once(clear):
+            folders = publish.write(plan, chosen, args.release, Path(aside))
+            publish.upload(plan, chosen, folders, args.release, print)
 
 
 def pull(args: argparse.Namespace) -> None:
     from cdred.hub.pull import pull
 
     name, revision = repository(args.repository)
-    pulled = pull(name, "dataset" if args.dataset else "model", revision)
+    with hub_client.stopped_at_once():
+        pulled = pull(name, "dataset" if args.dataset else "model", revision)
     p = pulled.publication
     print(f"pulled      {name}: {p.kind} of {p.task}, release {p.release}, intact")
     print(f"revision    {printable(pulled.commit)}")

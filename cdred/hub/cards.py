@@ -68,6 +68,11 @@ def metrics(evaluation: Results) -> dict[str, Any]:
     return values | ({"success_rate": float(np.mean(known))} if known else {})
 
 
+def _dataset_name(url: str) -> str:
+    """The name of a dataset's repository, by its address on the Hub."""
+    return url.split("/datasets/")[1].split("/tree/")[0]
+
+
 def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
@@ -88,7 +93,7 @@ def _model(plan: Plan, job: Job, publication: dict[str, Any], folder: Path) -> s
         license=plan.config.hub.license, library_name="cdred",
         pipeline_tag="reinforcement-learning", tags=_tags(job, method),
         model_name=repository.split("/")[1],
-        datasets=[demonstrations.split("/datasets/")[1]] if demonstrations else None,
+        datasets=[_dataset_name(demonstrations)] if demonstrations else None,
         eval_results=[
             EvalResult(
                 task_type="reinforcement-learning", task_name="reinforcement learning",

@@ -8,35 +8,40 @@ commit and tagged with the release. Each is complete in itself, and comes after 
 from __future__ import annotations
 
 import json
+import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cdred import __version__, manifest
+from cdred import __version__, documents, manifest
 from cdred.envs.tasks import file_name
 from cdred.errors import CdredError
 from cdred.hub import cards, steps_table
-from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, TABLE, one_line, place
+from cdred.hub.pull import CARD, FROM_CHECKOUT, PUBLICATION, TABLE, Publication, one_line, place
+from cdred.hub_client import repeated
 from cdred.learning import results
 from cdred.plan import Job, Plan
 from cdred.plan.lineage import Manifests, chain
 
 KINDS = {"expert": "expert", "demos": "demonstrations", "imitate": "agent"}
 NOBODY = "NAMESPACE"  # stands for the namespace in a dry run without one
-ATTEMPTS, WAIT = 4, 1.0  # of calls that the Hub client does not repeat itself; seconds, doubled
+RELEASE = re.compile(
+    r"(?!main$|[0-9a-f]{40}$|.*\.\.|.*\.lock$)[A-Za-z0-9](?:[\w.+-]{0,98}[\w+-])?", re.A
+)
 
 
 @dataclass(frozen=True)
 class Repository:
-    """The repository that an artifact becomes, or that it was pulled from (`known`)."""
+    """The repository that an artifact becomes, or that it was pulled from (`known`), at a
+    `revision` if a link is to lead there."""
 
     job: Job
     namespace: str
     known: str | None = None
+    revision: str | None = None
 
     @property
     def kind(self) -> str:
@@ -53,15 +58,27 @@ class Repository:
 
     @property
     def url(self) -> str:
-        return f"https://huggingface.co/{'datasets/' * (self.kind == 'dataset')}{self.name}"
+        of_kind = "datasets/" * (self.kind == "dataset")
+        at = f"/tree/{self.revision}" if self.revision else ""
+        return f"https://huggingface.co/{of_kind}{self.name}{at}"
+
+
+def check_release(release: str) -> None:
+    """Raises CdredError unless a release is a name that git and the Hub take for a tag, and that
+    does not look like what moves or like a commit."""
+    if not RELEASE.fullmatch(release):
+        raise CdredError(
+            f"--release {release}: not a release: up to 100 letters, digits and '.', '_', '+' or "
+            f"'-', such as v1; not main, nor a commit"
+        )
 
 
 def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Repository]:
     """Choose what to publish for `artifacts` (default: all agents of the experiment): they and all
     that they were made from, inputs first. A dry run goes without a namespace.
 
-    Raises CdredError when there is no namespace, an artifact is not one of the experiment, or the
-    Hub would not take a name.
+    Raises CdredError when there is no namespace, an artifact is not one of the experiment or never
+    published, the Hub would not take a name, or two artifacts would have the same.
     """
     namespace = plan.config.hub.namespace or (NOBODY if dry_run else None)
     if namespace is None:
@@ -78,10 +95,35 @@ def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Rep
                     f"{plan.config.experiment.name!r}; `cdred status` lists its artifacts"
                 )
         chosen = [by_path[path] for path in artifacts]
+        for job in chosen:
+            if not _publishable(plan, job):
+                source = _entry(plan, job).source
+                why = (
+                    "a scripted expert, which has no weights"
+                    if source == "scripted"
+                    else (f"it came from the Hub, {_repository(plan, job, namespace, '').name}")
+                )
+                raise CdredError(f"{job.path}: not to be published: {why}")
+    _check_distinct(plan, namespace)
     needed = {job.path: job for one in chosen for job in _with_inputs(one)}
     return [
         _named(Repository(job, namespace)) for job in needed.values() if _publishable(plan, job)
     ]
+
+
+def _check_distinct(plan: Plan, namespace: str) -> None:
+    """Raises CdredError when two artifacts of the experiment would be the same repository: links
+    name also what is not published with the rest."""
+    known: dict[tuple[str, str], Job] = {}
+    for job in plan.jobs:
+        if job.stage in KINDS and _publishable(plan, job):
+            one = Repository(job, namespace)
+            other = known.setdefault((one.kind, one.name), job)
+            if other is not job:
+                raise CdredError(
+                    f"{other.path} and {job.path} would both be {one.name} on the Hub: rename an "
+                    f"entry in params.yaml"
+                )
 
 
 def _named(one: Repository) -> Repository:
@@ -108,9 +150,13 @@ def _with_inputs(job: Job) -> Iterator[Job]:
 def _publishable(plan: Plan, job: Job) -> bool:
     """Tell whether an artifact can be published: scripted experts have no weights, and what came
     from the Hub is there already."""
-    if job.stage == "expert":
-        return plan.config.experts[job.entry].source in ("train", "checkpoint")
-    return job.stage != "demos" or plan.config.demos[job.entry].source != "hub"
+    return job.stage == "imitate" or _entry(plan, job).source not in ("scripted", "hub")
+
+
+def _entry(plan: Plan, job: Job) -> Any:
+    """The entry of an expert or of demonstrations in params.yaml."""
+    table: dict[str, Any] = plan.config.experts if job.stage == "expert" else plan.config.demos
+    return table[job.entry]
 
 
 def write(plan: Plan, chosen: list[Repository], release: str, out: Path) -> list[Path]:
@@ -180,7 +226,7 @@ def _write(
     for name in FROM_CHECKOUT:
         copy(plan.root / name, name)
 
-    links = {relation: other.url for relation, other in _links(plan, one)}
+    links = {relation: other.url for relation, other in _links(plan, one, release)}
     publication = {
         "format": 1, "cdred": __version__, "release": release, "kind": KINDS[one.job.stage],
         "repository": one.name, "experiment": plan.config.experiment.name,
@@ -198,27 +244,25 @@ def _write(
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def _links(plan: Plan, one: Repository) -> Iterator[tuple[str, Repository]]:
-    """The inputs of an artifact, and the artifacts of the experiment that were made from it:
-    whether published or not, since a release must not depend on what else is published with it."""
+def _links(plan: Plan, one: Repository, release: str) -> Iterator[tuple[str, Repository]]:
+    """The inputs of an artifact, at the release or commit that it was made from, and the artifacts
+    of the experiment that were made from it: whether published or not, since a release must not
+    depend on what else is published with it."""
     for source in list(_with_inputs(one.job))[:-1]:
-        if (other := _repository(plan, source, one.namespace)) is not None:
-            yield KINDS[source.stage], other
+        if source.stage == "imitate" or _entry(plan, source).source != "scripted":
+            yield KINDS[source.stage], _repository(plan, source, one.namespace, release)
     for job in plan.jobs:
         if job.stage in KINDS and one.job in list(_with_inputs(job))[:-1]:
             seed = f" seed {job.seed}" * (job.stage == "imitate")
             yield f"{KINDS[job.stage]} {job.entry}{seed}", Repository(job, one.namespace)
 
 
-def _repository(plan: Plan, job: Job, namespace: str) -> Repository | None:
-    """The repository of a job that is or will be on the Hub, if there is one."""
-    tables: dict[str, dict[str, Any]] = {
-        "expert": plan.config.experts, "demos": plan.config.demos, "imitate": {},
-    }  # fmt: skip
-    entry = tables[job.stage].get(job.entry)
-    if entry is not None and entry.source == "hub":
-        return Repository(job, namespace, entry.checkpoint if job.stage == "expert" else entry.path)
-    return Repository(job, namespace) if _publishable(plan, job) else None
+def _repository(plan: Plan, job: Job, namespace: str, release: str) -> Repository:
+    """The repository that a job's artifact comes from, or that it becomes by this release."""
+    if job.stage != "imitate" and (entry := _entry(plan, job)).source == "hub":
+        known = entry.checkpoint if job.stage == "expert" else entry.path
+        return Repository(job, namespace, known, entry.revision)
+    return Repository(job, namespace, revision=release)
 
 
 def upload(plan: Plan, chosen: list[Repository], folders: list[Path], release: str,
@@ -242,15 +286,23 @@ def upload(plan: Plan, chosen: list[Repository], folders: list[Path], release: s
             continue
         try:
             with one_line(one.name, one.kind):
-                _upload(api, one, folder, release, plan.config.hub.private)
+                commit, tagged = _upload(api, one, folder, release, plan.config.hub.private)
         except CdredError as exc:
             before = f"; published before it: {', '.join(done)}" if done else ""
             raise CdredError(f"{exc}; the same command goes on{before}") from None
+        if tagged != commit:
+            raise CdredError(
+                f"{one.name}: release {release} was made by somebody else meanwhile; name another "
+                f"by --release"
+            )
         done.append(one.name)
         say(f"published   {one.name} {release}: {one.url}")
 
 
-def _upload(api: Any, one: Repository, folder: Path, release: str, private: bool) -> None:
+def _upload(
+    api: Any, one: Repository, folder: Path, release: str, private: bool
+) -> tuple[str, str]:  # fmt: skip
+    """Upload a folder and tag it: the commits that were made and that have the tag."""
     name, kind = one.name, one.kind
     repeated(partial(api.create_repo, name, repo_type=kind, private=private, exist_ok=True))
     commit = repeated(
@@ -261,6 +313,8 @@ def _upload(api: Any, one: Repository, folder: Path, release: str, private: bool
     )  # fmt: skip
     revision = {"revision": commit.oid} if commit.oid else {}
     repeated(partial(api.create_tag, name, repo_type=kind, tag=release, exist_ok=True, **revision))
+    tagged = repeated(partial(api.repo_info, name, repo_type=kind, revision=release)).sha
+    return commit.oid or tagged, tagged
 
 
 def _missing(api: Any, one: Repository, folder: Path, release: str) -> bool:
@@ -272,11 +326,11 @@ def _missing(api: Any, one: Repository, folder: Path, release: str) -> bool:
         try:
             commit = repeated(ask).sha
         except errors.RevisionNotFoundError:
-            if not _has_others_contents(api, one):
+            if (others := _others_contents(api, one)) is None:
                 return True
             raise CdredError(
-                f"{one.name}: a {one.kind} of this name is there that cdred did not "
-                f"publish; rename it, or the entry in params.yaml"
+                f"{one.name}: a {one.kind} of this name is there that {others}; rename it, or the "
+                f"entry in params.yaml"
             ) from None
         except errors.RepositoryNotFoundError:
             return True
@@ -291,31 +345,13 @@ def _missing(api: Any, one: Repository, folder: Path, release: str) -> bool:
     return False
 
 
-def _has_others_contents(api: Any, one: Repository) -> bool:
-    """Tell whether a repository has contents that cdred did not publish."""
+def _others_contents(api: Any, one: Repository) -> str | None:
+    """Contents that a repository has and that are not earlier releases of this artifact."""
+    from huggingface_hub import hf_hub_download
+
     files = repeated(partial(api.list_repo_files, one.name, repo_type=one.kind))
-    return PUBLICATION not in files and bool(set(files) - {".gitattributes"})
-
-
-def repeated(call: Callable[[], Any]) -> Any:
-    """Call, and call again while the Hub is overloaded or the connection is cut.
-
-    The client repeats some requests by itself, but neither of those that create a repository, a
-    commit or a tag; all of them may be made twice without harm.
-    """
-    import httpx2
-    from huggingface_hub.errors import HfHubHTTPError
-
-    for attempt in range(ATTEMPTS):
-        try:
-            return call()
-        except HfHubHTTPError as exc:
-            status = exc.response.status_code
-            if attempt == ATTEMPTS - 1 or not (status == 429 or status >= 500):
-                raise
-        # JSON: the client takes a gateway's page of HTML for the answer to a card's validation.
-        except (httpx2.TransportError, json.JSONDecodeError):
-            if attempt == ATTEMPTS - 1:
-                raise
-        time.sleep(WAIT * 2**attempt)
-    raise AssertionError("unreachable")
+    if PUBLICATION not in files:
+        return "cdred did not publish" if set(files) - {".gitattributes"} else None
+    file = repeated(partial(hf_hub_download, one.name, PUBLICATION, repo_type=one.kind))
+    artifact = documents.read(Path(file), Publication).artifact
+    return None if artifact == one.job.path.as_posix() else f"holds {artifact}"

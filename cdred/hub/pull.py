@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ from pydantic import Field
 
 from cdred import documents, hub_client, manifest, network
 from cdred.documents import Document, Name, Seed, Sha256
-from cdred.errors import CdredError, reason
+from cdred.errors import FULL, CdredError, reason
+from cdred.hub_client import repeated
 from cdred.plan.lineage import Manifests, check_derivation, check_identity
 
 PUBLICATION = "publication.json"
@@ -62,6 +64,10 @@ class Publication(Document):
     digest: Sha256
     lineage: list[Name]
     files: dict[Name, Sha256] = Field(min_length=1)
+
+
+class OtherContentsError(CdredError):
+    """A repository whose files are not as it states them."""
 
 
 @dataclass(frozen=True)
@@ -112,23 +118,46 @@ def pull(repository: str, kind: str, revision: str | None = None) -> Pulled:
     with one_line(where, kind):
         import huggingface_hub
 
-        first = huggingface_hub.hf_hub_download(
+        here = huggingface_hub.try_to_load_from_cache(
             repository, PUBLICATION, repo_type=kind, revision=revision
         )
-    folder = Path(first).parent  # of a snapshot in the cache, named by its commit
+    try:
+        return _pull(where, repository, kind, revision)
+    except OtherContentsError as exc:
+        if not isinstance(here, str):
+            raise
+        try:  # the copy in the cache may be damaged
+            return _pull(where, repository, kind, revision, again=True)
+        except CdredError:
+            raise exc from None
+
+
+def _pull(
+    where: str, repository: str, kind: str, revision: str | None, again: bool = False
+) -> Pulled:  # fmt: skip
+    """Pull, `again` also what is in the Hub client's cache."""
+    import huggingface_hub
+
+    with one_line(where, kind):
+        fetch = partial(
+            huggingface_hub.hf_hub_download, repository, PUBLICATION, repo_type=kind,
+            revision=revision, force_download=again,
+        )  # fmt: skip
+        folder = Path(repeated(fetch)).parent  # of a snapshot in the cache, named by its commit
     commit = folder.name
     names = _names(where, kind, folder)
-    if not all((folder / name).exists() for name in names):
+    if again or not all((folder / name).exists() for name in names):
+        at = {"repo_type": kind, "revision": commit}
         with one_line(where, kind):
-            listed = huggingface_hub.HfApi().list_repo_files(
-                repository, repo_type=kind, revision=commit
-            )
+            listed = repeated(partial(huggingface_hub.HfApi().list_repo_files, repository, **at))
             other = sorted(set(listed) - set(names) - UNLISTED)
             if other := [name for name in other if not manifest.is_hidden(name)]:
                 raise CdredError(f"{where}: {other[0]}: not listed in its {PUBLICATION}; refused")
-            huggingface_hub.snapshot_download(
-                repository, repo_type=kind, revision=commit, allow_patterns=[*names, CARD]
-            )
+            fetch = partial(
+                huggingface_hub.snapshot_download, repository, **at,
+                allow_patterns=[*names, CARD], force_download=again,
+            )  # fmt: skip
+            repeated(fetch)
     pulled = Pulled(repository, kind, commit, folder)
     _check(where, pulled)
     return pulled
@@ -161,7 +190,9 @@ def _check(where: str, pulled: Pulled) -> None:
     for name, sha256 in expected.items():
         file = pulled.folder / name
         if not file.exists():
-            raise CdredError(f"{where}: {name}: missing; pull it again where there is a network")
+            raise OtherContentsError(
+                f"{where}: {name}: missing; pull it again where there is a network"
+            )
         with _refused(where, pulled.folder):
             if manifest.hash_file(file) != sha256:
                 raise CdredError(f"{name}: differs from its hash in {PUBLICATION}")
@@ -215,7 +246,7 @@ def _refused(where: str, folder: Path) -> Iterator[None]:
         yield
     except CdredError as exc:
         text = str(exc).removeprefix(f"{folder}/")
-        raise CdredError(f"{where}: {text}; refused") from None
+        raise OtherContentsError(f"{where}: {text}; refused") from None
 
 
 @contextlib.contextmanager
@@ -226,13 +257,14 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     """
     hub = network.hub()
     import httpx2
-    from huggingface_hub import errors
+    from huggingface_hub import constants, errors
     from huggingface_hub.utils import logging
 
     level = logging.get_verbosity()
     logging.set_verbosity_error()  # else it warns of each attempt
     try:
-        with hub_client.bounded():
+        with hub_client.bounded(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of a disk on which little is left
             yield
     except errors.RevisionNotFoundError:
         raise CdredError(f"{where}: has no such branch, tag or commit") from None
@@ -268,6 +300,8 @@ def one_line(where: str, kind: str) -> Iterator[None]:
     except json.JSONDecodeError:
         raise CdredError(f"{where}: {hub}: answers with a page instead of data") from None
     except OSError as exc:  # of the file system
+        if exc.filename is None and exc.errno in FULL:
+            exc.filename = constants.HF_HUB_CACHE
         raise CdredError(f"{where}: {reason(exc)}") from None
     except hub_client.RefusedError as exc:
         raise CdredError(f"{where}: {hub}: {exc}") from None
@@ -282,9 +316,10 @@ def one_line(where: str, kind: str) -> Iterator[None]:
 def _answer(exc: Any) -> str:
     """The message of an answer of the Hub that is an error."""
     status = exc.response.status_code
+    reads = exc.response.request.method in ("GET", "HEAD")
     hint = {
         401: "a token is missing or not valid: set HF_TOKEN or run `hf auth login`",
-        403: "the token may not write there",
+        403: f"the token may not {'read' if reads else 'write'} there",
         429: "too many requests; the same command goes on later",
     }.get(status, exc.server_message or reason(exc))
     return f"{hint} (HTTP {status})"

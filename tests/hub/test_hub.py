@@ -6,8 +6,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import re
 import shutil
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,13 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import yaml
+from support import loopback_hub
 from support.loopback_hub import Commit, Fault, Hub, User, environment
 from support.project import CHECKOUT, Project
+
+from cdred.hub import publish
+from cdred.hub.publish import Repository
+from cdred.plan import Plan
 
 TASK = "cartpole-balance"
 AGENT = f"artifacts/agents/{TASK}/cdred/seed_0"
@@ -134,8 +142,8 @@ def test_cards_hold_the_results_as_numbers_and_link_to_each_other(published: Cli
     assert found["episodes"] == len(evaluation["episodes"]) == 2
     assert found["mean_return_95_low"] <= found["mean_return"] <= found["mean_return_95_high"]
     assert {r["dataset"]["type"] for r in index["results"]} == {TASK}
-    assert f"https://huggingface.co/datasets/{DEMOS}" in card
-    assert f"https://huggingface.co/lab/cdred-{TASK}-expert" in card
+    assert f"https://huggingface.co/datasets/{DEMOS}/tree/v1\n" in card  # what it was made from
+    assert f"https://huggingface.co/lab/cdred-{TASK}-expert/tree/v1\n" in card
     assert {"replay.mp4", "params.yaml", "requirements.lock", "manifest.json"} <= set(files)
     expert = f"lineage/artifacts/experts/{TASK}/expert/manifest.json"
     own = (published.project.root / f"artifacts/experts/{TASK}/expert/manifest.json").read_bytes()
@@ -156,7 +164,7 @@ def test_cards_hold_the_results_as_numbers_and_link_to_each_other(published: Cli
         total = sum(table["reward"][i] for i in rows)
         assert total == pytest.approx(float(episode["return"]), rel=1e-5)
     assert len(table["observation"][0]) == 5 and len(table["action"][0]) == 1
-    assert f"https://huggingface.co/{CDRED}" in demos
+    assert f"https://huggingface.co/{CDRED}\n" in demos
 
 
 def test_a_dry_run_writes_exactly_what_is_uploaded(published: Client, tmp_path: Path) -> None:
@@ -234,6 +242,64 @@ def test_an_interrupted_publication_goes_on(client: Client) -> None:
     assert not any(DEMOS in path for path in again), "what was there is not sent again"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_publication_ends_at_once_by_a_signal_and_goes_on(
+    client: Client, tmp_path: Path, number: int
+) -> None:
+    """While the client's threads upload: they would be waited for."""
+    client.hub.faults.append(Fault("PUT", "/lfs/", "silent", times=99))
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    env = environment(client.hub, client.token, client.home) | {"TMPDIR": str(aside)}
+    started = client.project.start("cdred", "publish", AGENT, "--release", "v1", **env)
+    while not any(method == "PUT" for method, _ in client.hub.requests):
+        assert started.poll() is None
+        time.sleep(0.05)
+    os.killpg(started.pid, number)
+    assert started.wait(timeout=20) == 128 + number
+    assert not list(aside.iterdir())
+
+    client.hub.faults.clear()
+    client.run("cdred", "publish", AGENT, "--release", "v1")
+    for repo in client.hub.repos.values():
+        assert repo.tags == {"v1": repo.commits[-1].oid} and len(repo.commits) == 2
+
+
+def test_a_release_that_somebody_else_makes_meanwhile_is_not_taken_for_ours(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late(hub: Hub, ask: Any) -> Any:
+        repo = hub._repo(ask)
+        repo.tags["v1"] = repo.commits[0].oid
+        return Hub._tag(hub, ask)
+
+    routes = [(m, path, too_late if f is Hub._tag else f) for m, path, f in loopback_hub.ROUTES]
+    monkeypatch.setattr(loopback_hub, "ROUTES", routes)
+    line = client.refused("cdred", "publish", AGENT, "--release", "v1")
+    assert "release v1 was made by somebody else meanwhile; name another by --release" in line
+
+
+def test_two_artifacts_never_become_one_repository(client: Client, tmp_path: Path) -> None:
+    project = client.project = client.project.copy(tmp_path / "copy")
+    client.run("cdred", "publish", AGENT, "--release", "v1")
+    repo, expert = (
+        client.hub.repos["model", f"lab/cdred-{TASK}-{x}"] for x in ("cdred-seed-0", "expert")
+    )
+    repo.commits[-1] = Commit(repo.commits[-1].oid, "another's", expert.files)
+    line = client.refused("cdred", "publish", AGENT, "--release", "v2")
+    assert (
+        f"{CDRED}: a model of this name is there that holds artifacts/experts/{TASK}/expert" in line
+    )
+
+    params = yaml.safe_load((project.root / "params.yaml").read_text())
+    params["experts"]["cdred-seed-0"] = params["experts"].pop("expert")
+    params["demos"]["expert-2"]["expert"] = "cdred-seed-0"
+    (project.root / "params.yaml").write_text(yaml.safe_dump(params))
+    line = client.refused("cdred", "publish", "--dry-run")
+    assert f"artifacts/experts/{TASK}/cdred-seed-0 and {AGENT} would both be {CDRED}" in line
+    assert "rename an entry" in line and not (project.root / "published").exists()
+
+
 def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploaded(
     client: Client, tmp_path: Path
 ) -> None:
@@ -247,6 +313,9 @@ def test_what_stands_in_the_way_of_publishing_is_said_before_anything_is_uploade
     assert "may not write there (HTTP 403)" in client.refused("cdred", "publish")
     hub.users["secret"] = User("ada", orgs=["lab"])
     assert not hub.repos
+    assert "--release main: not a release" in client.refused(
+        "cdred", "publish", "--release", "main"
+    )
     assert "no meaning without --dry-run" in client.refused("cdred", "publish", "--out", "x")
     line = client.refused("cdred", "publish", "--dry-run", "--out", "params.yaml")
     assert "--out params.yaml: not a directory" in line
@@ -376,6 +445,14 @@ def test_pulled_experts_and_demonstrations_stand_in_for_the_stages_that_make_the
     assert (
         project.manifest(f"artifacts/demos/{TASK}/theirs")["params"]["revision"] == commits[DEMOS]
     )
+    plan = Plan.load(project.root)
+    agent = next(job for job in plan.jobs if job.stage == "imitate")
+    links = {name: one.url for name, one in publish._links(plan, Repository(agent, "me"), "v1")}
+    of_commit = f"https://huggingface.co/datasets/{DEMOS}/tree/{commits[DEMOS]}"
+    assert links == {"demonstrations": of_commit}
+    there = f"artifacts/demos/{TASK}/theirs"
+    line = reader.refused("cdred", "publish", "--dry-run", there)
+    assert line == f"cdred: {there}: not to be published: it came from the Hub, {DEMOS}"
 
     params["runs"]["cdred"]["demos"] = "expert-2"
     (project.root / "params.yaml").write_text(yaml.safe_dump(params))

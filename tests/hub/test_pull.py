@@ -251,6 +251,21 @@ def test_a_repository_has_a_name_that_the_hub_takes(task: str, entry: str, valid
         check()
 
 
+@pytest.mark.parametrize("release", ["v1", "1", "v0.2.0.dev0", "2026-11_a+b", "x" * 100])
+def test_a_release_is_a_tag(release: str) -> None:
+    publish.check_release(release)
+
+
+@pytest.mark.parametrize(
+    "release",
+    ["", "main", "v 1", "v1\tx", "v1/x", "v1..2", "v1.", "v1.lock", "-v", ".v", 'v"1', "v\u00fc", "v1\n",
+     "x" * 101, "0123456789" * 4],
+)  # fmt: skip
+def test_what_moves_or_is_no_tag_is_not_a_release(release: str) -> None:
+    with pytest.raises(CdredError, match="not a release"):
+        publish.check_release(release)
+
+
 def test_a_card_says_that_returns_are_unknown() -> None:
     assert (
         cards._returns([None, None]) == "Their returns are unknown, as rewards were not recorded."

@@ -3,8 +3,10 @@ of the cache."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
+import os
 import shutil
 import struct
 import time
@@ -71,6 +73,37 @@ def test_what_is_here_stands_in_for_a_server_that_keeps_silent(hub: Hub) -> None
     folder = pull.pull(NAME, "model").folder
     hub.faults.append(Fault("HEAD|GET", "", "silent", times=99))
     assert pull.pull(NAME, "model").folder == folder
+
+
+@pytest.mark.parametrize("name", ["publication.json", "model.safetensors"])
+def test_a_file_that_was_damaged_here_is_fetched_again(hub: Hub, name: str) -> None:
+    file = pull.pull(NAME, "model").folder / name
+    good = file.read_bytes()
+    file.resolve().write_bytes(good[:100])
+    hub.faults.append(Fault("HEAD|GET", "", "silent", times=99))
+    assert f"{name}: " in refused()
+    hub.faults.clear()
+    assert (pull.pull(NAME, "model").folder / name).read_bytes() == good
+
+
+@pytest.mark.parametrize("fault", [("GET", 503), ("GET", 500), ("HEAD", "cut"), ("GET", "cut")])
+def test_a_server_that_fails_once_is_asked_again(hub: Hub, fault: tuple[str, Any]) -> None:
+    method, status = fault
+    hub.faults.append(Fault(method, "/resolve/.*model.safetensors", status))
+    assert pull.pull(NAME, "model").folder.is_dir()
+    assert hub.faults[0].times == 0
+
+
+def test_a_token_that_may_not_read_is_told_so(hub: Hub) -> None:
+    hub.faults.append(Fault("HEAD|GET", "/resolve/", 403, times=99))
+    assert "the token may not read there (HTTP 403)" in refused()
+
+
+def test_a_full_disk_of_the_cache_is_named() -> None:
+    with pytest.raises(CdredError) as caught, pull.one_line(NAME, "model"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert f"{NAME}: {constants.HF_HUB_CACHE}" in str(caught.value)
+    assert "make room and run the same again" in str(caught.value)
 
 
 @pytest.mark.parametrize(
