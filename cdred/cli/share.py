@@ -67,7 +67,7 @@ def add(commands: Commands) -> None:
 
 
 def publish(args: argparse.Namespace) -> None:
-    from cdred.hub import publish
+    from cdred.hub import publish, upload
 
     if args.out is not None and not args.dry_run:
         raise CdredError("publish: --out has no meaning without --dry-run")
@@ -84,7 +84,7 @@ def publish(args: argparse.Namespace) -> None:
         clear = partial(shutil.rmtree, aside, ignore_errors=True)
         with hub_client.stopped_at_once(clear):
             folders = publish.write(plan, chosen, args.release, Path(aside))
-            publish.upload(plan, chosen, folders, args.release, print)
+            upload.upload(plan, chosen, folders, args.release, print)
 
 
 def pull(args: argparse.Namespace) -> None:
