@@ -95,13 +95,7 @@ def choose(plan: Plan, artifacts: list[Path], dry_run: bool = False) -> list[Rep
         chosen = [by_path[path] for path in artifacts]
         for job in chosen:
             if not _publishable(plan, job):
-                source = _entry(plan, job).source
-                why = (
-                    "a scripted expert, which has no weights"
-                    if source == "scripted"
-                    else (f"it came from the Hub, {_repository(plan, job, namespace, '').name}")
-                )
-                raise CdredError(f"{job.path}: not to be published: {why}")
+                raise CdredError(f"{job.path}: not to be published: {_why_not(plan, job)}")
     _check_distinct(plan, namespace)
     needed = {job.path: job for one in chosen for job in _with_inputs(one)}
     return [
@@ -149,6 +143,13 @@ def _publishable(plan: Plan, job: Job) -> bool:
     """Tell whether an artifact can be published: scripted experts have no weights, and what came
     from the Hub is there already."""
     return job.stage == "imitate" or _entry(plan, job).source not in ("scripted", "hub")
+
+
+def _why_not(plan: Plan, job: Job) -> str:
+    """The reason why an artifact is not publishable."""
+    if _entry(plan, job).source == "scripted":
+        return "a scripted expert, which has no weights"
+    return f"it came from the Hub, {_repository(plan, job, '', '').name}"
 
 
 def _entry(plan: Plan, job: Job) -> Any:
